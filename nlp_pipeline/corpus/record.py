@@ -1,0 +1,59 @@
+"""What a corpus holds: `Record`s, and the `Reject`s that stand where a record should have been."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that rides on a record; `id` is unique within the record."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One document of the corpus, before spaCy has seen it.
+
+    Attributes:
+        index: 0-based position in the corpus, rejects counted: the row order of every table.
+        id: The record's own id as a string, or `file-stem:line` where it has none.
+        text: The document; never empty, never longer than the reader's `max_length`.
+        meta: Plain JSON values: the record's `meta` object with its other keys folded in.
+        questions: Questions asked of this record alone, on top of the pipeline's own.
+        source: The file the record stands in as the user named it, `"-"` for standard input.
+        line: 1-based line (JSONL), row (CSV, Parquet) or 1 (a text file).
+    """
+
+    index: int
+    id: str
+    text: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
+    source: str = "-"
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A place in the corpus where a record should be and none can be read.
+
+    Attributes:
+        index: 0-based position in the corpus: a reject keeps its row in `documents`.
+        id: `file-stem:line`, so that two records with one id never share a row.
+        kind: The reason as a stable name, such as `"invalid_json"` or `"missing_text"`.
+        message: The reason for a reader: file, line, what is wrong, what to do.
+        source: As in `Record`.
+        line: As in `Record`.
+    """
+
+    index: int
+    id: str
+    kind: str
+    message: str
+    source: str = "-"
+    line: int = 1

@@ -1,0 +1,5 @@
+"""The exception tree and every message of the package, one module per room."""
+
+from nlp_pipeline.errors.base import NlpPipelineError as NlpPipelineError
+from nlp_pipeline.errors.base import Stage as Stage
+from nlp_pipeline.errors.generation import *  # noqa: F403

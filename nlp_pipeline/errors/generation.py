@@ -1,0 +1,121 @@
+"""Errors of the generation room: models that cannot be used, requests that cannot be served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nlp_pipeline.errors.base import NlpPipelineError, listing
+
+
+class ModelError(NlpPipelineError):
+    """A model that cannot be found, read or run."""
+
+    stage = "config"
+
+
+class ModelNotFound(ModelError):
+    """A model name that is neither a known model, a path, nor a hub name that can be loaded."""
+
+    def __init__(self, name: str, known: Iterable[str], reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"Model '{name}' was not found{because}. Give a folder, a .gguf file, a Hugging Face "
+            f"hub name, or one of: {listing(known)}. `nlp-pipeline models` lists what is here."
+        )
+
+
+class ModelNotFetched(ModelError):
+    """A known model whose file is not in the cache and could not be fetched."""
+
+    def __init__(self, name: str, path: str, reason: str = "") -> None:
+        because = f" Fetching failed: {reason}." if reason else ""
+        super().__init__(
+            f"Model '{name}' is not in the model cache ({path}).{because} "
+            f"Type `nlp-pipeline models fetch {name}`."
+        )
+
+
+class ModelDigestMismatch(ModelError):
+    """A model file whose SHA-256 is not the one that is known for it."""
+
+    def __init__(self, name: str, path: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"Model '{name}': {path} has the SHA-256 {found[:16]}…, expected {expected[:16]}…. "
+            f"The file is damaged or was changed: type `nlp-pipeline models fetch {name} --force`."
+        )
+
+
+class CheckpointUnreadable(ModelError):
+    """A folder or file that is there and holds no model that can be loaded."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} holds no model that can be loaded: {reason}.")
+
+
+class DeviceUnavailable(ModelError):
+    """A device that was asked for and is not there."""
+
+    def __init__(self, device: str, available: Iterable[str]) -> None:
+        super().__init__(
+            f"Device '{device}' was asked for and is not there; there is: {listing(available)}. "
+            "Use --device auto or one of these."
+        )
+
+
+class InvalidDtype(ModelError):
+    """A dtype name that is not one of the known ones."""
+
+    def __init__(self, dtype: str, allowed: Iterable[str]) -> None:
+        super().__init__(f"dtype '{dtype}' is not known; use one of: {listing(allowed)}.")
+
+
+class NoChatTemplate(ModelError):
+    """A chat prompt for a model whose tokenizer brings no chat template."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' has no chat template, so a chat cannot be rendered for it. Use an "
+            "instruction-tuned model, or give a plain text prompt."
+        )
+
+
+class InvalidSamplingParams(NlpPipelineError):
+    """A sampling parameter out of its range."""
+
+    stage = "config"
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name}={value!r} is not possible: it must be {allowed}.")
+
+
+class RequestError(NlpPipelineError):
+    """A single request that cannot be served; all others go on."""
+
+    stage = "generate"
+
+
+class PromptTooLong(RequestError):
+    """A prompt that leaves no room for a single new token."""
+
+    def __init__(self, prompt_tokens: int, max_seq_len: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens and the model's context holds {max_seq_len}, "
+            "of which at least 1 must stay free for the answer. Shorten the text or use a model "
+            "with a longer context."
+        )
+
+
+class EmptyPrompt(RequestError):
+    """A prompt that encodes to no token at all."""
+
+    def __init__(self) -> None:
+        super().__init__("The prompt is empty: it encodes to no token. Give it some text.")
+
+
+class GenerationFailed(RequestError):
+    """The model failed on this request alone, after it was tried by itself."""
+
+    retryable = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Generation failed: {reason}")

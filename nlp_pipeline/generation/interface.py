@@ -1,0 +1,220 @@
+"""What goes into a generator and what comes out: the one interface of every backend.
+
+Nothing here knows how text is generated; nothing outside this room knows it either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from nlp_pipeline.errors import InvalidSamplingParams
+
+if TYPE_CHECKING:
+    from nlp_pipeline.errors import NlpPipelineError
+
+FinishReason = Literal["stop", "length", "error"]
+"""`stop`: an end-of-sequence token or a stop string; `length`: `max_new_tokens` reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat. `content` is data: it can never become a control token."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A prompt that the model's own chat template renders.
+
+    Attributes:
+        messages: The turns, oldest first.
+        answer_prefix: Text that the assistant's turn begins with; generation goes on after it.
+    """
+
+    messages: tuple[Message, ...]
+    answer_prefix: str = ""
+
+
+Prompt = str | Chat | Sequence[int]
+"""A text (encoded as it is), a chat (rendered by the chat template) or token ids (used as given)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How the next token is chosen and when to stop.
+
+    Attributes:
+        max_new_tokens: At most so many tokens are generated; at least 1.
+        temperature: 0 is greedy; above 0 divides the logits before sampling.
+        top_p: Nucleus: keep the smallest set of tokens with this probability; in (0, 1].
+        top_k: Keep the k likeliest tokens; 0 keeps all.
+        min_p: Keep tokens at least this fraction as likely as the likeliest; in [0, 1].
+        repetition_penalty: Above 1 makes tokens of the prompt and the answer less likely.
+        stop: Texts that end the completion; the text found is not part of it.
+        seed: The same request with the same seed gives the same sample in any batch.
+        logprobs: So many top alternatives per token are returned; 0 returns none. The chosen
+            token's own log-probability always is.
+        echo: Return the prompt's tokens with their log-probabilities too.
+        n: How many independent samples; sample i uses `seed + i`.
+
+    Raises:
+        InvalidSamplingParams: A value is out of its range or of the wrong type.
+    """
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 1
+    logprobs: int = 0
+    echo: bool = False
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        for name, kind, ok, allowed in _RANGES:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
+                raise InvalidSamplingParams(name, value, allowed)
+        if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
+            raise InvalidSamplingParams("stop", self.stop, "a list of non-empty strings")
+        object.__setattr__(self, "stop", tuple(self.stop))
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature == 0
+
+
+_NUMBER = (int, float)
+_RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
+    ("max_new_tokens", int, lambda v: v >= 1, "an integer of at least 1"),
+    ("temperature", _NUMBER, lambda v: 0 <= v < float("inf"), "a number of at least 0"),
+    ("top_p", _NUMBER, lambda v: 0 < v <= 1, "a number above 0 and at most 1"),
+    ("top_k", int, lambda v: v >= 0, "an integer of at least 0 (0 keeps all tokens)"),
+    ("min_p", _NUMBER, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
+    ("repetition_penalty", _NUMBER, lambda v: 0 < v < float("inf"), "a number above 0"),
+    ("seed", int, lambda v: 0 <= v < 2**63, "an integer from 0 to 2**63 - 1"),
+    ("logprobs", int, lambda v: 0 <= v <= 100, "an integer from 0 to 100"),
+    ("n", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt to be completed.
+
+    Attributes:
+        id: Names the request in its completion; unique among the requests in flight.
+        prompt: What to complete.
+        params: How.
+        group: Requests of one group (a document) share a long common prefix; a generator may
+            use that and never has to.
+    """
+
+    id: str
+    prompt: Prompt
+    params: SamplingParams = field(default_factory=SamplingParams)
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAlternative:
+    """A token the model could have chosen, with its log-probability (natural logarithm)."""
+
+    token_id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What became of one request (of one of its samples, where `n` asked for several).
+
+    Attributes:
+        request_id: The `id` of the request.
+        text: The completion, cut before the end-of-sequence token and before a stop string.
+        token_ids: The tokens of the completion, without the end-of-sequence token.
+        logprobs: One per token of `token_ids`: the log-probability in the model's own
+            distribution, unscaled and unmasked. Empty where a backend knows none.
+        finish_reason: Why it ended.
+        prompt_tokens: Length of the encoded prompt.
+        reused_tokens: How many of these were not computed again (prefix sharing).
+        output_tokens: Tokens generated, the end-of-sequence token counted.
+        top_logprobs: Per token the likeliest alternatives, where `logprobs` asked for them.
+        prompt_token_ids: The prompt's tokens, where `echo` asked for them.
+        prompt_logprobs: Their log-probabilities (the first has none), where `echo` asked.
+        sample: 0-based index among the `n` samples of the request.
+        error: What went wrong, where `finish_reason` is `"error"`; else None.
+    """
+
+    request_id: str
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    reused_tokens: int = 0
+    output_tokens: int = 0
+    top_logprobs: tuple[tuple[TokenAlternative, ...], ...] = ()
+    prompt_token_ids: tuple[int, ...] = ()
+    prompt_logprobs: tuple[float | None, ...] = ()
+    sample: int = 0
+    error: NlpPipelineError | None = None
+
+    @classmethod
+    def failed(
+        cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0
+    ) -> Completion:
+        """The completion of a request that could not be served; the others go on."""
+        return cls(request_id, "", (), (), "error", prompt_tokens, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorInfo:
+    """Who generates: what the manifest, the tables and `nlp-pipeline info` say of it.
+
+    Attributes:
+        backend: The registered name, such as `"nlp_pipeline.Llama.v1"`.
+        model: The model as the user named it.
+        max_seq_len: Tokens of prompt and completion together that fit; None if unknown.
+        details: Digests, device, dtype and whatever else can change an answer; JSON values.
+    """
+
+    backend: str
+    model: str
+    max_seq_len: int | None
+    details: Mapping[str, Any]
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Completes prompts. In-process engine, server and echo backends all look like this."""
+
+    @property
+    def info(self) -> GeneratorInfo:
+        """Who generates. May load the model."""
+        ...
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Length of the encoded prompt in model tokens, the template's included."""
+        ...
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+        """Completes a stream of requests, in any order, each exactly once (`n` times).
+
+        Requests are pulled as there is room for them, and completions leave as they finish.
+        A request that cannot be served becomes a completion with an `error`; an exception
+        from this method means that the generator itself is unusable.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the model's memory or the server's connections. Safe to call twice."""
+        ...

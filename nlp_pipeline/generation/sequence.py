@@ -1,0 +1,65 @@
+"""A request on its way through the model: token ids only, and the executor that advances it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from nlp_pipeline.errors import NlpPipelineError
+    from nlp_pipeline.generation.interface import FinishReason, SamplingParams
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """The bookkeeping of one sample of one request. Only an executor writes to it.
+
+    Attributes:
+        request_id: Whose sequence this is.
+        prompt_ids: The encoded prompt; never empty, checked against the context before.
+        params: How to sample and when to stop.
+        sample: 0-based index among the samples of its request; its seed is `seed + sample`.
+        group: Sequences of one group share a long common prefix.
+        output_ids: Tokens so far, a final end-of-sequence token included.
+        logprobs: One per output token, of the unscaled, unmasked distribution.
+        top: Per output token the (token id, log-probability) pairs that `logprobs` asked for.
+        prompt_logprobs: Filled where `echo` asks; None for the first token.
+        reused_tokens: Prompt tokens whose keys and values were not computed again.
+        finish_reason: None while running.
+        stopped_by_token: The last output token is an end-of-sequence token.
+        error: Set together with `finish_reason="error"`.
+    """
+
+    request_id: str
+    prompt_ids: list[int]
+    params: SamplingParams
+    sample: int = 0
+    group: str | None = None
+    output_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    top: list[list[tuple[int, float]]] = field(default_factory=list)
+    prompt_logprobs: list[float | None] = field(default_factory=list)
+    reused_tokens: int = 0
+    finish_reason: FinishReason | None = None
+    stopped_by_token: bool = False
+    error: NlpPipelineError | None = None
+
+
+class Executor(Protocol):
+    """Advances sequences through the model; knows nothing of texts, requests or sessions."""
+
+    @property
+    def room(self) -> int:
+        """How many more sequences it is worth adding now; 0 when the waiting line is full."""
+        ...
+
+    def add(self, sequence: Sequence) -> None:
+        """Puts a sequence in the waiting line."""
+        ...
+
+    def step(self) -> list[Sequence]:
+        """Does one piece of work and returns the sequences that finished in it.
+
+        Never raises for a single sequence: that one comes back with its `error` set.
+        """
+        ...

