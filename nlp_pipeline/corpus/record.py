@@ -21,12 +21,14 @@ class Record:
 
     Attributes:
         index: 0-based position in the corpus, rejects counted: the row order of every table.
-        id: The record's own id as a string, or `file-stem:line` where it has none.
+        id: The record's own id as a string, or `file-stem:line` where it has none (a text file:
+            its stem); unique in the corpus, rejects counted.
         text: The document; never empty, never longer than the reader's `max_length`.
         meta: Plain JSON values: the record's `meta` object with its other keys folded in.
         questions: Questions asked of this record alone, on top of the pipeline's own.
         source: The file the record stands in as the user named it, `"-"` for standard input.
-        line: 1-based line (JSONL), row (CSV, Parquet) or 1 (a text file).
+        line: 1-based line (JSONL; of a CSV row the line it starts on), row (Parquet) or 1 (a
+            text file).
     """
 
     index: int
@@ -44,7 +46,8 @@ class Reject:
 
     Attributes:
         index: 0-based position in the corpus: a reject keeps its row in `documents`.
-        id: `file-stem:line`, so that two records with one id never share a row.
+        id: `file-stem:line` as for a record without an id, so that two records with one id
+            never share a row.
         kind: The reason as a stable name, such as `"invalid_json"` or `"missing_text"`.
         message: The reason for a reader: file, line, what is wrong, what to do.
         source: As in `Record`.

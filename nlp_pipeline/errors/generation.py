@@ -119,3 +119,13 @@ class GenerationFailed(RequestError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Generation failed: {reason}")
+
+
+class BatchTooLarge(RequestError):
+    """More prompts in one `Llama.generate` than `max_batch_size` allows."""
+
+    def __init__(self, given: int, allowed: int) -> None:
+        super().__init__(
+            f"{given} prompts were given and max_batch_size is {allowed}. Give fewer, build the "
+            "Llama with a larger max_batch_size, or use Llama.stream, which takes any number."
+        )

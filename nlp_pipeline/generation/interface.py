@@ -193,6 +193,36 @@ class GeneratorInfo:
     details: Mapping[str, Any]
 
 
+class Session(Protocol):
+    """One caller's stream of requests. Sessions of one generator share its batches."""
+
+    @property
+    def room(self) -> int:
+        """How many more requests it is worth submitting before the next `step`."""
+        ...
+
+    @property
+    def running(self) -> int:
+        """How many completions are still to come."""
+        ...
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Takes a request in. One that cannot be served completes with an `error`."""
+        ...
+
+    def step(self) -> list[Completion]:
+        """Does some work and returns the completions of this session that it finished.
+
+        May return none; never blocks when nothing is running. An exception means that the
+        generator itself is unusable, not a request.
+        """
+        ...
+
+    def close(self) -> None:
+        """Drops what is still running. Safe to call twice."""
+        ...
+
+
 @runtime_checkable
 class Generator(Protocol):
     """Completes prompts. In-process engine, server and echo backends all look like this."""
@@ -206,15 +236,31 @@ class Generator(Protocol):
         """Length of the encoded prompt in model tokens, the template's included."""
         ...
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
-        """Completes a stream of requests, in any order, each exactly once (`n` times).
-
-        Requests are pulled as there is room for them, and completions leave as they finish.
-        A request that cannot be served becomes a completion with an `error`; an exception
-        from this method means that the generator itself is unusable.
-        """
+    def session(self) -> Session:
+        """Opens a stream of requests. May load the model."""
         ...
 
     def close(self) -> None:
         """Frees the model's memory or the server's connections. Safe to call twice."""
         ...
+
+
+def generate(generator: Generator, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+    """Completes a stream of requests, in the order in which they finish.
+
+    Requests are pulled as there is room for them, so the stream may be endless; each completes
+    exactly once (`n` times where it asks for `n` samples).
+    """
+    session = generator.session()
+    source, exhausted = iter(requests), False
+    try:
+        while not exhausted or session.running:
+            while not exhausted and session.room > 0:
+                request = next(source, None)
+                if request is None:
+                    exhausted = True
+                else:
+                    session.submit(request)
+            yield from session.step()
+    finally:
+        session.close()

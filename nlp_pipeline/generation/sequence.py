@@ -44,6 +44,17 @@ class Sequence:
     stopped_by_token: bool = False
     error: NlpPipelineError | None = None
 
+    def fail(self, error: NlpPipelineError) -> None:
+        """Ends the sequence with an error."""
+        self.finish_reason, self.error = "error", error
+
+    def reset(self) -> None:
+        """Back to the state before the first token, to be tried again."""
+        for tokens in (self.output_ids, self.logprobs, self.top, self.prompt_logprobs):
+            tokens.clear()
+        self.reused_tokens, self.stopped_by_token = 0, False
+        self.finish_reason, self.error = None, None
+
 
 class Executor(Protocol):
     """Advances sequences through the model; knows nothing of texts, requests or sessions."""
@@ -62,4 +73,8 @@ class Executor(Protocol):
 
         Never raises for a single sequence: that one comes back with its `error` set.
         """
+        ...
+
+    def cancel(self, sequences: list[Sequence]) -> None:
+        """Forgets sequences that nobody waits for any more; `step` never returns them."""
         ...

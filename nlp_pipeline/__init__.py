@@ -1,0 +1,43 @@
+"""spaCy annotation and answers from a local Llama for every document of a corpus, as tables.
+
+The public names are imported when they are first used: `import nlp_pipeline` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlp_pipeline.corpus import read_corpus as read_corpus
+    from nlp_pipeline.generation.interface import Chat as Chat
+    from nlp_pipeline.generation.interface import Message as Message
+    from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
+    from nlp_pipeline.generation.llama import Llama as Llama
+    from nlp_pipeline.runner import run as run
+    from nlp_pipeline.runs.reading import read_run as read_run
+    from nlp_pipeline.tables import to_frames as to_frames
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Chat": "nlp_pipeline.generation.interface",
+    "Llama": "nlp_pipeline.generation.llama",
+    "Message": "nlp_pipeline.generation.interface",
+    "SamplingParams": "nlp_pipeline.generation.interface",
+    "read_corpus": "nlp_pipeline.corpus",
+    "read_run": "nlp_pipeline.runs.reading",
+    "run": "nlp_pipeline.runner",
+    "to_frames": "nlp_pipeline.tables",
+}
+__all__ = [*sorted(_WHERE), "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nlp_pipeline' has no attribute '{name}'")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,107 @@
+"""The linguistic half: records to Docs in their order, one bad document at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from spacy.tokens import Doc
+
+from nlp_pipeline.components.extensions import new_error
+from nlp_pipeline.corpus import Record, Reject
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.run import AnnotationFailed
+from nlp_pipeline.tables.rows import Origin
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+Item = Record | Reject
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A Doc and what the corpus says of it."""
+
+    doc: Doc
+    origin: Origin
+
+
+def annotate(
+    nlp: Language, items: Iterable[Item], *, pipes: list[str], batch_size: int
+) -> Iterator[Annotated]:
+    """Runs the linguistic pipes over records; a reject becomes an empty Doc with its error.
+
+    A document that spaCy fails on is tried by itself and then becomes an empty Doc with an
+    error too: the number and the order of the Docs are those of the records.
+
+    Args:
+        nlp: The pipeline.
+        items: What the corpus reader yields.
+        pipes: Names of the pipes to run.
+        batch_size: Documents handed to spaCy at a time.
+    """
+    stream = iter(items)
+    while batch := list(islice(stream, batch_size)):
+        docs = iter(_annotate_batch(nlp, [i for i in batch if isinstance(i, Record)], pipes))
+        for item in batch:
+            doc = next(docs) if isinstance(item, Record) else rejected(nlp, item)
+            yield Annotated(dress(doc, item), origin_of(item))
+
+
+def _annotate_batch(nlp: Language, records: list[Record], pipes: list[str]) -> list[Doc]:
+    others = [name for name in nlp.pipe_names if name not in pipes]
+    try:
+        return list(nlp.pipe([r.text for r in records], disable=others, batch_size=len(records)))
+    except Exception:  # any component may raise anything: find the culprit
+        return [_annotate_one(nlp, record, others) for record in records]
+
+
+def _annotate_one(nlp: Language, record: Record, others: list[str]) -> Doc:
+    try:
+        return nlp(record.text, disable=others)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        return broken(nlp, AnnotationFailed(record.id, reason))
+
+
+def broken(nlp: Language, error: NlpPipelineError) -> Doc:
+    """The empty Doc that stands for a document spaCy failed on."""
+    return _with_error(nlp, error.stage, error.kind, str(error), retryable=error.retryable)
+
+
+def rejected(nlp: Language, reject: Reject) -> Doc:
+    """The empty Doc that stands for a record that could not be read."""
+    return _with_error(nlp, "read", reject.kind, reject.message, retryable=False)
+
+
+def _with_error(nlp: Language, stage: str, kind: str, message: str, *, retryable: bool) -> Doc:
+    doc = Doc(nlp.vocab)
+    doc._.errors = [new_error(stage, None, kind, message, retryable=retryable, question_id=None)]
+    return doc
+
+
+def dress(doc: Doc, item: Item) -> Doc:
+    """Puts what the record says on its Doc."""
+    doc._.record_id = item.id
+    if isinstance(item, Record):
+        doc._.meta = dict(item.meta)
+        doc._.questions = [{"id": q.id, "text": q.text} for q in item.questions]
+    return doc
+
+
+def origin_of(item: Item) -> Origin:
+    """What the corpus says of an item."""
+    text, meta = (item.text, dict(item.meta)) if isinstance(item, Record) else (None, {})
+    return Origin(item.id, item.index, item.source, item.line, text, meta)
+
+
+def chain(nlp: Language, pipes: list[str], docs: Iterable[Doc]) -> Iterator[Doc]:
+    """Runs the second half, pipe after pipe, over a stream of Docs."""
+    stream: Any = docs
+    for name in pipes:
+        pipe = nlp.get_pipe(name)
+        stream = pipe.pipe(stream) if hasattr(pipe, "pipe") else map(pipe, stream)
+    return iter(stream)

@@ -1,0 +1,72 @@
+"""The command line: options in, one call out. Commands are imported when they are used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from nlp_pipeline import __version__
+from nlp_pipeline.errors import NlpPipelineError
+
+_COMMANDS = {
+    "run": "nlp_pipeline.cli.run:run",
+    "models": "nlp_pipeline.cli.models:models",
+    "info": "nlp_pipeline.cli.info:info",
+    "golden": "nlp_pipeline.cli.golden:golden",
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: nlp-pipeline run corpora/sample.jsonl",
+)
+@click.version_option(__version__, prog_name="nlp-pipeline")
+def group() -> None:
+    """Annotate a corpus with spaCy and have a local Llama answer questions about it."""
+
+
+def main() -> None:
+    """The entry point: errors become one line on stderr and an exit code here, nowhere else."""
+    # Hugging Face's tokenizers warn about forks that never happen here.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        status = group.main(prog_name="nlp-pipeline", standalone_mode=False)
+    except NlpPipelineError as error:
+        _say(f"Error: {error}")
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted. Type the same command again to go on where it stopped.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong with the run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(click.style(message, fg="red") if sys.stderr.isatty() else message, err=True)

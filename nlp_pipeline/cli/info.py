@@ -1,0 +1,93 @@
+"""`nlp-pipeline info`: versions, devices, pipelines, models, and how to get what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nlp_pipeline.cli.output import megabytes, print_json, print_table
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(as_json: bool) -> None:
+    """Show what is installed, where models can run, and how to get what is missing."""
+    found = collect()
+    if as_json:
+        print_json(found)
+        return
+    versions = found["versions"].items()
+    print_table(("package", "version"), [(name, v or "not installed") for name, v in versions])
+    click.echo()
+    print_table(("device", "what"), device_rows(found["devices"]))
+    click.echo()
+    spacy = found["spacy_pipelines"].items()
+    print_table(("spaCy pipeline", "version"), list(spacy) or [("none", None)])
+    click.echo()
+    shipped = [(name,) for name in found["pipelines"]]
+    print_table(("pipeline",), shipped or [("none",)])
+    click.echo()
+    rows = [(m["name"], m["status"], m["sha256"], m["path"]) for m in found["models"]]
+    print_table(("model", "status", "sha256", "path"), rows)
+    click.echo()
+    if found["missing"]:
+        missing = [(item["what"], item["why"], item["get"]) for item in found["missing"]]
+        print_table(("missing", "needed for", "how to get it"), missing)
+    else:
+        click.echo("Nothing is missing.")
+
+
+def collect() -> dict[str, Any]:
+    """Everything that `info` shows, as JSON values. Imports torch."""
+    from nlp_pipeline import environment, models
+    from nlp_pipeline.cli.models import describe
+
+    versions, extras = environment.versions(), environment.extras()
+    cached = models.cached_models()
+    missing = [
+        {"what": name, "why": "every run", "get": environment.pip_install([name])}
+        for name, version in versions.items()
+        if version is None
+    ]
+    missing += [
+        {"what": ", ".join(extra.missing), "why": f"the extra '{extra.name}'", "get": extra.install}
+        for extra in extras
+        if extra.install
+    ]
+    missing += [
+        {
+            "what": f"model {item.model.name}",
+            "why": "runs that name no other model",
+            "get": f"nlp-pipeline models fetch {item.model.name}",
+        }
+        for item in cached
+        if item.status != "ok"
+    ]
+    return {
+        "versions": versions,
+        "devices": environment.devices() if versions["torch"] else None,
+        "spacy_pipelines": environment.spacy_pipelines(),
+        "pipelines": environment.shipped_pipelines(),
+        "model_cache": str(models.cache_dir()),
+        "models": [describe(item) for item in cached],
+        "extras": {extra.name: list(extra.requires) for extra in extras},
+        "missing": missing,
+    }
+
+
+def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """`environment.devices()` as rows of a table."""
+    if devices is None:
+        return [("unknown", "torch is not installed")]
+    cpu = devices["cpu"]
+    rows = [("cpu", f"{cpu['cores']} cores, {cpu['threads']} threads used by torch")]
+    rows += [
+        (f"cuda:{i}", f"{gpu['name']}, {megabytes(gpu['memory_bytes'])}")
+        for i, gpu in enumerate(devices["cuda"])
+    ] or [("cuda", "none")]
+    if devices["mps"]:
+        rows.append(("mps", "Apple GPU"))
+    there = [name for name, found in devices["distributed"].items() if found]
+    rows.append(("several GPUs", f"over {' and '.join(there)}" if there else "not possible"))
+    return rows

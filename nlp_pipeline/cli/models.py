@@ -1,0 +1,86 @@
+"""`nlp-pipeline models`: list, fetch and check the models of the model cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nlp_pipeline import models as cache
+from nlp_pipeline.cli.output import megabytes, note, print_json, print_table
+from nlp_pipeline.cli.progress_download import fetch_with_progress
+
+
+@click.group()
+def models() -> None:
+    """List, fetch and check the models that can be named without a path."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_models(as_json: bool) -> None:
+    """Show the known models and what of them is on this machine."""
+    found = cache.cached_models()
+    if as_json:
+        print_json([describe(item) for item in found])
+        return
+    rows = [
+        (
+            item.model.name,
+            item.status,
+            item.model.parameters,
+            megabytes(item.model.file_bytes),
+            item.model.licence,
+            item.model.description,
+        )
+        for item in found
+    ]
+    print_table(("name", "status", "parameters", "size", "licence", "description"), rows)
+    note(f"The model cache is {cache.cache_dir()}; the default model is {cache.DEFAULT_MODEL}.")
+
+
+@models.command()
+@click.argument("name", default=cache.DEFAULT_MODEL)
+@click.option("--force", is_flag=True, help="Fetch again, even if the model is there and whole.")
+def fetch(name: str, force: bool) -> None:
+    """Fetch a model into the cache and print its path; without NAME, the default model."""
+    click.echo(fetch_with_progress(name, force=force))
+
+
+@models.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify(context: click.Context, name: str | None, as_json: bool) -> None:
+    """Check the digest of a model in the cache; without NAME, of all known models.
+
+    Exits with 1 if one is damaged or missing.
+    """
+    found = cache.cached_models() if name is None else [cache.cached_model(name)]
+    if as_json:
+        print_json([describe(item) for item in found])
+    else:
+        rows = [(item.model.name, item.status, item.sha256, item.path) for item in found]
+        print_table(("name", "status", "sha256", "path"), rows)
+    for item in found:
+        if item.status != "ok":
+            force = " --force" if item.status == "damaged" else ""
+            note(f"{item.status}: type `nlp-pipeline models fetch {item.model.name}{force}`.")
+    context.exit(0 if all(item.status == "ok" for item in found) else 1)
+
+
+def describe(item: cache.CachedModel) -> dict[str, Any]:
+    """A model and its state as JSON values."""
+    return {
+        "name": item.model.name,
+        "default": item.model.name == cache.DEFAULT_MODEL,
+        "status": item.status,
+        "path": str(item.path),
+        "sha256": item.sha256,
+        "expected_sha256": item.model.file_sha256,
+        "bytes": item.model.file_bytes,
+        "download_bytes": item.model.wheel_bytes,
+        "parameters": item.model.parameters,
+        "licence": item.model.licence,
+        "description": item.model.description,
+    }

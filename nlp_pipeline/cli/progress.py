@@ -1,0 +1,126 @@
+"""A run's progress on stderr: a bar on a terminal, else a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+PLAIN_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class Figures:
+    """Counts and rates of a run that is going on."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.before = self.ok = self.failed = self.tokens = 0
+        self.started = time.monotonic()
+
+    def start(self, total: int | None, done: int) -> None:
+        """Begins to count."""
+        self.total, self.before, self.started = total, done, time.monotonic()
+
+    def add(self, *, failed: bool, output_tokens: int) -> None:
+        """One more document."""
+        self.ok, self.failed = self.ok + (not failed), self.failed + failed
+        self.tokens += output_tokens
+
+    @property
+    def done(self) -> int:
+        """Documents done, those of an earlier process included."""
+        return self.before + self.ok + self.failed
+
+    def line(self) -> str:
+        """`7/12 documents, 7 ok, 0 failed, 0.5 documents/s, 21 tokens/s, 0:00:10 left`."""
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        rate = (self.ok + self.failed) / seconds
+        of = f"/{self.total}" if self.total is not None else ""
+        text = (
+            f"{self.done}{of} documents, {self.ok} ok, {self.failed} failed, "
+            f"{rate:.1f} documents/s, {self.tokens / seconds:.0f} tokens/s"
+        )
+        if self.total is not None and rate > 0 and self.done < self.total:
+            text += f", {_clock((self.total - self.done) / rate)} left"
+        return text
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+class PlainProgress:
+    """A line every few seconds, for logs."""
+
+    def __init__(self) -> None:
+        self._figures = Figures()
+        self._said = time.monotonic()
+
+    def start(self, total: int | None, done: int) -> None:
+        """Says where the run begins."""
+        self._figures.start(total, done)
+        self._said = time.monotonic()
+        if done:
+            click.echo(f"Going on after {done} documents.", err=True)
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """Counts a document."""
+        self._figures.add(failed=failed, output_tokens=output_tokens)
+        if time.monotonic() - self._said >= PLAIN_EVERY:
+            self._said = time.monotonic()
+            click.echo(self._figures.line(), err=True)
+
+    def warn(self, message: str) -> None:
+        """Passes a warning on."""
+        click.echo(f"Warning: {message}", err=True)
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._figures.done:
+            click.echo(self._figures.line(), err=True)
+
+
+class BarProgress:
+    """A bar with the same figures, for people."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._figures = Figures()
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=30),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            transient=False,
+        )
+        self._task: Any = None
+
+    def start(self, total: int | None, done: int) -> None:
+        """Shows the bar."""
+        self._figures.start(total, done)
+        self._task = self._bar.add_task(self._figures.line(), total=total, completed=done)
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """Moves the bar."""
+        self._figures.add(failed=failed, output_tokens=output_tokens)
+        self._bar.update(
+            self._task, completed=self._figures.done, description=self._figures.line()
+        )
+
+    def warn(self, message: str) -> None:
+        """Prints a warning above the bar."""
+        self._bar.console.print(f"Warning: {message}", markup=False, highlight=False)
+
+    def __enter__(self) -> BarProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

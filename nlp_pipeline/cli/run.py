@@ -1,0 +1,145 @@
+"""`nlp-pipeline run`: a corpus in, tables out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlp_pipeline.cli.progress import BarProgress, PlainProgress
+
+if TYPE_CHECKING:
+    from nlp_pipeline.runner import RunRequest, RunResult
+
+FAILED_DOCUMENTS = 3
+PREVIEW_ROWS = 6
+
+
+@click.command()
+@click.argument("corpus")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]")
+@click.option("-p", "--pipeline", default="en_qa_summary", show_default=True, metavar="NAME|PATH", help="A shipped pipeline, a .cfg file or a saved pipeline's folder.")
+@click.option("-q", "--question", "questions", multiple=True, help="Ask this of every document, instead of the pipeline's own questions. Repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.")
+@click.option("--text-key", default="text", show_default=True, help="Field or column with the text.")
+@click.option("--id-key", default="id", show_default=True, help="Field or column with the id.")
+@click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
+@click.option("--max-length", type=click.IntRange(min=1), default=100_000, show_default=True, help="Longer texts (characters) become error records.")
+@click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--n-process", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes for spaCy.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time.")
+@click.option("--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Use the echo generator: no model, answers are words of the prompt.")
+@click.option("--fresh", is_flag=True, help="Throw away the run that the folder holds.")
+@click.option("--quiet", is_flag=True, help="No progress and no preview.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Annotate CORPUS and answer questions about it.
+
+    CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
+    The same command again goes on where an interrupted run stopped.
+
+    \b
+    Example:
+      nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
+    """
+    request = _request(corpus, out, **options)
+    if not quiet:
+        _show_notes()
+    _fetch_models(request, quiet=quiet)
+    from nlp_pipeline.runner import execute
+
+    with _progress(quiet=quiet) as progress:
+        result = execute(request, progress)
+    if as_json:
+        click.echo(json.dumps(_as_dict(result)))
+    elif not quiet:
+        _show(result)
+    if result.failed:
+        sys.exit(FAILED_DOCUMENTS)
+
+
+def _request(
+    corpus: str,
+    out: Path | None,
+    *,
+    pipeline: str,
+    questions: tuple[str, ...],
+    settings: tuple[str, ...],
+    model: str | None,
+    device: str | None,
+    dry_run: bool,
+    format_: Any,
+    **options: Any,
+) -> RunRequest:
+    """The options as what the runner takes."""
+    from nlp_pipeline.pipeline import PipelineSpec
+    from nlp_pipeline.runner import RunRequest
+
+    spec = PipelineSpec(pipeline, questions, settings, model, device, dry_run)
+    return RunRequest(corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options)
+
+
+def _default_out(corpus: str, pipeline: str) -> Path:
+    """`runs/sample-en_qa_summary`."""
+    stem = "stdin" if corpus == "-" else Path(corpus).resolve().name.split(".")[0]
+    return Path("runs") / f"{stem}-{Path(pipeline).stem}"
+
+
+def _fetch_models(request: RunRequest, *, quiet: bool) -> None:
+    """Fetches known models that the pipeline names and the cache lacks, with progress."""
+    from nlp_pipeline.cli.progress_download import fetch_with_progress
+    from nlp_pipeline.models import KNOWN_MODELS, verify
+    from nlp_pipeline.pipeline import model_names, resolve_config
+
+    for name in model_names(resolve_config(request.pipeline)):
+        if name in KNOWN_MODELS and verify(name) == "missing":
+            fetch_with_progress(name, quiet=quiet)
+
+
+def _show_notes() -> None:
+    """What the library has to say (its logger `nlp_pipeline`) goes to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("nlp_pipeline")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _progress(*, quiet: bool) -> AbstractContextManager[Any]:
+    if quiet:
+        return nullcontext()
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def _as_dict(result: RunResult) -> dict[str, Any]:
+    return {
+        "out": str(result.out),
+        "documents": result.documents,
+        "ok": result.documents - result.failed,
+        "failed": result.failed,
+        "output_tokens": result.output_tokens,
+        "seconds": round(result.seconds, 3),
+        "resumed": result.resumed,
+    }
+
+
+def _show(result: RunResult) -> None:
+    """Where the tables lie and the first rows of what was generated."""
+    from nlp_pipeline.cli.preview import show_preview
+
+    ok = result.documents - result.failed
+    click.echo(
+        f"{result.documents} documents ({ok} ok, {result.failed} failed) in "
+        f"{result.seconds:.1f} s. The tables lie in {result.out}/"
+    )
+    show_preview(result.out, PREVIEW_ROWS)
+    if result.failed:
+        click.echo(f"What failed and why: {result.out}/errors.jsonl", err=True)

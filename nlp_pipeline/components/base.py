@@ -1,0 +1,248 @@
+"""What all Llama components share: the stream through the generator, and what failures do."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from spacy.tokens import Doc
+from spacy.util import raise_error
+
+from nlp_pipeline.components.extensions import new_error, record_id
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.errors.run import DocumentFailed
+from nlp_pipeline.generation.interface import (
+    Chat,
+    Completion,
+    GenerationRequest,
+    Generator,
+    SamplingParams,
+    Session,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_PENDING = 512
+"""Docs held back at most while an earlier one is still being answered."""
+
+ErrorHandler = Callable[[str, Any, list[Doc], Exception], Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request a component makes for a Doc. `key` names it within the Doc."""
+
+    key: str
+    chat: Chat
+
+
+@dataclass
+class _Pending:
+    """A Doc on its way: yielded once every completion is there."""
+
+    doc: Doc
+    missing: int = 0
+    completions: dict[str, Completion] = field(default_factory=dict)
+    error: NlpPipelineError | None = None
+    reported: bool = False
+
+
+class LlamaComponent(ABC):
+    """A spaCy component that asks a generator about each Doc.
+
+    Subclasses say what to ask (`asks`), what the completions mean (`predict`, which only reads)
+    and where it goes (`set_annotations`, the only method that writes to the Doc).
+
+    A request that fails marks its own result with the status `error` and adds a line to
+    `doc._.errors`; the Doc is always yielded and no other Doc is touched. An error handler set
+    with `nlp.set_error_handler` is called with that Doc alone.
+
+    Args:
+        name: The component's name in the pipeline.
+        generator: Completes the prompts.
+        params: How.
+    """
+
+    def __init__(self, name: str, generator: Generator, params: SamplingParams) -> None:
+        self.name = name
+        self.generator = generator
+        self.params = params
+        self._error_handler: ErrorHandler | None = None
+        self._numbers = count()
+
+    @abstractmethod
+    def asks(self, doc: Doc) -> list[Ask]:
+        """What to ask of a Doc, in the order of the results. May be empty."""
+
+    @abstractmethod
+    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> Any:
+        """What the completions (by `Ask.key`) mean for a Doc. Writes nothing."""
+
+    @abstractmethod
+    def set_annotations(self, doc: Doc, result: Any) -> None:
+        """Writes a result to its Doc."""
+
+    def failed(self, doc: Doc, error: NlpPipelineError) -> Any:
+        """The result of a Doc whose asks could not even be made."""
+        completion = Completion.failed("", error)
+        return self.predict(doc, _Always(completion))
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Annotates one Doc."""
+        return next(self.pipe([doc]))
+
+    def pipe(self, stream: Iterable[Doc], **_: Any) -> Iterator[Doc]:
+        """Annotates a stream of Docs and yields them in its order.
+
+        Docs are taken from the stream as the generator has room for their requests; there is
+        no barrier between batches, so spaCy's `batch_size` has no meaning here.
+        """
+        session = self.generator.session()
+        pending: deque[_Pending] = deque()
+        owners: dict[str, tuple[_Pending, str]] = {}
+        source, exhausted = iter(stream), False
+        try:
+            while not exhausted or pending:
+                while not exhausted and session.room > 0 and len(pending) < MAX_PENDING:
+                    doc = next(source, None)
+                    if doc is None:
+                        exhausted = True
+                        break
+                    pending.append(self._submit(doc, session, owners))
+                    if pending[0].missing == 0:
+                        break
+                if pending and pending[0].missing:
+                    self._collect(session, owners)
+                while pending and pending[0].missing == 0:
+                    yield self._finish(pending.popleft())
+        finally:
+            session.close()
+
+    def _submit(
+        self, doc: Doc, session: Session, owners: dict[str, tuple[_Pending, str]]
+    ) -> _Pending:
+        """Sends a Doc's requests off."""
+        item = _Pending(doc)
+        earlier = _earlier_failure(doc)
+        if earlier is not None:
+            item.error, item.reported = earlier, True
+            return item
+        group = f"{self.name}-{next(self._numbers)}"
+        try:
+            asks = self.asks(doc)
+        except NlpPipelineError as error:
+            item.error = error
+            return item
+        for number, ask in enumerate(asks):
+            request = GenerationRequest(f"{group}-{number}", ask.chat, self.params, group)
+            owners[request.id] = (item, ask.key)
+            item.missing += 1
+            session.submit(request)
+        return item
+
+    @staticmethod
+    def _collect(session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
+        """Advances the generator and books what it finished."""
+        for completion in session.step():
+            item, key = owners.pop(completion.request_id)
+            item.completions[key] = completion
+            item.missing -= 1
+
+    def _finish(self, item: _Pending) -> Doc:
+        """Writes a Doc's results, then says what failed."""
+        if item.error is not None:
+            failures: list[tuple[str | None, NlpPipelineError]] = [(None, item.error)]
+            failures *= not item.reported
+            result = self.failed(item.doc, item.error)
+        else:
+            found = item.completions.items()
+            failures = [(key, done.error) for key, done in found if done.error is not None]
+            result = self.predict(item.doc, item.completions)
+        self.set_annotations(item.doc, result)
+        for key, error in failures:
+            self._report(item.doc, key, error)
+        return item.doc
+
+    def _report(self, doc: Doc, key: str | None, error: NlpPipelineError) -> None:
+        """Keeps a failure on its Doc, and tells the error handler that the user has set."""
+        doc._.errors = [
+            *doc._.errors,
+            new_error(
+                error.stage,
+                self.name,
+                error.kind,
+                str(error),
+                retryable=error.retryable,
+                question_id=key,
+            ),
+        ]
+        handler = self.get_error_handler()
+        if handler is raise_error:
+            # spaCy's default would end the whole stream for one Doc.
+            logger.warning("[%s] document %s: %s", self.name, record_id(doc) or "?", error)
+        else:
+            handler(self.name, self, [doc], error)
+
+    def model_name(self, completion: Completion) -> str | None:
+        """The model's name; None for a failure, which must not load a model to name it."""
+        return None if completion.error else self.generator.info.model
+
+    def set_error_handler(self, error_handler: ErrorHandler) -> None:
+        """Called by `nlp.set_error_handler`."""
+        self._error_handler = error_handler
+
+    def get_error_handler(self) -> ErrorHandler:
+        """The handler that was set, else spaCy's `raise_error`."""
+        return self._error_handler or raise_error
+
+
+def _earlier_failure(doc: Doc) -> NlpPipelineError | None:
+    """What went wrong with a Doc before a language model could see its text, if anything."""
+    for error in doc._.errors:
+        if error["stage"] in ("read", "annotate"):
+            return DocumentFailed(error["message"])
+    return None
+
+
+class _Always(dict[str, Completion]):
+    """Every key has the same completion: that of a Doc which failed as a whole."""
+
+    def __init__(self, completion: Completion) -> None:
+        super().__init__()
+        self._completion = completion
+
+    def __missing__(self, key: str) -> Completion:
+        return self._completion
+
+
+def sampling_params(component: str, **values: Any) -> SamplingParams:
+    """`SamplingParams` from a component's settings.
+
+    Raises:
+        InvalidSetting: A value is of the wrong type or out of its range.
+    """
+    stop = values.get("stop", ())
+    if isinstance(stop, str) or not isinstance(stop, list | tuple):
+        raise InvalidSetting(component, "stop", stop, "a list of texts")
+    return SamplingParams(**{**values, "stop": tuple(stop)})
+
+
+def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
+    """The figures of a completion that every generated value carries in the tables."""
+    scores = completion.logprobs
+    return {
+        "finish_reason": completion.finish_reason,
+        "mean_logprob": sum(scores) / len(scores) if scores else None,
+        "min_logprob": min(scores) if scores else None,
+        "prompt_tokens": completion.prompt_tokens,
+        "reused_tokens": completion.reused_tokens,
+        "output_tokens": completion.output_tokens,
+        "model": model,
+        "error": str(completion.error) if completion.error else None,
+    }

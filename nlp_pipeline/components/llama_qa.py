@@ -1,0 +1,167 @@
+"""`llama_qa`: one answer per question about each Doc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from nlp_pipeline.components.base import Ask, LlamaComponent, sampling_params, token_figures
+from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.questions import parse_questions, questions_of
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
+from nlp_pipeline.grounding.align import Grounding, ground
+from nlp_pipeline.prompts import PromptTemplate, load_template
+
+SPANS_KEY = "answers"
+SPAN_LABEL = "ANSWER"
+
+_DEFAULTS: dict[str, Any] = {
+    "questions": [],
+    "template": "qa.v1",
+    "no_answer": "not in the document",
+    "max_new_tokens": 32,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "stop": ["\n"],
+    "seed": 1,
+    "generator": DEFAULT_GENERATOR,
+}
+
+
+@Language.factory(
+    "llama_qa", assigns=["doc._.answers", "doc.spans"], default_config=_DEFAULTS
+)
+def make_llama_qa(
+    nlp: Language,
+    name: str,
+    questions: list[Any],
+    template: str,
+    no_answer: str,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    min_p: float,
+    repetition_penalty: float,
+    stop: list[str],
+    seed: int,
+    generator: Any,
+) -> LlamaQA:
+    """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`."""
+    params = sampling_params(
+        name,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop=stop,
+        seed=seed,
+    )
+    return LlamaQA(
+        name,
+        generator,
+        params,
+        questions=questions,
+        template=load_template(template),
+        no_answer=no_answer,
+    )
+
+
+class LlamaQA(LlamaComponent):
+    """Answers questions about each Doc into `doc._.answers` and `doc.spans["answers"]`.
+
+    Args:
+        name: The component's name in the pipeline.
+        generator: Completes the prompts.
+        params: How.
+        questions: Asked of every Doc; texts, or objects with `id` and `text`. A Doc's own, in
+            `doc._.questions`, come after them.
+        template: Is given `text`, `question` and `no_answer`.
+        no_answer: The reply that means that the document holds no answer. Such an answer, or
+            an empty one, has the status `no_answer`.
+
+    Raises:
+        QuestionsInvalid: The questions are not what they should be.
+        DuplicateQuestion: Two questions have one id.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        generator: Generator,
+        params: SamplingParams,
+        *,
+        questions: list[Any],
+        template: PromptTemplate,
+        no_answer: str,
+    ) -> None:
+        super().__init__(name, generator, params)
+        self.questions = parse_questions(name, questions)
+        self.template = template
+        self.no_answer = no_answer
+
+    def asks(self, doc: Doc) -> list[Ask]:
+        """One request per question."""
+        return [Ask(q["id"], self._chat(doc, q["text"])) for q in self._questions(doc)]
+
+    def _questions(self, doc: Doc) -> list[dict[str, str]]:
+        return questions_of(self.name, self.questions, doc)
+
+    def _chat(self, doc: Doc, question: str) -> Any:
+        values = {"text": doc.text, "question": question, "no_answer": self.no_answer}
+        return self.template.render(values)
+
+    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> list[dict[str, Any]]:
+        """One answer, as a plain dict, per question."""
+        return [
+            self._answer(doc, question, completions[question["id"]])
+            for question in self._questions(doc)
+        ]
+
+    def failed(self, doc: Doc, error: NlpPipelineError) -> list[dict[str, Any]]:
+        """An error for each of the pipeline's own questions: the Doc's own may be the cause."""
+        completion = Completion.failed("", error)
+        return [self._answer(doc, question, completion) for question in self.questions]
+
+    def _answer(
+        self, doc: Doc, question: dict[str, str], completion: Completion
+    ) -> dict[str, Any]:
+        said = completion.text.strip()
+        status = "error" if completion.error else "no_answer" if self._is_none(said) else "ok"
+        answer = said if status == "ok" else None
+        found = ground(doc, answer) if answer else Grounding.nowhere()
+        return {
+            "component": self.name,
+            "question_id": question["id"],
+            "question": question["text"],
+            "answer": answer,
+            "status": status,
+            **found.as_dict(),
+            **token_figures(completion, self.model_name(completion)),
+        }
+
+    def _is_none(self, said: str) -> bool:
+        """Whether a reply means that there is no answer."""
+        return said.casefold().strip(" .!\"'") in ("", self.no_answer.casefold())
+
+    def set_annotations(self, doc: Doc, result: list[dict[str, Any]]) -> None:
+        """Adds the answers, and a Span for each that stands in the text."""
+        doc._.answers = [*doc._.answers, *result]
+        spans = list(doc.spans.get(SPANS_KEY, ()))
+        for answer in result:
+            if answer["start_token"] is not None:
+                start, end = answer["start_token"], answer["end_token"]
+                spans.append(
+                    Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"])
+                )
+        doc.spans[SPANS_KEY] = spans
+

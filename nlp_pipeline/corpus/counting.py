@@ -1,0 +1,78 @@
+"""How many documents a corpus holds, counted without reading any of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from nlp_pipeline.corpus.parquet_table import count_rows
+from nlp_pipeline.corpus.sources import CorpusFile, find_sources
+from nlp_pipeline.corpus.streams import open_stream
+
+_CHUNK_BYTES = 2**20
+
+
+def count_documents(source: str | Path, limit: int | None = None) -> int | None:
+    """A total for a progress bar: lines, rows and text files.
+
+    It is a little high where lines are blank, and as far as the file could be read where it is
+    damaged.
+
+    Args:
+        source: As in `read_corpus`.
+        limit: The most that will be read; counting stops there.
+
+    Returns:
+        The total, never more than `limit`; `None` for standard input.
+
+    Raises:
+        CorpusError: As in `read_corpus`.
+    """
+    total = 0
+    for file in find_sources(source).files:
+        if file.path is None:
+            return None
+        total += _count(file, None if limit is None else limit - total)
+        if limit is not None and total >= limit:
+            return limit
+    return total
+
+
+def _count(file: CorpusFile, limit: int | None) -> int:
+    if file.format == "text":
+        return 1
+    total = 0
+    try:
+        if file.format == "parquet":
+            return count_rows(file)
+        with open_stream(file.path, file.compression) as stream:
+            for ends in _line_ends(stream, quotes=file.format == "csv"):
+                total += ends
+                if limit is not None and total > limit:
+                    break
+    except (OSError, EOFError, zlib.error):
+        # The reading itself says what is wrong; a progress bar needs no second message.
+        pass
+    return max(0, total - 1) if file.format == "csv" else total
+
+
+def _line_ends(stream: BinaryIO, *, quotes: bool) -> Iterator[int]:
+    """How many lines end in each chunk; a last line without an end counts as well.
+
+    Args:
+        stream: What to count.
+        quotes: Whether line ends between double quotes belong to a cell and end no row.
+    """
+    outside, last = True, b"\n"
+    while chunk := stream.read(_CHUNK_BYTES):
+        last = chunk[-1:]
+        if quotes:
+            pieces = chunk.split(b'"')
+            yield sum(piece.count(b"\n") for piece in pieces[0 if outside else 1 :: 2])
+            outside = outside == bool(len(pieces) % 2)
+        else:
+            yield chunk.count(b"\n")
+    if last != b"\n":
+        yield 1

@@ -1,0 +1,48 @@
+"""What a reader has to say while it goes on: each warning once, blank lines counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from nlp_pipeline.errors.corpus import Place, corpus_warning
+
+_log = logging.getLogger("nlp_pipeline.corpus")
+
+
+class Notes:
+    """Passes warnings on, the first of each kind only.
+
+    Args:
+        emit: Takes the text of a warning; `None` logs it as `nlp_pipeline.corpus`.
+    """
+
+    def __init__(self, emit: Callable[[str], None] | None = None) -> None:
+        self._emit = emit or _log.warning
+        self._said: set[str] = set()
+        self._blank_lines = 0
+
+    def once(self, warning: str, place: Place, *names: str) -> None:
+        """Says a warning about a record, unless the corpus had one of its kind before."""
+        if warning not in self._said:
+            self._said.add(warning)
+            self._emit(corpus_warning(warning, place, names=names))
+
+    def no_documents(self, source: str) -> None:
+        """Says that a file was read and held nothing."""
+        self._emit(corpus_warning("no_documents", source=source))
+
+    def passed_over(self, source: str, names: tuple[str, ...]) -> None:
+        """Says which files of a folder are not part of the corpus."""
+        if names:
+            self._emit(corpus_warning("files_passed_over", source=source, names=names))
+
+    def blank_line(self) -> None:
+        """Counts a line that holds no document."""
+        self._blank_lines += 1
+
+    def finish(self) -> None:
+        """Says what could only be counted."""
+        if self._blank_lines:
+            self._emit(corpus_warning("blank_lines", count=self._blank_lines))
+            self._blank_lines = 0

@@ -1,0 +1,135 @@
+"""`read_corpus`: from what the user named to `Record`s and `Reject`s in order."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+from nlp_pipeline.corpus.building import Builder
+from nlp_pipeline.corpus.csv_table import read_csv
+from nlp_pipeline.corpus.jsonl import read_jsonl
+from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.options import Found, ReadOptions
+from nlp_pipeline.corpus.parquet_table import read_parquet
+from nlp_pipeline.corpus.plain_text import read_plain_text
+from nlp_pipeline.corpus.record import Record, Reject
+from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
+from nlp_pipeline.errors.corpus import (
+    BadRecord,
+    NoTextColumn,
+    Place,
+    TruncatedFile,
+    UnreadableFile,
+)
+
+FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[Found]]
+
+READERS: dict[str, FormatReader] = {
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "text": read_plain_text,
+}
+
+
+def read_corpus(
+    source: str | Path,
+    *,
+    text_key: str = "text",
+    id_key: str = "id",
+    limit: int | None = None,
+    max_length: int = 100_000,
+    on_warning: Callable[[str], None] | None = None,
+) -> Iterator[Record | Reject]:
+    """Reads a corpus in constant memory, save for 16 bytes of each id.
+
+    Every place where a record should be gives one item, in order, with its position as `index`:
+    what is wrong with one record never costs another.
+
+    Args:
+        source: A `.jsonl`, `.ndjson`, `.csv` or `.txt` file, plain or with `.gz` or `.zst`; a
+            `.parquet` file; a folder of these, read recursively and sorted by path; or `"-"` for
+            JSON Lines on standard input.
+        text_key: The field that holds the text.
+        id_key: The field that holds the id.
+        limit: The most items to give, rejects counted; `None` for all.
+        max_length: The longest text in characters (Unicode code points).
+        on_warning: Takes the text of each warning, such as about a byte order mark; without it
+            they go to the logger `nlp_pipeline.corpus`.
+
+    Returns:
+        An iterator. A damaged file ends with one reject, and the next file follows.
+
+    Raises:
+        CorpusError: The source cannot be read at all; raised by the call itself.
+    """
+    options = ReadOptions(text_key, id_key, max_length)
+    notes = Notes(on_warning)
+    sources = find_sources(source)
+    notes.passed_over(str(source), sources.passed_over)
+    rows = _limited(_read(sources, options, notes), limit, notes)
+    return rows if sources.files[0].path is None else _started(rows)
+
+
+def _started(rows: Iterator[Record | Reject]) -> Iterator[Record | Reject]:
+    """The same rows, the first already read, so that a wrong column name is known at once."""
+    for first in rows:
+        return chain([first], rows)
+    return iter(())
+
+
+def _limited(
+    rows: Iterator[Record | Reject], limit: int | None, notes: Notes
+) -> Iterator[Record | Reject]:
+    if limit is None or limit > 0:
+        for row in rows:
+            yield row
+            if limit is not None and row.index + 1 >= limit:
+                break
+    notes.finish()
+
+
+def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Record | Reject]:
+    builder = Builder(options, notes)
+    for file in sources.files:
+        empty = True
+        found = READERS[file.format](file, options, notes)
+        for row in _read_file(file, found, builder, in_folder=sources.is_folder):
+            empty = False
+            yield row
+        if empty:
+            notes.no_documents(file.source)
+
+
+def _read_file(
+    file: CorpusFile, found: Iterator[Found], builder: Builder, *, in_folder: bool
+) -> Iterator[Record | Reject]:
+    """The rows of one file; one reject more where the file itself is at fault.
+
+    Raises:
+        NoTextColumn: The file is the whole corpus; in a folder it is a reject.
+    """
+    line = 0
+    fault: NoTextColumn | BadRecord
+    try:
+        for line, fields in found:
+            yield builder.build(file, line, fields)
+        return
+    except NoTextColumn as error:
+        if not in_folder:
+            raise
+        fault = error
+    except (BadRecord, EOFError, OSError, zlib.error) as error:
+        fault = _damage(error, Place(file.source, line + 1))
+    yield builder.reject(file, line + 1, fault)
+
+
+def _damage(error: Exception, place: Place) -> BadRecord:
+    if isinstance(error, BadRecord):
+        return error
+    if isinstance(error, EOFError):
+        return TruncatedFile(place)
+    return UnreadableFile(place, getattr(error, "strerror", None) or str(error))

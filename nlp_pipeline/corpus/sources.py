@@ -1,0 +1,179 @@
+"""What a source stands for: the files behind it, in order, and the name each gives its records."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlp_pipeline.corpus.streams import require_zstd
+from nlp_pipeline.errors.corpus import (
+    CorpusNotFound,
+    CorpusNotReadable,
+    EmptyCorpusFolder,
+    UnsupportedCorpus,
+)
+
+STDIN = "-"
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".txt": "text",
+    ".parquet": "parquet",
+}
+COMPRESSIONS = (".gz", ".zst")
+SUPPORTED = (
+    *FORMATS,
+    *(f"{suffix}{c}" for suffix in FORMATS if suffix != ".parquet" for c in COMPRESSIONS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFile:
+    """One file of a corpus.
+
+    Attributes:
+        path: Where it is; `None` is standard input.
+        source: How messages and tables name it: as the user did.
+        name: What the ids of its records start with; no other file of the corpus has it.
+        format: `"jsonl"`, `"csv"`, `"text"` or `"parquet"`.
+        compression: `".gz"`, `".zst"` or `""`.
+    """
+
+    path: Path | None
+    source: str
+    name: str
+    format: str
+    compression: str = ""
+
+    def id_at(self, line: int) -> str:
+        """The id of a record without its own: a text file is one document and needs no line."""
+        return self.name if self.format == "text" else f"{self.name}:{line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files of a corpus, and the files of its folder that no reader knows."""
+
+    files: tuple[CorpusFile, ...]
+    passed_over: tuple[str, ...] = ()
+    is_folder: bool = False
+
+
+def find_sources(source: str | Path) -> Sources:
+    """The files behind what the user named.
+
+    Args:
+        source: A file, a folder, or `"-"` for JSON Lines on standard input.
+
+    Returns:
+        The files in reading order; a folder's are sorted by path, hidden ones left out.
+
+    Raises:
+        CorpusError: The source cannot be read at all; every subclass says why.
+    """
+    if str(source) == STDIN:
+        return Sources((CorpusFile(None, STDIN, "stdin", "jsonl"),))
+    path = Path(source)
+    if path.is_dir():
+        found = _folder(path)
+    elif path.exists():
+        found = Sources((_single(path),))
+    else:
+        raise CorpusNotFound(str(source))
+    for file in found.files:
+        if file.compression == ".zst":
+            require_zstd(file.source)
+    return found
+
+
+def source_files(source: str | Path) -> list[Path]:
+    """The files that `read_corpus` reads, in its order; none for standard input.
+
+    Args:
+        source: As in `read_corpus`.
+
+    Raises:
+        CorpusError: As in `read_corpus`.
+    """
+    return [file.path for file in find_sources(source).files if file.path is not None]
+
+
+def _single(path: Path) -> CorpusFile:
+    kind = _format(path)
+    if kind is None:
+        raise UnsupportedCorpus(str(path), SUPPORTED)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CorpusNotReadable(str(path), error.strerror or str(error)) from error
+    return CorpusFile(path, _clean(str(path)), _clean(_stem(path)), *kind)
+
+
+def _folder(root: Path) -> Sources:
+    readable: list[Path] = []
+    others: list[str] = []
+    for path in sorted(_walk(root), key=lambda found: found.relative_to(root).parts):
+        if _format(path):
+            readable.append(path)
+        else:
+            others.append(_clean(path.relative_to(root).as_posix()))
+    if not readable:
+        raise EmptyCorpusFolder(str(root), SUPPORTED, others)
+    files = tuple(
+        CorpusFile(path, _clean(str(path)), name, *(_format(path) or ("", "")))
+        for path, name in zip(readable, _names(readable, root), strict=True)
+    )
+    return Sources(files, tuple(others), is_folder=True)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _names(paths: list[Path], root: Path) -> list[str]:
+    """The shortest of stem, relative path without and with suffix that no other file shares."""
+    relative = [path.relative_to(root) for path in paths]
+    candidates = (
+        [_stem(path) for path in relative],
+        [path.with_name(_stem(path)).as_posix() for path in relative],
+        [path.as_posix() for path in relative],
+    )
+    counts = [Counter(names) for names in candidates[:2]]
+    return [
+        _clean(
+            next(
+                (name for name, count in zip(row, counts, strict=False) if count[name] == 1),
+                row[-1],
+            )
+        )
+        for row in zip(*candidates, strict=True)
+    ]
+
+
+def _format(path: Path) -> tuple[str, str] | None:
+    """Format and compression by the suffixes, or nothing where they are not known."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
+    kind = FORMATS.get(suffixes[-1]) if suffixes else None
+    if kind is None or (compression and kind == "parquet"):
+        return None
+    return kind, compression
+
+
+def _stem(path: Path) -> str:
+    stem = path.stem
+    return Path(stem).stem if path.suffix.lower() in COMPRESSIONS else stem
+
+
+def _clean(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 become U+FFFD, as tables hold only text."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,106 @@
+"""Errors of what a user configures: pipelines, settings, prompt templates, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nlp_pipeline.errors.base import NlpPipelineError, listing
+
+
+class ConfigError(NlpPipelineError):
+    """A setting that cannot be used."""
+
+    stage = "config"
+
+
+class InvalidSetting(ConfigError):
+    """A component's setting of the wrong type or out of its range."""
+
+    def __init__(self, component: str, name: str, value: object, allowed: str) -> None:
+        super().__init__(
+            f"components.{component}.{name} is {value!r} and must be {allowed}."
+        )
+
+
+class PromptTemplateNotFound(ConfigError):
+    """A prompt template's name or path that leads nowhere."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"There is no prompt template '{name}'. Give a path that ends in .jinja, or one of: "
+            f"{listing(known)}."
+        )
+
+
+class PromptTemplateInvalid(ConfigError):
+    """A prompt template that does not compile, or names a value that there is none of."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"The prompt template '{name}' cannot be used: {reason}.")
+
+
+class QuestionsInvalid(ConfigError):
+    """Questions of a config or a record that are not what they should be."""
+
+    def __init__(self, component: str, value: object, reason: str) -> None:
+        super().__init__(
+            f"components.{component}.questions: {value!r} {reason}. A question is a text, or an "
+            "object with 'id' and 'text'."
+        )
+
+
+class DuplicateQuestion(ConfigError):
+    """One question id twice for one document."""
+
+    def __init__(self, question_id: str, component: str, document_id: str | None) -> None:
+        where = f" for document '{document_id}'" if document_id is not None else ""
+        super().__init__(
+            f"The question id '{question_id}' is used twice in '{component}'{where}. Give each "
+            "question an id of its own: {\"id\": \"…\", \"text\": \"…\"}."
+        )
+
+
+class PipelineNotFound(ConfigError):
+    """A pipeline name that is neither shipped nor a path to a config."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"There is no pipeline '{name}'. Give a path to a .cfg file or a pipeline folder, or "
+            f"one of: {listing(known)}."
+        )
+
+
+class PipelineInvalid(ConfigError):
+    """A pipeline config that spaCy cannot read or build."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"The pipeline '{name}' cannot be built: {reason}")
+
+
+class SpacyPackageMissing(ConfigError):
+    """A spaCy pipeline package that a config takes components from and that is not installed."""
+
+    def __init__(self, package: str, pipeline: str, install: str) -> None:
+        super().__init__(
+            f"The pipeline '{pipeline}' needs the spaCy pipeline '{package}', which is not "
+            f"installed. Type `{install}`."
+        )
+
+
+class UnknownSetting(ConfigError):
+    """A `--set` key that names nothing in the pipeline."""
+
+    def __init__(self, key: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"--set {key}: the pipeline has no such setting. Near it there is: {listing(known)}."
+        )
+
+
+class SettingSyntax(ConfigError):
+    """A `--set` value that is not of the form `key=value`."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"--set {given}: write it as key=value, such as "
+            "components.llama_qa.max_new_tokens=32."
+        )

@@ -1,0 +1,321 @@
+"""Errors of the corpus room: sources that cannot be read, records that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.escaping import escaped
+
+
+class Place(NamedTuple):
+    """Where a record stands; in a message `file:line`.
+
+    Attributes:
+        source: The file as the user named it, `"-"` for standard input.
+        line: 1-based line or row.
+    """
+
+    source: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{_file(self.source)}:{self.line}"
+
+
+def _file(source: str) -> str:
+    return "stdin" if source == "-" else escaped(source, 300)
+
+
+def _fields(names: Iterable[str]) -> str:
+    return listing(escaped(name, 40) for name in names)
+
+
+class CorpusError(NlpPipelineError):
+    """A source that cannot be used at all; nothing of it is read."""
+
+    stage = "read"
+
+
+class CorpusNotFound(CorpusError):
+    """A source that is not there."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The corpus '{_file(source)}' was not found. Give a file, a folder, or - for "
+            "standard input."
+        )
+
+
+class CorpusNotReadable(CorpusError):
+    """A source that is there and that the system does not let us open."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(
+            f"The corpus '{_file(source)}' cannot be opened: {escaped(reason)}. Check its "
+            "permissions."
+        )
+
+
+class UnsupportedCorpus(CorpusError):
+    """A file whose name says no format that can be read."""
+
+    def __init__(self, source: str, supported: Iterable[str]) -> None:
+        super().__init__(
+            f"The corpus '{_file(source)}' has no format that is read here; there are: "
+            f"{listing(supported, 20)}. Convert or rename it; JSON Lines is one object a line."
+        )
+
+
+class EmptyCorpusFolder(CorpusError):
+    """A folder that holds no file that can be read."""
+
+    def __init__(self, source: str, supported: Iterable[str], others: Iterable[str]) -> None:
+        super().__init__(
+            f"The folder '{_file(source)}' holds nothing to read: looked for "
+            f"{listing(supported, 20)}; it has: {_fields(others)}."
+        )
+
+
+class NoTextColumn(CorpusError):
+    """A table whose columns do not include the text."""
+
+    def __init__(self, source: str, text_key: str, columns: Iterable[str]) -> None:
+        super().__init__(
+            f"{_file(source)} has no column '{escaped(text_key)}'; it has: {_fields(columns)}. "
+            "Name the column with --text-key."
+        )
+
+
+class ZstdNotInstalled(CorpusError):
+    """A `.zst` file where nothing is installed that reads it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{_file(source)} is compressed with Zstandard, and the package that reads it is not "
+            "installed. Type `pip install 'nlp-pipeline[zst]'`."
+        )
+
+
+class BadRecord(NlpPipelineError):
+    """A record that cannot be used; it becomes a `Reject`, and the reading goes on."""
+
+    stage = "read"
+
+
+_JSON_REASONS = {
+    "Extra data": "a second value follows the first",
+    "Unterminated string starting at": "this string is never closed",
+    "Expecting property name enclosed in double quotes": "a name in double quotes should follow",
+}
+
+
+class InvalidJson(BadRecord):
+    """A line that is not JSON."""
+
+    def __init__(self, place: Place, column: int, byte: int, reason: str) -> None:
+        why = _JSON_REASONS.get(reason) or escaped(reason[:1].lower() + reason[1:])
+        super().__init__(
+            f"{place} is not valid JSON at column {column} (byte {byte} of the file): {why}. "
+            "Write one whole object a line."
+        )
+
+
+class InvalidUtf8(BadRecord):
+    """A line, a row, a value or a whole file that is not UTF-8."""
+
+    def __init__(self, place: Place, byte: int | None = None, *, utf16: bool = False) -> None:
+        at = "" if byte is None else f" at byte {byte} of the file"
+        what = ": it looks like UTF-16, and none of it is read" if utf16 else ""
+        encoding = "utf-16" if utf16 else "latin1"
+        super().__init__(
+            f"{place} is not valid UTF-8{at}{what}. Convert the file, such as with "
+            f"`iconv -f {encoding} -t utf-8`."
+        )
+
+
+class TooDeep(BadRecord):
+    """A record nested deeper than any table could hold."""
+
+    def __init__(self, place: Place, limit: int) -> None:
+        super().__init__(
+            f"{place} is nested deeper than {limit} levels. Flatten its fields or leave them out."
+        )
+
+
+class NotAnObject(BadRecord):
+    """A line that is JSON and no object."""
+
+    def __init__(self, place: Place, type_name: str) -> None:
+        super().__init__(
+            f"{place} is {type_name}, not an object. Write one object a line, such as "
+            '{"id": "1", "text": "…"}.'
+        )
+
+
+class LineTooLong(BadRecord):
+    """A line, or a row of a CSV file, that is too long to be read into memory."""
+
+    def __init__(self, place: Place, limit: int, size: int | None = None) -> None:
+        length = f"{size:,} bytes" if size is not None else "more bytes than that"
+        super().__init__(
+            f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
+            f"{length}. Split the document, close an open quote, or raise --max-length."
+        )
+
+
+class BadCsvRow(BadRecord):
+    """A row that breaks the rules of CSV."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{place} is not a row of this CSV file: {escaped(reason, 120)}. Put cells that hold "
+            'a delimiter, a quote or a line end between double quotes, and write a quote as "".'
+        )
+
+
+class MissingText(BadRecord):
+    """A record without the field that holds the text."""
+
+    def __init__(self, place: Place, text_key: str, fields: Iterable[str]) -> None:
+        super().__init__(
+            f"{place} has no '{escaped(text_key)}'; it has: {_fields(fields)}. "
+            "Name the field with --text-key."
+        )
+
+
+class NullText(BadRecord):
+    """A record whose text is null."""
+
+    def __init__(self, place: Place, text_key: str) -> None:
+        super().__init__(
+            f"{place} has null as its '{escaped(text_key)}'. Give it a text or leave the record "
+            "out."
+        )
+
+
+class TextNotString(BadRecord):
+    """A record whose text is a number, an array or the like."""
+
+    def __init__(self, place: Place, text_key: str, type_name: str) -> None:
+        super().__init__(
+            f"{place} has {type_name} as its '{escaped(text_key)}', not a string. Write the text "
+            "between double quotes, or name another field with --text-key."
+        )
+
+
+class EmptyText(BadRecord):
+    """A record whose text holds nothing that could be read."""
+
+    def __init__(self, place: Place, text_key: str) -> None:
+        super().__init__(
+            f"{place} has a '{escaped(text_key)}' that is empty or white space only. Give it a "
+            "text or leave the record out."
+        )
+
+
+class TextTooLong(BadRecord):
+    """A text over the length limit."""
+
+    def __init__(self, place: Place, text_key: str, length: int, max_length: int) -> None:
+        super().__init__(
+            f"{place} has {length:,} characters as its '{escaped(text_key)}' and at most "
+            f"{max_length:,} are read. Split the document or raise --max-length."
+        )
+
+
+class BadId(BadRecord):
+    """An id that is neither a string nor an integer, or too long for one."""
+
+    def __init__(self, place: Place, id_key: str, reason: str) -> None:
+        super().__init__(
+            f"{place} has {reason} as its '{escaped(id_key)}'. Give it a string or an integer, or "
+            "name another field with --id-key."
+        )
+
+
+class DuplicateId(BadRecord):
+    """An id that an earlier record has."""
+
+    def __init__(self, place: Place, id_key: str, id: str) -> None:
+        super().__init__(
+            f"{place} has the {escaped(id_key)} '{escaped(id)}', which an earlier record has. "
+            "Give every record its own, or name another field with --id-key."
+        )
+
+
+class BadQuestions(BadRecord):
+    """Questions of a record that cannot be asked."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{place} has questions that cannot be asked: {reason}. Write "
+            '["Who?", …] or [{"id": "who", "text": "Who?"}, …].'
+        )
+
+
+class TruncatedFile(BadRecord):
+    """A compressed file that ends too early."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"{place} is where the file breaks off: its compressed data is not complete. What "
+            "stands before was read; fetch or compress the file again."
+        )
+
+
+class UnreadableFile(BadRecord):
+    """A file that is damaged, or is not what its name says."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{place} is where reading the file failed: {escaped(reason, 200).rstrip('.')}. What stands before "
+            "was read; check that the file is whole and that its suffix is right."
+        )
+
+
+CORPUS_WARNINGS = {
+    "byte_order_mark": "{place} starts with a byte order mark, which was left out.",
+    "crlf": "{place} ends with CR LF; such line ends are read like LF.",
+    "not_finite": "{place} holds NaN or an infinite number, which was read as null.",
+    "control_character": "{place} holds a control character that JSON wants escaped; it was kept.",
+    "lone_surrogate": "{place} holds half a surrogate pair, which was read as U+FFFD.",
+    "huge_integer": "{place} holds an integer of more than 64 bits, which was read as a string.",
+    "bytes": "{place} holds bytes that are not UTF-8 in its other fields, which were read as null.",
+    "meta_clash": "{place} has '{name}' both beside and in its 'meta'; the one in 'meta' was kept.",
+    "no_documents": "{file} holds no documents.",
+    "blank_lines": "Blank lines passed over: {count}.",
+    "files_passed_over": "Files of other formats in '{file}' were passed over: {names}.",
+}
+"""What a reader says while it goes on; each is said once in a corpus, where it is first met."""
+
+SAID_ONCE = frozenset(CORPUS_WARNINGS) - {"no_documents", "blank_lines", "files_passed_over"}
+"""The warnings that close with a hint that further places are not named."""
+
+
+def corpus_warning(
+    name: str,
+    place: Place | None = None,
+    *,
+    source: str = "",
+    count: int = 0,
+    names: Iterable[str] = (),
+) -> str:
+    """The text of a warning.
+
+    Args:
+        name: A key of `CORPUS_WARNINGS`.
+        place: The first record it holds for.
+        source: The file or folder it holds for, where it is not a single record.
+        count: How many things it speaks of.
+        names: Names found in the corpus; escaped and bounded here.
+    """
+    text = CORPUS_WARNINGS[name].format(
+        place=place,
+        file=_file(source),
+        count=f"{count:,}",
+        names=_fields(names),
+        name=_fields(names),
+    )
+    return f"{text} Said once; there may be more." if name in SAID_ONCE else text

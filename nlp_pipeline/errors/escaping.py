@@ -1,0 +1,27 @@
+"""What a document holds, made safe for a message: nothing invisible, nothing without an end."""
+
+from __future__ import annotations
+
+
+def escaped(value: object, limit: int = 80) -> str:
+    r"""A value on one line, without control characters, and at most about `limit` long.
+
+    A document can hold terminal sequences, line ends and characters that turn the reading
+    direction around; a message that repeats them would let the document write on the terminal.
+
+    Args:
+        value: What the message names; its `str` is shown.
+        limit: How many characters of it are shown before a `…` takes the place of the rest.
+
+    Returns:
+        The text with every unprintable character as its Python escape (`\x1b`, `\u202e`).
+    """
+    text = str(value)
+    shown = text if len(text) <= limit else text[:limit] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(char if char.isprintable() else _escape(char) for char in shown)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,99 @@
+"""The echo generator: answers at once with words of its prompt. For tests and `--dry-run`."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from nlp_pipeline.errors.generation import EmptyPrompt, GenerationFailed
+from nlp_pipeline.generation.interface import (
+    Chat,
+    Completion,
+    GenerationRequest,
+    GeneratorInfo,
+    Prompt,
+    Session,
+)
+
+ROOM = 64
+
+
+class EchoGenerator:
+    """Completes a prompt with its own last words, one "token" a word; no model, no randomness.
+
+    Args:
+        fail_on: Prompts that hold this text fail, as a model would: for trying out what a
+            run does with failures.
+    """
+
+    def __init__(self, fail_on: str | None = None) -> None:
+        self._fail_on = fail_on
+
+    @property
+    def info(self) -> GeneratorInfo:
+        """The model is called `echo`; any length fits."""
+        return GeneratorInfo("echo", "echo", None, {"fail_on": self._fail_on})
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Words of the prompt."""
+        return len(_words(prompt))
+
+    def session(self) -> Session:
+        """Opens a stream of requests."""
+        return _EchoSession(self)
+
+    def complete(self, request: GenerationRequest) -> Completion:
+        """The last `max_new_tokens` words of the prompt."""
+        words = _words(request.prompt)
+        if not words:
+            return Completion.failed(request.id, EmptyPrompt())
+        if self._fail_on and self._fail_on in " ".join(words):
+            error = GenerationFailed(f"the prompt holds '{self._fail_on}'")
+            return Completion.failed(request.id, error, len(words))
+        said = words[-request.params.max_new_tokens :]
+        return Completion(
+            request_id=request.id,
+            text=" ".join(said),
+            token_ids=tuple(crc32(word.encode()) for word in said),
+            logprobs=(0.0,) * len(said),
+            finish_reason="stop",
+            prompt_tokens=len(words),
+            output_tokens=len(said),
+        )
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class _EchoSession:
+    """Completes at `submit`, hands out at `step`."""
+
+    def __init__(self, generator: EchoGenerator) -> None:
+        self._generator = generator
+        self._outbox: list[Completion] = []
+
+    @property
+    def room(self) -> int:
+        return max(0, ROOM - len(self._outbox))
+
+    @property
+    def running(self) -> int:
+        return len(self._outbox)
+
+    def submit(self, request: GenerationRequest) -> None:
+        self._outbox.append(self._generator.complete(request))
+
+    def step(self) -> list[Completion]:
+        done, self._outbox = self._outbox, []
+        return done
+
+    def close(self) -> None:
+        self._outbox = []
+
+
+def _words(prompt: Prompt) -> list[str]:
+    """The words of the last turn of a chat, of a text, or the ids as words."""
+    if isinstance(prompt, str):
+        return prompt.split()
+    if isinstance(prompt, Chat):
+        return prompt.messages[-1].content.split() if prompt.messages else []
+    return [str(token) for token in prompt]

@@ -1,0 +1,77 @@
+"""The in-process Llama as a generator: loaded on first use, shared by all who ask for the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
+from nlp_pipeline.models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.llama import Llama
+
+BACKEND = "nlp_pipeline.Llama.v1"
+
+
+@dataclass(frozen=True)
+class LlamaSettings:
+    """What `Llama.build` is called with; equal settings share one loaded model."""
+
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    dtype: str = "auto"
+    max_batch_size: int = 16
+    max_seq_len: int | None = None
+    threads: int | None = None
+
+
+class LlamaGenerator:
+    """Loads its Llama when it is first needed, so that a pipeline can be built without one."""
+
+    def __init__(self, settings: LlamaSettings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def llama(self) -> Llama:
+        """The loaded model: the same object for every generator with equal settings.
+
+        Raises:
+            ModelError: It cannot be found, read or put on the device.
+        """
+        if self.settings not in _LOADED:
+            from nlp_pipeline.generation.llama import Llama
+
+            values = asdict(self.settings)
+            _LOADED[self.settings] = Llama.build(values.pop("model"), **values)
+        return _LOADED[self.settings]
+
+    @property
+    def info(self) -> GeneratorInfo:
+        """The model, its digest, device and dtype. Loads it."""
+        info = self.llama.info
+        return GeneratorInfo(BACKEND, info.model, info.max_seq_len, info.details)
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Length of the encoded prompt in tokens. Loads the model."""
+        return self.llama.count_tokens(prompt)
+
+    def session(self) -> Session:
+        """Opens a stream of requests. Loads the model."""
+        return self.llama.session()
+
+    def close(self) -> None:
+        """Frees the model, for everybody who shares it."""
+        self.__dict__.pop("llama", None)
+        _LOADED.pop(self.settings, None)
+
+    def __deepcopy__(self, memo: object) -> LlamaGenerator:
+        return self
+
+    def __reduce__(self) -> tuple[type[LlamaGenerator], tuple[LlamaSettings]]:
+        # A worker process gets the settings and would load its own model, should it need one.
+        return LlamaGenerator, (self.settings,)
+
+
+_LOADED: dict[LlamaSettings, Llama] = {}

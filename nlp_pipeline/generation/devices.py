@@ -1,0 +1,52 @@
+"""Where a model runs and in which number format."""
+
+from __future__ import annotations
+
+import torch
+
+from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
+
+DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+
+
+def available_devices() -> list[str]:
+    """The device names that `resolve_device` accepts on this machine, best first."""
+    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if names:
+        names.insert(0, "cuda")
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turns `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"` into a device that is there.
+
+    Raises:
+        DeviceUnavailable: The device was asked for by name and is not there. `"auto"` never
+            raises: it takes CUDA, else MPS, else the CPU.
+    """
+    available = available_devices()
+    if device == "auto":
+        return torch.device(available[0])
+    if device not in available:
+        raise DeviceUnavailable(device, ["auto", *available])
+    return torch.device(device)
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Turns `"auto"` or a dtype's name into a dtype: auto is bfloat16 on CUDA, else float32.
+
+    Raises:
+        InvalidDtype: The name is not one of `auto`, `float16`, `bfloat16`, `float32`, `float64`.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise InvalidDtype(dtype, ["auto", *DTYPES])
+    return DTYPES[dtype]

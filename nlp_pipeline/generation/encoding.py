@@ -1,0 +1,153 @@
+"""Prompts to token ids and token ids back to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence as SequenceOf
+from functools import cached_property
+from typing import Any
+
+from nlp_pipeline.errors.generation import NoChatTemplate
+from nlp_pipeline.generation.interface import Chat, Prompt
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+class PromptEncoder:
+    """Encodes prompts so that no text in them can become a control token.
+
+    Chats are rendered by the model's own chat template (Hugging Face runs it in a sandbox).
+    A document that holds, say, `<|im_end|>` would end its turn there if the rendered text were
+    encoded as it stands; so special tokens are honoured only where the template wrote them.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        model: The model's name, for messages.
+    """
+
+    def __init__(self, tokenizer: Any, model: str) -> None:
+        self._tokenizer = tokenizer
+        self._model = model
+        # A token of one character cannot be broken by a mark inside it, and none is known.
+        specials = [token for token in _special_tokens(tokenizer) if len(token) > 1]
+        specials.sort(key=len, reverse=True)
+        self._specials = re.compile("|".join(map(re.escape, specials))) if specials else None
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt.
+
+        A text gets what the tokenizer adds by itself (a begin-of-sequence token, if any), a
+        chat what its template writes, ids stay as they are.
+
+        Raises:
+            NoChatTemplate: A chat, and the tokenizer has no template.
+        """
+        if isinstance(prompt, Chat):
+            return self._encode_chat(prompt)
+        if isinstance(prompt, str):
+            return list(self._tokenizer(prompt, split_special_tokens=True).input_ids)
+        return list(prompt)
+
+    def _encode_chat(self, chat: Chat) -> list[int]:
+        if not self._tokenizer.chat_template:
+            raise NoChatTemplate(self._model)
+        mark = _unused_character(chat)
+        messages = [
+            {"role": message.role, "content": self._disarm(message.content, mark)}
+            for message in chat.messages
+        ]
+        rendered = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return self._encode_rendered(rendered + self._disarm(chat.answer_prefix, mark), mark)
+
+    def _disarm(self, content: str, mark: str) -> str:
+        """Breaks every special token in a text by a mark after its first character."""
+        if self._specials is None:
+            return content
+        previous = None
+        while previous != content:  # disarming one may uncover another that overlaps it
+            previous = content
+            content = self._specials.sub(lambda m: m[0][0] + mark + m[0][1:], content)
+        return content
+
+    def _encode_rendered(self, rendered: str, mark: str) -> list[int]:
+        """Encodes what stands between the template's own special tokens, marks taken out."""
+        ids: list[int] = []
+        start = 0
+        for match in self._specials.finditer(rendered) if self._specials else ():
+            ids += self._encode_text(rendered[start : match.start()].replace(mark, ""))
+            ids.append(self._tokenizer.convert_tokens_to_ids(match[0]))
+            start = match.end()
+        return ids + self._encode_text(rendered[start:].replace(mark, ""))
+
+    def _encode_text(self, text: str) -> list[int]:
+        if not text:
+            return []
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(encoded.input_ids)
+
+    def decode(self, token_ids: SequenceOf[int]) -> str:
+        """Text of token ids, special tokens left out, every byte as it is.
+
+        `tokenizer.decode` may tidy spaces (" , " becomes ", "), after which an answer is no
+        longer a piece of its document; joining the tokens' bytes never does.
+        """
+        special = self._special_ids
+        joined = b"".join(self.token_bytes(i) for i in token_ids if i not in special)
+        text = joined.decode("utf-8", errors="replace")
+        if not self._byte_level and text.startswith(" "):
+            return text[1:]  # SentencePiece writes a space before the first word
+        return text
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The UTF-8 bytes that a token stands for; empty for an id outside the vocabulary."""
+        token = self._tokenizer.convert_ids_to_tokens(token_id)
+        if token is None:
+            return b""
+        if token_id in self._special_ids:
+            return bytes(token, "utf-8")
+        if self._byte_level:
+            return bytes(map(_BYTE_OF.__getitem__, token)) if _BYTES >= set(token) else token.encode()
+        if match := _BYTE_TOKEN.fullmatch(token):
+            return bytes([int(match[1], 16)])
+        return bytes(token.replace("▁", " "), "utf-8")
+
+    @cached_property
+    def _byte_level(self) -> bool:
+        backend = self._tokenizer.backend_tokenizer
+        return "ByteLevel" in f"{backend.pre_tokenizer} {backend.decoder}"
+
+    @cached_property
+    def _special_ids(self) -> frozenset[int]:
+        ids = self._tokenizer.convert_tokens_to_ids(list(_special_tokens(self._tokenizer)))
+        return frozenset(ids)
+
+
+def _special_tokens(tokenizer: Any) -> list[str]:
+    """Every token that the tokenizer matches before anything else and treats as a control."""
+    added = tokenizer.added_tokens_decoder.values()
+    return list(dict.fromkeys([str(t) for t in added if t.special] + tokenizer.all_special_tokens))
+
+
+def _unused_character(chat: Chat) -> str:
+    """A Unicode noncharacter that no content holds, to mark disarmed special tokens with."""
+    held = "".join(message.content for message in chat.messages) + chat.answer_prefix
+    for code in (*range(0xFDD0, 0xFDF0), *(plane * 0x10000 + 0xFFFE for plane in range(1, 17))):
+        if chr(code) not in held:
+            return chr(code)
+    # All 48 used: such a text is not prose. A private-use character does as well.
+    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in held)
+
+
+def _byte_of_character() -> dict[str, int]:
+    """The inverse of GPT-2's table, which writes each byte as a printable character."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(byte): byte for byte in printable}
+    rest = [byte for byte in range(256) if byte not in set(printable)]
+    table.update({chr(0x100 + offset): byte for offset, byte in enumerate(rest)})
+    return table
+
+
+_BYTE_OF = _byte_of_character()
+_BYTES = set(_BYTE_OF)

@@ -1,0 +1,166 @@
+"""`Llama.build` and `Llama.generate`: a loaded model that completes prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from nlp_pipeline.errors.generation import BatchTooLarge
+from nlp_pipeline.generation.batches import BatchExecutor
+from nlp_pipeline.generation.encoding import PromptEncoder
+from nlp_pipeline.generation.interface import (
+    Completion,
+    GenerationRequest,
+    GeneratorInfo,
+    Prompt,
+    SamplingParams,
+    Session,
+    generate,
+)
+from nlp_pipeline.generation.loading import LoadedModel, load
+from nlp_pipeline.generation.session import SessionPool
+
+
+class Llama:
+    """A loaded Llama. Made by `Llama.build`.
+
+    Attributes:
+        loaded: The model, its tokenizer and what is known of them.
+        encoder: Prompts to ids and back.
+        max_seq_len: Tokens of prompt and completion together that fit.
+        max_batch_size: Sequences that run together, and the most prompts of one `generate`.
+        seed: Used by `generate` where a call gives none.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, *, max_seq_len: int, max_batch_size: int, seed: int
+    ) -> None:
+        self.loaded = loaded
+        self.encoder = PromptEncoder(loaded.tokenizer, loaded.name)
+        self.max_seq_len = max_seq_len
+        self.max_batch_size = max_batch_size
+        self.seed = seed
+        executor = BatchExecutor(
+            loaded.model,
+            eos_token_ids=loaded.eos_token_ids,
+            token_bytes=self.encoder.token_bytes,
+            max_batch_size=max_batch_size,
+            max_seq_len=max_seq_len,
+        )
+        self._sessions = SessionPool(executor, self.encoder, max_seq_len)
+
+    @classmethod
+    def build(
+        cls,
+        checkpoint: str,
+        *,
+        tokenizer: str | None = None,
+        max_seq_len: int | None = None,
+        max_batch_size: int = 16,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        seed: int = 1,
+    ) -> Llama:
+        """Loads a checkpoint.
+
+        Args:
+            checkpoint: A known model's name, a Hugging Face folder or hub name, or a GGUF file.
+            tokenizer: Another folder or hub name to take the tokenizer from.
+            max_seq_len: Tokens of prompt and completion together; the model's own by default,
+                and never more than that.
+            max_batch_size: Sequences that run together.
+            device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N`, `mps`.
+            dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
+            threads: CPU threads of torch; None leaves torch's own choice.
+            seed: For samples of calls that give none.
+
+        Raises:
+            ModelError: The checkpoint cannot be found, read or put on the device.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        loaded = load(checkpoint, device=device, dtype=dtype, tokenizer=tokenizer)
+        return cls(
+            loaded,
+            max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
+            max_batch_size=max_batch_size,
+            seed=seed,
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        logprobs: int = 0,
+        echo: bool = False,
+        stop: Iterable[str] = (),
+        seed: int | None = None,
+        **more: Any,
+    ) -> list[Completion]:
+        """Completes prompts of any lengths; completions come back in the prompts' order.
+
+        Args:
+            prompts: Texts, `Chat`s or token ids, mixed as you like; at most `max_batch_size`.
+            max_new_tokens: As in `SamplingParams`, like all that follow.
+            temperature: 0 is greedy.
+            top_p: Nucleus.
+            top_k: 0 keeps all tokens.
+            logprobs: Top alternatives per token.
+            echo: Return the prompt's tokens and their log-probabilities too.
+            stop: Texts that end a completion.
+            seed: The same seed gives the same sample.
+            more: Any other field of `SamplingParams`.
+
+        Raises:
+            BatchTooLarge: More prompts than `max_batch_size`.
+            InvalidSamplingParams: A parameter is out of its range.
+            RequestError: A prompt cannot be served; no other prompt is lost in `stream`, here
+                the first such error is raised.
+        """
+        if len(prompts) > self.max_batch_size:
+            raise BatchTooLarge(len(prompts), self.max_batch_size)
+        params = SamplingParams(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            logprobs=logprobs,
+            echo=echo,
+            stop=tuple(stop),
+            seed=self.seed if seed is None else seed,
+            **more,
+        )
+        requests = [GenerationRequest(str(i), p, params) for i, p in enumerate(prompts)]
+        done = sorted(self.stream(requests), key=lambda c: (int(c.request_id), c.sample))
+        for completion in done:
+            if completion.error is not None:
+                raise completion.error
+        return done
+
+    def session(self) -> Session:
+        """Opens a stream of requests; all streams of this Llama share its batches."""
+        return self._sessions.open()
+
+    def stream(self, requests: Iterable[GenerationRequest]) -> Iterator[Completion]:
+        """Completes a stream of any number of requests; see `interface.generate`."""
+        return generate(self, requests)
+
+    @property
+    def info(self) -> GeneratorInfo:
+        """The model, its context and its digest."""
+        loaded = self.loaded
+        return GeneratorInfo("in-process", loaded.name, self.max_seq_len, loaded.details)
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Length of the encoded prompt in tokens."""
+        return len(self.encoder.encode(prompt))
+
+    def close(self) -> None:
+        """Nothing to do: the memory goes with the last reference."""

@@ -1,0 +1,1 @@
+"""Where in the text an answer stands."""

@@ -1,0 +1,22 @@
+"""The model cache: which models are known, where they lie, how they are fetched and checked.
+
+Nothing here loads a model, and nothing here imports torch, transformers or spaCy.
+"""
+
+from nlp_pipeline.models.cache import CachedModel as CachedModel
+from nlp_pipeline.models.cache import ModelStatus as ModelStatus
+from nlp_pipeline.models.cache import cache_dir as cache_dir
+from nlp_pipeline.models.cache import cached_model as cached_model
+from nlp_pipeline.models.cache import cached_models as cached_models
+from nlp_pipeline.models.cache import cached_path as cached_path
+from nlp_pipeline.models.cache import verify as verify
+from nlp_pipeline.models.digests import digest as digest
+from nlp_pipeline.models.digests import file_digests as file_digests
+from nlp_pipeline.models.download import pip_download as pip_download
+from nlp_pipeline.models.fetching import fetch as fetch
+from nlp_pipeline.models.known import DEFAULT_MODEL as DEFAULT_MODEL
+from nlp_pipeline.models.known import KNOWN_MODELS as KNOWN_MODELS
+from nlp_pipeline.models.known import KnownModel as KnownModel
+from nlp_pipeline.models.known import known_model as known_model
+from nlp_pipeline.models.resolving import ResolvedModel as ResolvedModel
+from nlp_pipeline.models.resolving import resolve as resolve

@@ -1,0 +1,73 @@
+"""What of the known models is in the cache, and whether it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nlp_pipeline.models.digests import digest
+from nlp_pipeline.models.known import KNOWN_MODELS, KnownModel, known_model
+from nlp_pipeline.models.location import cache_dir as cache_dir
+
+ModelStatus = Literal["ok", "missing", "damaged"]
+"""`damaged`: there is a file, and its size or digest is not the known one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """A known model and what the cache has of it.
+
+    Attributes:
+        model: The known model.
+        path: Where its file lies, or would lie.
+        status: Whether it is there and whole.
+        sha256: The digest of the file that is there; None if there is none.
+    """
+
+    model: KnownModel
+    path: Path
+    status: ModelStatus
+    sha256: str | None
+
+
+def cached_path(model: str | KnownModel) -> Path:
+    """Where a known model's file lies in the cache; it need not be there.
+
+    Raises:
+        ModelNotFound: The name is no known model.
+    """
+    known = known_model(model)
+    return cache_dir() / "models" / known.name / known.file_name
+
+
+def verify(model: str | KnownModel) -> ModelStatus:
+    """Whether a known model's file is in the cache and has the known size and digest.
+
+    The file is hashed only if it has changed since it was last hashed.
+
+    Raises:
+        ModelNotFound: The name is no known model.
+        CheckpointUnreadable: The file is there and cannot be read.
+    """
+    known, path = known_model(model), cached_path(model)
+    if not path.is_file():
+        return "missing"
+    whole = path.stat().st_size == known.file_bytes and digest(path) == known.file_sha256
+    return "ok" if whole else "damaged"
+
+
+def cached_models() -> list[CachedModel]:
+    """Every known model, whether or not it is in the cache."""
+    return [cached_model(model) for model in KNOWN_MODELS.values()]
+
+
+def cached_model(model: str | KnownModel) -> CachedModel:
+    """A known model, its place, its status and the digest of its file.
+
+    Raises:
+        ModelNotFound: The name is no known model.
+        CheckpointUnreadable: The file is there and cannot be read.
+    """
+    known, path, status = known_model(model), cached_path(model), verify(model)
+    return CachedModel(known, path, status, None if status == "missing" else digest(path))

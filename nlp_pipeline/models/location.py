@@ -1,0 +1,28 @@
+"""Where the model cache lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+CACHE_VARIABLE = "NLP_PIPELINE_CACHE"
+OFFLINE_VARIABLE = "NLP_PIPELINE_OFFLINE"
+
+
+def cache_dir() -> Path:
+    """The model cache: `NLP_PIPELINE_CACHE` if that is set, else the user's cache folder.
+
+    Returns:
+        An absolute path; it need not exist.
+    """
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser().absolute()
+    return platformdirs.user_cache_path("nlp-pipeline", appauthor=False)
+
+
+def offline() -> bool:
+    """Whether `NLP_PIPELINE_OFFLINE` forbids fetching (`1`, `true`, `yes` or `on`)."""
+    return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() in {"1", "true", "yes", "on"}

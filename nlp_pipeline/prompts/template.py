@@ -1,0 +1,109 @@
+"""A prompt template: a Jinja file whose blocks are the turns of a chat.
+
+    {% block system %}Answer from the document.{% endblock %}
+    {% block user %}{{ text }}
+
+    {{ question }}{% endblock %}
+    {% block answer_prefix %}Answer:{% endblock %}
+
+Only `user` is required. Templates run in Jinja's sandbox: a template may come from a config that
+somebody else wrote, and the values come from documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from nlp_pipeline.errors.config import PromptTemplateInvalid, PromptTemplateNotFound
+from nlp_pipeline.generation.interface import Chat, Message
+
+SUFFIX = ".jinja"
+_BLOCKS = ("system", "user", "answer_prefix")
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A template ready to be rendered.
+
+    Attributes:
+        name: Its name (`"qa.v1"`) or the path it was read from.
+        source: The Jinja text.
+    """
+
+    name: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if "user" not in self._compiled.blocks:
+            raise PromptTemplateInvalid(self.name, "it has no block 'user'")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source: part of a run's fingerprint."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @cached_property
+    def _compiled(self) -> Template:
+        environment = ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+        )
+        try:
+            return environment.from_string(self.source)
+        except TemplateError as error:
+            raise PromptTemplateInvalid(self.name, str(error)) from error
+
+    def render(self, values: Mapping[str, Any]) -> Chat:
+        """The chat for one document.
+
+        Args:
+            values: What the template may name, such as `text` and `question`.
+
+        Raises:
+            PromptTemplateInvalid: The template names a value that there is none of.
+        """
+        turns = {name: self._block(name, values) for name in _BLOCKS}
+        messages = [Message("user", turns["user"])]
+        if turns["system"]:
+            messages.insert(0, Message("system", turns["system"]))
+        return Chat(tuple(messages), turns["answer_prefix"])
+
+    def _block(self, name: str, values: Mapping[str, Any]) -> str:
+        block = self._compiled.blocks.get(name)
+        if block is None:
+            return ""
+        try:
+            return "".join(block(self._compiled.new_context(dict(values)))).strip()
+        except TemplateError as error:
+            raise PromptTemplateInvalid(self.name, str(error)) from error
+
+
+def load_template(name: str) -> PromptTemplate:
+    """Reads a template by its name (`"qa.v1"`) or by a path that ends in `.jinja`.
+
+    Raises:
+        PromptTemplateNotFound: There is no such template.
+        PromptTemplateInvalid: It is no Jinja, or has no block `user`.
+    """
+    if name.endswith(SUFFIX):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise PromptTemplateNotFound(name, template_names())
+        return PromptTemplate(name, path.read_text(encoding="utf-8"))
+    if name not in template_names():
+        raise PromptTemplateNotFound(name, template_names())
+    return PromptTemplate(name, (files(__package__) / (name + SUFFIX)).read_text("utf-8"))
+
+
+def template_names() -> list[str]:
+    """Names of the templates that come with the package."""
+    found = (entry.name for entry in files(__package__).iterdir())
+    return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))

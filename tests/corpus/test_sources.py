@@ -1,0 +1,178 @@
+"""What a source stands for: files, folders, and what is neither."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nlp_pipeline.corpus import count_documents, read_corpus, source_files
+from nlp_pipeline.errors.corpus import (
+    CorpusNotFound,
+    CorpusNotReadable,
+    EmptyCorpusFolder,
+    UnsupportedCorpus,
+)
+
+SUPPORTED = (
+    ".jsonl, .ndjson, .csv, .txt, .parquet, .jsonl.gz, .jsonl.zst, .ndjson.gz, .ndjson.zst, "
+    ".csv.gz, .csv.zst, .txt.gz, .txt.zst"
+)
+
+
+def test_a_source_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusNotFound) as error:
+        read_corpus("no\x1b.jsonl")
+    assert str(error.value) == (
+        "The corpus 'no\\x1b.jsonl' was not found. Give a file, a folder, or - for standard input."
+    )
+    assert (error.value.stage, error.value.exit_code) == ("read", 1)
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl.bz2", "x", "x.parquet.gz", ".jsonl"])
+def test_a_suffix_nobody_reads(write, name):
+    source = write(name, "{}")
+    with pytest.raises(UnsupportedCorpus) as error:
+        read_corpus(source)
+    assert str(error.value) == (
+        f"The corpus '{name}' has no format that is read here; there are: {SUPPORTED}. Convert or "
+        "rename it; JSON Lines is one object a line."
+    )
+
+
+def test_a_file_that_may_not_be_opened(write, monkeypatch):
+    source = write("x.jsonl", "{}")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CorpusNotReadable) as error:
+        read_corpus(source)
+    assert str(error.value) == (
+        "The corpus 'x.jsonl' cannot be opened: Permission denied. Check its permissions."
+    )
+
+
+def test_a_folder_with_nothing_to_read(write):
+    write("d/notes.md", "a")
+    with pytest.raises(EmptyCorpusFolder) as error:
+        read_corpus("d")
+    assert str(error.value) == (
+        f"The folder 'd' holds nothing to read: looked for {SUPPORTED}; it has: notes.md."
+    )
+
+
+def test_a_folder_is_read_recursively_in_order_of_paths(write):
+    write("d/b.jsonl", '{"text": "b1"}\n{"text": "b2"}\n')
+    write("d/a/z.txt", "z")
+    write("d/a/c.csv", "text\nc\n")
+    write("d/.hidden.jsonl", "broken")
+    write("d/.git/x.jsonl", "broken")
+    write("d/README.md", "not read")
+    write("d/a/x.html", "not read")
+    said: list[str] = []
+    rows = list(read_corpus("d", on_warning=said.append))
+    assert [(row.index, row.id, row.source, row.line) for row in rows] == [
+        (0, "c:2", "d/a/c.csv", 2),
+        (1, "z", "d/a/z.txt", 1),
+        (2, "b:1", "d/b.jsonl", 1),
+        (3, "b:2", "d/b.jsonl", 2),
+    ]
+    assert said == ["Files of other formats in 'd' were passed over: README.md, a/x.html."]
+    assert source_files("d") == [Path("d/a/c.csv"), Path("d/a/z.txt"), Path("d/b.jsonl")]
+    assert count_documents("d") == 4
+
+
+def test_files_with_one_stem_are_told_apart(write):
+    for name in ("d/x.txt", "d/a/x.txt", "d/a/x.csv", "d/a/y.txt", "d/b/x.txt.gz.txt"):
+        write(name, "text")
+    write("d/a/x.csv", "text\na\n")
+    assert [row.id for row in read_corpus("d")] == ["a/x.csv:2", "a/x.txt", "y", "x.txt.gz", "x"]
+
+
+def test_an_id_in_two_files_is_a_duplicate(write):
+    write("d/a.jsonl", '{"id": 1, "text": "a"}')
+    write("d/b.jsonl", '{"id": 1, "text": "b"}')
+    first, second = read_corpus("d")
+    assert (first.id, second.id, second.kind) == ("1", "b:1", "duplicate_id")
+
+
+def test_a_bad_file_of_a_folder_costs_no_other(write):
+    write("d/a.csv", "body\na\n")
+    write("d/b.jsonl.gz", "no gzip")
+    write("d/c.jsonl", '{"text": "c"}')
+    rows = list(read_corpus("d"))
+    assert [getattr(row, "kind", None) for row in rows] == [
+        "no_text_column",
+        "unreadable_file",
+        None,
+    ]
+
+
+def test_a_file_name_that_is_no_utf8(tmp_path):
+    (tmp_path / "caf\udce9.txt").write_text("a")
+    (record,) = read_corpus(tmp_path)
+    assert record.id == "caf\ufffd"
+    assert record.source.endswith("caf\ufffd.txt")
+
+
+def test_the_files_are_named_as_the_user_did(write):
+    write("d/x.jsonl", "{}")
+    assert next(read_corpus("d/../d/x.jsonl")).source == "d/../d/x.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "total"),
+    [
+        ("x.jsonl", "", 0),
+        ("x.jsonl", "{}", 1),
+        ("x.jsonl", "{}\n{}\n", 2),
+        ("x.csv", "", 0),
+        ("x.csv", "text\n", 0),
+        ("x.csv", 'text\n"a\nb"\n"c ""\n"" d"\ne', 3),
+        ("x.txt", "a\nb\n", 1),
+        ("x.jsonl.gz", "no gzip", 0),
+        ("x.parquet", "no parquet", 0),
+    ],
+)
+def test_counting(write, name, content, total):
+    assert count_documents(write(name, content)) == total
+
+
+def test_counting_over_chunks(write):
+    row = '"' + "a\n" * 1000 + '"\n'
+    assert count_documents(write("x.csv", "text\n" + row * 2000)) == 2000
+
+
+@pytest.mark.parametrize(("limit", "total"), [(0, 0), (2, 2), (3, 3), (9, 4)])
+def test_counting_stops_at_the_limit(write, limit, total):
+    write("d/a.jsonl", "{}\n{}\n")
+    write("d/b.jsonl", "{}\n{}\n")
+    assert count_documents("d", limit) == total
+
+
+def test_counting_parquet(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["a"] * 7}), tmp_path / "x.parquet")
+    assert count_documents(tmp_path) == 7
+
+
+def test_standard_input_has_no_total_and_no_files():
+    assert count_documents("-") is None
+    assert source_files("-") == []
+
+
+def test_reading_imports_nothing_heavy():
+    code = (
+        "import sys, nlp_pipeline.corpus\n"
+        "heavy = {'spacy', 'torch', 'pandas', 'pyarrow', 'click', 'transformers', 'numpy'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
