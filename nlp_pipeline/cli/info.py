@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nlp_pipeline.cli.output import megabytes, print_json, print_table
+from nlp_pipeline.cli.output import print_json, print_table, size
 
 
 @click.command()
@@ -83,7 +83,7 @@ def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
     cpu = devices["cpu"]
     rows = [("cpu", f"{cpu['cores']} cores, {cpu['threads']} threads used by torch")]
     rows += [
-        (f"cuda:{i}", f"{gpu['name']}, {megabytes(gpu['memory_bytes'])}")
+        (f"cuda:{i}", f"{gpu['name']}, {size(gpu['memory_bytes'])}")
         for i, gpu in enumerate(devices["cuda"])
     ] or [("cuda", "none")]
     if devices["mps"]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nlp_pipeline import models as cache
-from nlp_pipeline.cli.output import megabytes, note, print_json, print_table
+from nlp_pipeline.cli.output import note, print_json, print_table, size
 from nlp_pipeline.cli.progress_download import fetch_with_progress
 
 
@@ -29,7 +29,7 @@ def list_models(as_json: bool) -> None:
             item.model.name,
             item.status,
             item.model.parameters,
-            megabytes(item.model.file_bytes),
+            size(item.model.file_bytes),
             item.model.licence,
             item.model.description,
         )
@@ -52,11 +52,12 @@ def fetch(name: str, force: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def verify(context: click.Context, name: str | None, as_json: bool) -> None:
-    """Check the digest of a model in the cache; without NAME, of all known models.
+    """Read a model in the cache and check its digest; without NAME, all known models.
 
     Exits with 1 if one is damaged or missing.
     """
-    found = cache.cached_models() if name is None else [cache.cached_model(name)]
+    names = list(cache.KNOWN_MODELS) if name is None else [name]
+    found = [cache.cached_model(name, thorough=True) for name in names]
     if as_json:
         print_json([describe(item) for item in found])
     else:

@@ -56,6 +56,11 @@ def _print_rich(columns: Sequence[str], cells: list[list[str]], title: str) -> N
     Console().print(table)
 
 
-def megabytes(n_bytes: int) -> str:
-    """`92871040` → `"93 MB"`; megabytes of a million bytes, as disks and networks count them."""
-    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"
+def size(n_bytes: int) -> str:
+    """`92871040` → `"93 MB"`; in powers of 1000, as disks and networks count."""
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    value, units = float(n_bytes), iter(("kB", "MB", "GB", "TB"))
+    while value >= 1000 and (unit := next(units, None)):
+        value, name = value / 1000, unit
+    return f"{value:.0f} {name}" if value >= 10 else f"{value:.1f} {name}"

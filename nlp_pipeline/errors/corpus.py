@@ -269,9 +269,10 @@ class UnreadableFile(BadRecord):
     """A file that is damaged, or is not what its name says."""
 
     def __init__(self, place: Place, reason: str) -> None:
+        why = escaped(reason, 200).rstrip(".")
         super().__init__(
-            f"{place} is where reading the file failed: {escaped(reason, 200).rstrip('.')}. What stands before "
-            "was read; check that the file is whole and that its suffix is right."
+            f"{place} is where reading the file failed: {why}. What stands before was read; check "
+            "that the file is whole and that its suffix is right."
         )
 
 

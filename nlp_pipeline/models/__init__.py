@@ -18,5 +18,6 @@ from nlp_pipeline.models.known import DEFAULT_MODEL as DEFAULT_MODEL
 from nlp_pipeline.models.known import KNOWN_MODELS as KNOWN_MODELS
 from nlp_pipeline.models.known import KnownModel as KnownModel
 from nlp_pipeline.models.known import known_model as known_model
+from nlp_pipeline.models.location import offline as offline
 from nlp_pipeline.models.resolving import ResolvedModel as ResolvedModel
 from nlp_pipeline.models.resolving import resolve as resolve

@@ -41,10 +41,12 @@ def cached_path(model: str | KnownModel) -> Path:
     return cache_dir() / "models" / known.name / known.file_name
 
 
-def verify(model: str | KnownModel) -> ModelStatus:
+def verify(model: str | KnownModel, *, thorough: bool = False) -> ModelStatus:
     """Whether a known model's file is in the cache and has the known size and digest.
 
-    The file is hashed only if it has changed since it was last hashed.
+    Args:
+        model: A name of `KNOWN_MODELS`, or a `KnownModel`.
+        thorough: Read the whole file, even if it seems unchanged since it was last hashed.
 
     Raises:
         ModelNotFound: The name is no known model.
@@ -53,21 +55,30 @@ def verify(model: str | KnownModel) -> ModelStatus:
     known, path = known_model(model), cached_path(model)
     if not path.is_file():
         return "missing"
-    whole = path.stat().st_size == known.file_bytes and digest(path) == known.file_sha256
+    size = path.stat().st_size
+    whole = size == known.file_bytes and digest(path, thorough=thorough) == known.file_sha256
     return "ok" if whole else "damaged"
 
 
-def cached_models() -> list[CachedModel]:
-    """Every known model, whether or not it is in the cache."""
-    return [cached_model(model) for model in KNOWN_MODELS.values()]
+def cached_models(*, thorough: bool = False) -> list[CachedModel]:
+    """Every known model, whether or not it is in the cache.
+
+    Args:
+        thorough: As for `verify`.
+    """
+    return [cached_model(model, thorough=thorough) for model in KNOWN_MODELS.values()]
 
 
-def cached_model(model: str | KnownModel) -> CachedModel:
+def cached_model(model: str | KnownModel, *, thorough: bool = False) -> CachedModel:
     """A known model, its place, its status and the digest of its file.
+
+    Args:
+        model: A name of `KNOWN_MODELS`, or a `KnownModel`.
+        thorough: As for `verify`.
 
     Raises:
         ModelNotFound: The name is no known model.
         CheckpointUnreadable: The file is there and cannot be read.
     """
-    known, path, status = known_model(model), cached_path(model), verify(model)
+    known, path, status = known_model(model), cached_path(model), verify(model, thorough=thorough)
     return CachedModel(known, path, status, None if status == "missing" else digest(path))

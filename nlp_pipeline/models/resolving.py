@@ -62,6 +62,8 @@ def resolve(name: str | Path, *, fetch_missing: bool = False) -> ResolvedModel:
     if text in KNOWN_MODELS:
         return _known(KNOWN_MODELS[text], fetch_missing)
     path = Path(text).expanduser()
+    if not text:
+        raise ModelNotFound(text, KNOWN_MODELS)
     if path.is_dir():
         return _folder(text, path)
     if path.exists():

@@ -34,7 +34,7 @@ CASES = [
         "a name in double quotes should follow. Write one whole object a line.",
     ),
     (
-        b'{"text": "caf\xe9"}',
+        b'{"text": "abc\xe9"}',
         "invalid_utf8",
         "x.jsonl:2 is not valid UTF-8 at byte 27 of the file. Convert the file, such as with "
         "`iconv -f latin1 -t utf-8`.",

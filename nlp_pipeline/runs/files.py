@@ -1,0 +1,126 @@
+"""Files that are either whole or not there, and the formats of a table's part."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+Format = Literal["parquet", "csv", "jsonl"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a temporary file, makes it durable, and gives it its name."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file atomically, in a form that people can read."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_table(table: pa.Table, path: Path, format_: Format) -> None:
+    """Writes one part of a table atomically. All three formats can be read back unchanged."""
+    writers: dict[Format, Callable[[pa.Table, Path], None]] = {
+        "parquet": _write_parquet,
+        "csv": _write_csv,
+        "jsonl": _write_jsonl,
+    }
+    write_atomically(path, lambda temporary: writers[format_](table, temporary))
+
+
+def read_table(
+    path: Path, schema: pa.Schema, format_: Format, columns: list[str] | None = None
+) -> pa.Table:
+    """Reads one part of a table, only the columns asked for."""
+    if format_ == "parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path, columns=columns, schema=schema)
+        return table.cast(_subschema(schema, columns))
+    table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
+    return table.select(columns) if columns is not None else table
+
+
+def _subschema(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path, compression="zstd")
+
+
+def _flat_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema with lists as JSON texts: CSV has no lists."""
+    return pa.schema(
+        f.with_type(pa.string()) if pa.types.is_list(f.type) else f for f in schema
+    )
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    import pyarrow.csv as pc
+
+    flat = table
+    for index, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [None if v is None else json.dumps(v) for v in table[field.name].to_pylist()]
+            flat = flat.set_column(index, field.with_type(pa.string()), pa.array(texts, pa.string()))
+    # Every text is quoted and no null is: so an empty text and no text stay two things.
+    pc.write_csv(flat, path, pc.WriteOptions(quoting_style="all_valid"))
+
+
+def _read_csv(path: Path, schema: pa.Schema) -> pa.Table:
+    import pyarrow.csv as pc
+
+    flat = _flat_schema(schema)
+    table = pc.read_csv(
+        path,
+        parse_options=pc.ParseOptions(newlines_in_values=True),
+        convert_options=pc.ConvertOptions(
+            column_types=flat, strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+    for index, field in enumerate(schema):
+        if pa.types.is_list(field.type):
+            values = [None if v is None else json.loads(v) for v in table[field.name].to_pylist()]
+            table = table.set_column(index, field, pa.array(values, field.type))
+    return table.cast(schema)
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in table.to_pylist():
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _read_jsonl(path: Path, schema: pa.Schema) -> pa.Table:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return pa.Table.from_pylist([json.loads(line) for line in file], schema=schema)
