@@ -30,7 +30,7 @@ _WHERE = {
     "run": "nlp_pipeline.runner",
     "to_frames": "nlp_pipeline.tables",
 }
-__all__ = [*sorted(_WHERE), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_WHERE), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

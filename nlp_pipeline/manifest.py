@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import source_files
 from nlp_pipeline.models import digest
-from nlp_pipeline.pipeline import generators, is_llama
+from nlp_pipeline.pipeline import generators
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ def _sources(config: str) -> dict[str, str]:
     """Name and version of every spaCy pipeline that components come from."""
     import spacy
 
-    names = {line.partition(" = ")[2].strip('"') for line in config.splitlines()
-             if line.startswith("source = ")}
+    names = {
+        line.partition(" = ")[2].strip('"')
+        for line in config.splitlines()
+        if line.startswith("source = ")
+    }
     return {name: spacy.util.get_model_meta(_path(name))["version"] for name in sorted(names)}
 
 
@@ -114,4 +117,8 @@ def _version(package: str) -> str | None:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else digest(path)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if sys.version_info >= (3, 11)
+            else digest(path)
+        )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nlp_pipeline.annotate import Annotated, annotate, chain
 from nlp_pipeline.corpus import count_documents, read_corpus
 from nlp_pipeline.manifest import describe, fingerprint
-from nlp_pipeline.pipeline import PipelineSpec, build, generators, resolve_config, split
+from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, split
 from nlp_pipeline.runs.folder import Receipt, RunFolder, open_run, read_manifest
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
@@ -157,9 +157,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     return result
 
 
-def _write_parts(
-    request: RunRequest, nlp: Language, folder: RunFolder, progress: Progress
-) -> None:
+def _write_parts(request: RunRequest, nlp: Language, folder: RunFolder, progress: Progress) -> None:
     """Sends the records that are not done yet through the pipeline and commits them."""
     done = folder.documents_done
     progress.start(count_documents(request.corpus, request.limit), done)

@@ -47,7 +47,7 @@ def annotate_in_workers(
                 return
             batch, future = waiting.popleft()
             try:
-                docs = iter(future.result())
+                docs: Iterator[bytes | None] = iter([*future.result()])
             except BrokenProcessPool:
                 docs = iter(workers.one_by_one(_records(batch)))
                 waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)

@@ -1,0 +1,1 @@
+"""The named pipelines: spaCy configs, no code."""

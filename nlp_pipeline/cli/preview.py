@@ -17,9 +17,7 @@ def show_preview(out: Path, rows: int) -> None:
     from nlp_pipeline.runs.reading import read_run
 
     summaries = ["document_id", "summary", "status"]
-    frames = read_run(
-        out, ["answers", "summaries"], {"answers": COLUMNS, "summaries": summaries}
-    )
+    frames = read_run(out, ["answers", "summaries"], {"answers": COLUMNS, "summaries": summaries})
     for name, frame in frames.items():
         if len(frame):
             click.echo(f"\n{name} ({len(frame)} rows), the first {min(rows, len(frame))}:")

@@ -110,9 +110,7 @@ class BarProgress:
     def document(self, *, failed: bool, output_tokens: int) -> None:
         """Moves the bar."""
         self._figures.add(failed=failed, output_tokens=output_tokens)
-        self._bar.update(
-            self._task, completed=self._figures.done, description=self._figures.line()
-        )
+        self._bar.update(self._task, completed=self._figures.done, description=self._figures.line())
 
     def warn(self, message: str) -> None:
         """Prints a warning above the bar."""

@@ -22,25 +22,75 @@ PREVIEW_ROWS = 6
 
 @click.command()
 @click.argument("corpus")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]")
-@click.option("-p", "--pipeline", default="en_qa_summary", show_default=True, metavar="NAME|PATH", help="A shipped pipeline, a .cfg file or a saved pipeline's folder.")
-@click.option("-q", "--question", "questions", multiple=True, help="Ask this of every document, instead of the pipeline's own questions. Repeatable.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.")
-@click.option("--text-key", default="text", show_default=True, help="Field or column with the text.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]",
+)
+@click.option(
+    "-p",
+    "--pipeline",
+    default="en_qa_summary",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
+)
+@click.option(
+    "-q",
+    "--question",
+    "questions",
+    multiple=True,
+    help="Ask this of every document, instead of the pipeline's own questions. Repeatable.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.",
+)
+@click.option(
+    "--text-key", default="text", show_default=True, help="Field or column with the text."
+)
 @click.option("--id-key", default="id", show_default=True, help="Field or column with the id.")
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
-@click.option("--max-length", type=click.IntRange(min=1), default=100_000, show_default=True, help="Longer texts (characters) become error records.")
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Longer texts (characters) become error records.",
+)
 @click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--n-process", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes for spaCy.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time.")
-@click.option("--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True)
-@click.option("--dry-run", is_flag=True, help="Use the echo generator: no model, answers are words of the prompt.")
+@click.option(
+    "--n-process",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Worker processes for spaCy.",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "jsonl"]),
+    default="parquet",
+    show_default=True,
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Use the echo generator: no model, answers are words of the prompt.",
+)
 @click.option("--fresh", is_flag=True, help="Throw away the run that the folder holds.")
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
-    """Annotate CORPUS and answer questions about it.
+    r"""Annotate CORPUS and answer questions about it.
 
     CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
     The same command again goes on where an interrupted run stopped.
@@ -83,7 +133,9 @@ def _request(
     from nlp_pipeline.runner import RunRequest
 
     spec = PipelineSpec(pipeline, questions, settings, model, device, dry_run)
-    return RunRequest(corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options)
+    return RunRequest(
+        corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options
+    )
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

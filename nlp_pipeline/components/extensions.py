@@ -33,7 +33,13 @@ def record_id(doc: Doc) -> str | None:
 
 
 def new_error(
-    stage: str, component: str, kind: str, message: str, *, retryable: bool, question_id: str | None
+    stage: str,
+    component: str | None,
+    kind: str,
+    message: str,
+    *,
+    retryable: bool,
+    question_id: str | None,
 ) -> dict[str, Any]:
     """A failure as it is kept in `doc._.errors`."""
     return {

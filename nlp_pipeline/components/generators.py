@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from spacy import registry
+from spacy.util import registry
 
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.backends.inprocess import BACKEND, LlamaGenerator, LlamaSettings
 from nlp_pipeline.models import DEFAULT_MODEL
+
+_Maker = TypeVar("_Maker", bound=Callable[..., Any])
 
 ECHO = "nlp_pipeline.echo.v1"
 
 if not hasattr(registry, "llama_generators"):
     registry.create("llama_generators", entry_points=True)
 
+
+def llama_generators(name: str) -> Callable[[_Maker], _Maker]:
+    """Registers a function that makes a `Generator`, under a name that a config can use."""
+    register: Callable[[_Maker], _Maker] = registry.llama_generators.register(name)  # type: ignore[attr-defined]
+    return register
+
+
 DEFAULT_GENERATOR: dict[str, Any] = {"@llama_generators": BACKEND, "model": DEFAULT_MODEL}
 
 
-@registry.llama_generators(BACKEND)
+@llama_generators(BACKEND)
 def make_llama(
     model: str = DEFAULT_MODEL,
     device: str = "auto",
@@ -37,12 +47,10 @@ def make_llama(
         max_seq_len: Tokens of prompt and completion together; the model's own by default.
         threads: CPU threads; None leaves torch's choice.
     """
-    return LlamaGenerator(
-        LlamaSettings(model, device, dtype, max_batch_size, max_seq_len, threads)
-    )
+    return LlamaGenerator(LlamaSettings(model, device, dtype, max_batch_size, max_seq_len, threads))
 
 
-@registry.llama_generators(ECHO)
+@llama_generators(ECHO)
 def make_echo(fail_on: str | None = None) -> EchoGenerator:
     """The echo generator: no model, the prompt's last words as answer. For tests.
 

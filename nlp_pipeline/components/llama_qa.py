@@ -35,9 +35,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-@Language.factory(
-    "llama_qa", assigns=["doc._.answers", "doc.spans"], default_config=_DEFAULTS
-)
+@Language.factory("llama_qa", assigns=["doc._.answers", "doc.spans"], default_config=_DEFAULTS)
 def make_llama_qa(
     nlp: Language,
     name: str,
@@ -132,9 +130,7 @@ class LlamaQA(LlamaComponent):
         completion = Completion.failed("", error)
         return [self._answer(doc, question, completion) for question in self.questions]
 
-    def _answer(
-        self, doc: Doc, question: dict[str, str], completion: Completion
-    ) -> dict[str, Any]:
+    def _answer(self, doc: Doc, question: dict[str, str], completion: Completion) -> dict[str, Any]:
         said = completion.text.strip()
         status = "error" if completion.error else "no_answer" if self._is_none(said) else "ok"
         answer = said if status == "ok" else None
@@ -160,8 +156,5 @@ class LlamaQA(LlamaComponent):
         for answer in result:
             if answer["start_token"] is not None:
                 start, end = answer["start_token"], answer["end_token"]
-                spans.append(
-                    Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"])
-                )
+                spans.append(Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"]))
         doc.spans[SPANS_KEY] = spans
-

@@ -11,7 +11,7 @@ from nlp_pipeline.errors.config import DuplicateQuestion, QuestionsInvalid
 
 
 def parse_questions(component: str, questions: Any, prefix: str = "q") -> list[dict[str, str]]:
-    """Questions as `{"id", "text"}`; those given as plain texts are called q1, q2, …
+    """Questions as `{"id", "text"}`; plain texts get the ids q1, q2 and so on.
 
     Raises:
         QuestionsInvalid: They are not a list of texts or of objects with id and text.

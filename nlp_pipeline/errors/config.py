@@ -17,9 +17,7 @@ class InvalidSetting(ConfigError):
     """A component's setting of the wrong type or out of its range."""
 
     def __init__(self, component: str, name: str, value: object, allowed: str) -> None:
-        super().__init__(
-            f"components.{component}.{name} is {value!r} and must be {allowed}."
-        )
+        super().__init__(f"components.{component}.{name} is {value!r} and must be {allowed}.")
 
 
 class PromptTemplateNotFound(ConfigError):
@@ -56,7 +54,7 @@ class DuplicateQuestion(ConfigError):
         where = f" for document '{document_id}'" if document_id is not None else ""
         super().__init__(
             f"The question id '{question_id}' is used twice in '{component}'{where}. Give each "
-            "question an id of its own: {\"id\": \"…\", \"text\": \"…\"}."
+            'question an id of its own: {"id": "…", "text": "…"}.'
         )
 
 
@@ -101,6 +99,5 @@ class SettingSyntax(ConfigError):
 
     def __init__(self, given: str) -> None:
         super().__init__(
-            f"--set {given}: write it as key=value, such as "
-            "components.llama_qa.max_new_tokens=32."
+            f"--set {given}: write it as key=value, such as components.llama_qa.max_new_tokens=32."
         )

@@ -108,7 +108,9 @@ class PromptEncoder:
         if token_id in self._special_ids:
             return bytes(token, "utf-8")
         if self._byte_level:
-            return bytes(map(_BYTE_OF.__getitem__, token)) if _BYTES >= set(token) else token.encode()
+            return (
+                bytes(map(_BYTE_OF.__getitem__, token)) if set(token) <= _BYTES else token.encode()
+            )
         if match := _BYTE_TOKEN.fullmatch(token):
             return bytes([int(match[1], 16)])
         return bytes(token.replace("▁", " "), "utf-8")

@@ -40,7 +40,7 @@ class Chat:
 
 
 Prompt = str | Chat | Sequence[int]
-"""A text (encoded as it is), a chat (rendered by the chat template) or token ids (used as given)."""
+"""A text (encoded as it is), a chat (rendered by the chat template) or token ids (as given)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ class SamplingParams:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
                 raise InvalidSamplingParams(name, value, allowed)
-        if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
-            raise InvalidSamplingParams("stop", self.stop, "a list of non-empty strings")
-        object.__setattr__(self, "stop", tuple(self.stop))
+        given: Any = self.stop
+        if isinstance(given, str) or not all(isinstance(s, str) and s for s in given):
+            raise InvalidSamplingParams("stop", given, "a list of non-empty strings")
+        object.__setattr__(self, "stop", tuple(given))
 
     @property
     def greedy(self) -> bool:
@@ -169,9 +170,7 @@ class Completion:
     error: NlpPipelineError | None = None
 
     @classmethod
-    def failed(
-        cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0
-    ) -> Completion:
+    def failed(cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0) -> Completion:
         """The completion of a request that could not be served; the others go on."""
         return cls(request_id, "", (), (), "error", prompt_tokens, error=error)
 

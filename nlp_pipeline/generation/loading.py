@@ -43,7 +43,9 @@ def dtype_keyword(dtype: torch.dtype) -> dict[str, torch.dtype]:
     """`from_pretrained`'s keyword for the dtype: renamed in transformers 4.56."""
     import transformers
 
-    return {"dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype": dtype}
+    return {
+        "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype": dtype
+    }
 
 
 def load(

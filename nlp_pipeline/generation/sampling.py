@@ -83,9 +83,7 @@ class TokenSampler:
         sequence.logprobs.append(logprob)
         if params.logprobs:
             best = scores.topk(params.logprobs)
-            sequence.top.append(
-                list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-            )
+            sequence.top.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
         if token in self._eos:
             sequence.finish_reason, sequence.stopped_by_token = "stop", True
         elif self._stop and self._found_stop(token):

@@ -120,9 +120,7 @@ class SessionPool:
     def _completion(self, sequence: Sequence) -> Completion:
         """What a finished sequence says in texts."""
         if sequence.error is not None:
-            return Completion.failed(
-                sequence.request_id, sequence.error, len(sequence.prompt_ids)
-            )
+            return Completion.failed(sequence.request_id, sequence.error, len(sequence.prompt_ids))
         params = sequence.params
         kept = len(sequence.output_ids) - sequence.stopped_by_token
         text = self.encoder.decode(sequence.output_ids[:kept])

@@ -80,9 +80,7 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
 def _flat_schema(schema: pa.Schema) -> pa.Schema:
     """The schema with lists as JSON texts: CSV has no lists."""
-    return pa.schema(
-        f.with_type(pa.string()) if pa.types.is_list(f.type) else f for f in schema
-    )
+    return pa.schema(f.with_type(pa.string()) if pa.types.is_list(f.type) else f for f in schema)
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
@@ -92,7 +90,9 @@ def _write_csv(table: pa.Table, path: Path) -> None:
     for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             texts = [None if v is None else json.dumps(v) for v in table[field.name].to_pylist()]
-            flat = flat.set_column(index, field.with_type(pa.string()), pa.array(texts, pa.string()))
+            flat = flat.set_column(
+                index, field.with_type(pa.string()), pa.array(texts, pa.string())
+            )
     # Every text is quoted and no null is: so an empty text and no text stay two things.
     pc.write_csv(flat, path, pc.WriteOptions(quoting_style="all_valid"))
 

@@ -1,9 +1,11 @@
 """A run's folder: who may write to it, what run it holds, and which parts are done.
 
-    OUT/.lock                     held for the whole run
-    OUT/manifest.json             what ran, its fingerprint, its state
-    OUT/<table>/part-00012.parquet
-    OUT/_receipts/part-00012.json  written last: the part is done once it is there
+The layout, in the order in which a part comes to be:
+
+- `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
+- `<table>/part-00012.parquet`, one per table
+- `errors.jsonl`, grown by the part's errors
+- `_receipts/part-00012.json`, written last: the part is done once it is there
 """
 
 from __future__ import annotations

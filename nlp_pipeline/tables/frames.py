@@ -44,7 +44,7 @@ def to_arrow(name: str, rows: Iterable[Row]) -> pa.Table:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """An Arrow table as a frame; lists stay lists."""
-    frame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
     for field in table.schema:
         if pa.types.is_list(field.type):
             frame[field.name] = pd.Series(table[field.name].to_pylist(), dtype=object)

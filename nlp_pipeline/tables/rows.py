@@ -38,7 +38,7 @@ class Origin:
 def doc_rows(doc: Doc, origin: Origin) -> Rows:
     """The rows of one document for every table."""
     sentences = list(doc.sents) if doc.has_annotation("SENT_START") else []
-    sentence_ids = [0] * len(doc) if sentences else [None] * len(doc)
+    sentence_ids: list[int | None] = [None] * len(doc)
     for number, sentence in enumerate(sentences):
         sentence_ids[sentence.start : sentence.end] = [number] * len(sentence)
     by_table: dict[str, Iterator[Row]] = {
@@ -108,7 +108,7 @@ def _sentences(doc: Doc, sentences: list[Span]) -> Iterator[Row]:
         }
 
 
-def _tokens(doc: Doc, sentence_ids: list[Any]) -> Iterator[Row]:
+def _tokens(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
     parsed, tagged_ents = doc.has_annotation("DEP"), doc.has_annotation("ENT_IOB")
     for token in doc:
         yield {
@@ -131,7 +131,7 @@ def _tokens(doc: Doc, sentence_ids: list[Any]) -> Iterator[Row]:
         }
 
 
-def _entities(doc: Doc, sentence_ids: list[Any]) -> Iterator[Row]:
+def _entities(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
     for number, entity in enumerate(doc.ents):
         yield {
             "entity_id": number,
@@ -155,7 +155,7 @@ def _spans(doc: Doc) -> Iterator[Row]:
             }
 
 
-def _answers(doc: Doc, sentence_ids: list[Any]) -> Iterator[Row]:
+def _answers(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
     for answer in extension(doc, "answers") or []:
         start, end = answer["start_token"], answer["end_token"]
         touched = sentence_ids[start:end] if start is not None else []

@@ -1,0 +1,1 @@
+"""Golden-output regression tests: record what a pipeline gives, and check that it still does."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: the `golden` fixture and `--golden-update`."""
