@@ -1,0 +1,32 @@
+.PHONY: check format lint types layers spelling test slow golden
+
+# The one command before a commit; CI runs the same.
+check: lint types layers spelling test
+
+format:
+	ruff format .
+	ruff check --fix .
+
+lint:
+	ruff format --check .
+	ruff check .
+
+types:
+	mypy
+
+layers:
+	lint-imports
+
+spelling:
+	codespell
+
+test:
+	pytest
+
+# Minutes: the real models, 500 prompts against transformers, training.
+slow:
+	pytest -m slow
+
+# Re-records the portable golden outputs; look at the diff before you commit it.
+golden:
+	pytest tests/golden --golden-update
