@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
 import spacy
+from catalogue import RegistryError
 from confection import Config, ConfigValidationError
 from spacy.language import Language
-from spacy.util import is_package, load_config, load_model_from_config
+from spacy.util import is_package, load_config, load_model_from_config, registry
 
 from nlp_pipeline.components.generators import ECHO
 from nlp_pipeline.errors.config import (
@@ -134,6 +136,8 @@ def _source_all_from(config: Config, folder: Path) -> None:
 
 def _fill_components(config: Config) -> None:
     """Writes out the defaults of every component, so that any of them can be set."""
+    # Factories of entry points are unknown until they are loaded: as `Language` does it.
+    registry._entry_point_factories.get_all()
     for component in config.get("components", {}).values():
         factory = component.get("factory")
         with suppress(ValueError, ImportError):
@@ -141,6 +145,18 @@ def _fill_components(config: Config) -> None:
                 defaults = Language.get_factory_meta(factory).default_config
                 for key, value in Config(defaults).items():
                     component.setdefault(key, value)
+        if isinstance(component.get("generator"), dict):
+            component["generator"] = _fill_generator(component["generator"])
+
+
+def _fill_generator(generator: Mapping[str, Any]) -> dict[str, Any]:
+    """A generator's settings with the defaults of the function that makes it."""
+    with suppress(RegistryError):
+        make = registry.get("llama_generators", str(generator.get("@llama_generators")))
+        given = signature(make).parameters.values()
+        defaults = {p.name: p.default for p in given if p.default is not Parameter.empty}
+        return {**generator, **{k: v for k, v in defaults.items() if k not in generator}}
+    return dict(generator)
 
 
 def _override(config: Config, setting: str) -> None:
