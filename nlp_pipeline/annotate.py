@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
 
-from nlp_pipeline.components.extensions import new_error
+from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import AnnotationFailed
+from nlp_pipeline.pipeline import is_llama
 from nlp_pipeline.tables.rows import Origin
 
 if TYPE_CHECKING:
@@ -53,18 +54,22 @@ def annotate(
 
 def _annotate_batch(nlp: Language, records: list[Record], pipes: list[str]) -> list[Doc]:
     others = [name for name in nlp.pipe_names if name not in pipes]
+    texts = (record.text for record in records)
     try:
-        return list(nlp.pipe([r.text for r in records], disable=others, batch_size=len(records)))
+        docs = list(nlp.pipe(texts, disable=others, batch_size=max(1, len(records))))
     except Exception:  # any component may raise anything: find the culprit
-        return [_annotate_one(nlp, record, others) for record in records]
+        docs = []
+    # A component may drop a Doc as well as raise: no record may get its neighbour's.
+    if len(docs) != len(records):
+        docs = [_annotate_one(nlp, record, others) for record in records]
+    return docs
 
 
 def _annotate_one(nlp: Language, record: Record, others: list[str]) -> Doc:
     try:
         return nlp(record.text, disable=others)
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        return broken(nlp, AnnotationFailed(record.id, reason))
+        return broken(nlp, AnnotationFailed(record.id, str(error) or type(error).__name__))
 
 
 def broken(nlp: Language, error: NlpPipelineError) -> Doc:
@@ -99,9 +104,26 @@ def origin_of(item: Item) -> Origin:
 
 
 def chain(nlp: Language, pipes: list[str], docs: Iterable[Doc]) -> Iterator[Doc]:
-    """Runs the second half, pipe after pipe, over a stream of Docs."""
-    stream: Any = docs
+    """Runs the second half, pipe after pipe, over a stream of Docs.
+
+    A Llama component looks after its failures itself; of any other pipe a document that it
+    fails on keeps what it has and gets an error.
+    """
+    stream = iter(docs)
     for name in pipes:
-        pipe = nlp.get_pipe(name)
-        stream = pipe.pipe(stream) if hasattr(pipe, "pipe") else map(pipe, stream)
-    return iter(stream)
+        pipe: Any = nlp.get_pipe(name)
+        stream = pipe.pipe(stream) if is_llama(pipe) else _one_by_one(name, pipe, stream)
+    return stream
+
+
+def _one_by_one(name: str, pipe: Callable[[Doc], Doc], docs: Iterable[Doc]) -> Iterator[Doc]:
+    for doc in docs:
+        try:
+            yield pipe(doc)
+        except Exception as reason:
+            error = AnnotationFailed(record_id(doc) or "?", str(reason) or type(reason).__name__)
+            failure = new_error(
+                error.stage, name, error.kind, str(error), retryable=False, question_id=None
+            )
+            doc._.errors = [*doc._.errors, failure]
+            yield doc

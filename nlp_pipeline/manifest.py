@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import sys
 from datetime import datetime, timezone
@@ -10,39 +9,44 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.corpus import source_files
-from nlp_pipeline.models import digest
-from nlp_pipeline.pipeline import generators
+from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.models.digests import sha256
+from nlp_pipeline.pipeline import generators, source_digests
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from confection import Config
     from spacy.language import Language
 
-    from nlp_pipeline.runner import RunRequest
+    from nlp_pipeline.request import RunRequest
 
+_PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
 _PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
 
 
-def fingerprint(request: RunRequest, nlp: Language, config: str) -> dict[str, Any]:
+def fingerprint(
+    request: RunRequest, nlp: Language, config: Config, stdin: Path | None = None
+) -> dict[str, Any]:
     """Everything that can change a row, by name, so that a difference can be spelled out.
 
     Args:
         request: The run.
         nlp: Its pipeline.
         config: The pipeline's resolved config.
+        stdin: The copy of standard input, where that is the corpus.
     """
     return {
-        "corpus": {str(f): _sha256(f) for f in source_files(request.corpus)},
+        "corpus": _corpus(request.corpus, stdin),
         "text_key": request.text_key,
         "id_key": request.id_key,
         "limit": request.limit,
         "max_length": request.max_length,
         "format": request.format,
         "part_size": request.part_size,
-        **_config_lines(config),
+        **_config_lines(config.to_str()),
         "prompts": _prompts(nlp),
         "generators": [_generator(generator) for generator in generators(nlp)],
-        "spacy_pipelines": _sources(config),
+        "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
         "versions": {name: _version(name) for name in _PACKAGES},
     }
@@ -63,6 +67,11 @@ def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[s
     }
 
 
+def _corpus(corpus: str, stdin: Path | None) -> dict[str, str]:
+    files = find_sources(corpus, stdin).files
+    return {file.source: sha256(file.path) for file in files if file.path is not None}
+
+
 def _config_lines(config: str) -> dict[str, str]:
     """The config as one entry a setting: `components.llama_qa.max_new_tokens: 32`."""
     entries, section = {}, ""
@@ -74,7 +83,8 @@ def _config_lines(config: str) -> dict[str, str]:
             entries[f"{section}.{key}"] = value
     # How many documents spaCy takes at a time changes no row.
     entries.pop("nlp.batch_size", None)
-    return entries
+    # How patiently a server is asked changes none either.
+    return {key: value for key, value in entries.items() if key.rpartition(".")[2] not in _PACE}
 
 
 def _prompts(nlp: Language) -> dict[str, str]:
@@ -87,38 +97,8 @@ def _generator(generator: Any) -> dict[str, Any]:
     return {"backend": info.backend, "model": info.model, **info.details}
 
 
-def _sources(config: str) -> dict[str, str]:
-    """Name and version of every spaCy pipeline that components come from."""
-    import spacy
-
-    names = {
-        line.partition(" = ")[2].strip('"')
-        for line in config.splitlines()
-        if line.startswith("source = ")
-    }
-    return {name: spacy.util.get_model_meta(_path(name))["version"] for name in sorted(names)}
-
-
-def _path(source: str) -> Path:
-    import spacy
-
-    if not spacy.util.is_package(source):
-        return Path(source)
-    package = spacy.util.get_package_path(source)
-    return next(path.parent for path in sorted(package.rglob("meta.json"), reverse=True))
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if sys.version_info >= (3, 11)
-            else digest(path)
-        )

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.annotate import Annotated, annotate, chain
-from nlp_pipeline.corpus import count_documents, read_corpus
+from nlp_pipeline.corpus import count_documents, read_corpus, source_files
+from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.manifest import describe, fingerprint
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, split
-from nlp_pipeline.runs.folder import Receipt, RunFolder, open_run, read_manifest
+from nlp_pipeline.request import Progress as Progress
+from nlp_pipeline.request import RunRequest as RunRequest
+from nlp_pipeline.request import RunResult as RunResult
+from nlp_pipeline.request import Silent as Silent
+from nlp_pipeline.runs.folder import RunFolder, open_run, read_manifest, refuse_strangers
+from nlp_pipeline.runs.spool import keep, spooled
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
 from nlp_pipeline.tables.schemas import TABLES
@@ -22,93 +30,7 @@ from nlp_pipeline.workers import annotate_in_workers
 if TYPE_CHECKING:
     from spacy.language import Language
 
-    from nlp_pipeline.runs.files import Format
-
-PART_SIZE = 256
-"""Documents in a part: what an interrupted run has to do again at most."""
-
-
-class Progress(Protocol):
-    """Is told how a run goes. The command line draws a bar; tests and callers need none."""
-
-    def start(self, total: int | None, done: int) -> None:
-        """The run begins: documents in all (None if unknown), and those done before."""
-        ...
-
-    def document(self, *, failed: bool, output_tokens: int) -> None:
-        """One more document is done."""
-        ...
-
-    def warn(self, message: str) -> None:
-        """The reader noticed something that is no error."""
-        ...
-
-
-class Silent:
-    """Tells nobody."""
-
-    def start(self, total: int | None, done: int) -> None:
-        """Does nothing."""
-
-    def document(self, *, failed: bool, output_tokens: int) -> None:
-        """Does nothing."""
-
-    def warn(self, message: str) -> None:
-        """Does nothing."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What to run over which corpus and where the tables go.
-
-    Attributes:
-        corpus: A file, a folder, or `-` for standard input.
-        out: The run's folder.
-        pipeline: The pipeline and its overrides.
-        text_key: The field or column that holds the text.
-        id_key: The one that holds the id.
-        limit: Only so many records, from the first.
-        max_length: Longer texts become error records; in code points.
-        n_process: Worker processes for the linguistic pipes; the Llama stays in this one.
-        batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
-        format: Of the tables on disk.
-        part_size: Documents in a part.
-        fresh: Throw away the run that the folder holds.
-    """
-
-    corpus: str
-    out: Path
-    pipeline: PipelineSpec = field(default_factory=lambda: PipelineSpec("en_qa_summary"))
-    text_key: str = "text"
-    id_key: str = "id"
-    limit: int | None = None
-    max_length: int = 100_000
-    n_process: int = 1
-    batch_size: int | None = None
-    format: Format = "parquet"
-    part_size: int = PART_SIZE
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-        out: The run's folder.
-        documents: Records in the corpus, rejects counted.
-        failed: How many of them have the status `error`.
-        output_tokens: Tokens generated.
-        seconds: Of this process; a resumed run's earlier processes are not counted.
-        resumed: Documents that an earlier process had done.
-    """
-
-    out: Path
-    documents: int
-    failed: int
-    output_tokens: int
-    seconds: float
-    resumed: int
+FINISHED = "finished"
 
 
 def run(
@@ -137,30 +59,52 @@ def run(
     return execute(RunRequest(str(corpus), Path(out), spec, **options))
 
 
+def check(request: RunRequest) -> None:
+    """Finds out, before anything is loaded, whether corpus and folder can be used.
+
+    Raises:
+        CorpusError: The corpus cannot be read.
+        OutputError: The folder holds something else than a run.
+    """
+    source_files(request.corpus)
+    refuse_strangers(request.out)
+
+
 def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     """Runs a request from the first record, or from where an earlier run was stopped."""
     started = time.perf_counter()
-    progress = progress or Silent()
+    check(request)
     config = resolve_config(request.pipeline)
-    text = config.to_str()
     nlp = build(config, request.pipeline.name)
-    mark = fingerprint(request, nlp, text)
-    with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-        before = folder.documents_done
-        manifest = describe(request, nlp, mark)
-        if (read_manifest(request.out) or {}).get("state") != "finished":
-            folder.write_config(text)
-            folder.write_manifest({**manifest, "state": "running"})
-            _write_parts(request, nlp, folder, progress)
-        result = _result(request, folder, before, time.perf_counter() - started)
-        folder.write_manifest({**manifest, "state": "finished", **_figures(result)})
+    with _standard_input(request) as stdin:
+        mark = fingerprint(request, nlp, config, stdin)
+        with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
+            before = folder.documents_done
+            manifest = describe(request, nlp, mark)
+            finished = (read_manifest(request.out) or {}).get("state") == FINISHED
+            if not finished:
+                folder.write_manifest({**manifest, "state": "running"})
+                folder.write_config(config.to_str())
+                _write_parts(request, nlp, folder, stdin and keep(stdin), progress or Silent())
+            result = _result(request, folder, before, time.perf_counter() - started)
+            if not finished:
+                folder.write_manifest({**manifest, "state": FINISHED, **_figures(result)})
     return result
 
 
-def _write_parts(request: RunRequest, nlp: Language, folder: RunFolder, progress: Progress) -> None:
+def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
+    """A copy of standard input in the run's folder, where it is the corpus."""
+    if request.corpus != STDIN:
+        return nullcontext()
+    return spooled(request.out, sys.stdin.buffer, fresh=request.fresh)
+
+
+def _write_parts(
+    request: RunRequest, nlp: Language, folder: RunFolder, stdin: Path | None, progress: Progress
+) -> None:
     """Sends the records that are not done yet through the pipeline and commits them."""
     done = folder.documents_done
-    progress.start(count_documents(request.corpus, request.limit), done)
+    progress.start(count_documents(request.corpus, request.limit, stdin=stdin), done)
     items = read_corpus(
         request.corpus,
         text_key=request.text_key,
@@ -168,24 +112,44 @@ def _write_parts(request: RunRequest, nlp: Language, folder: RunFolder, progress
         limit=request.limit,
         max_length=request.max_length,
         on_warning=progress.warn,
+        stdin=stdin,
     )
-    todo = (item for item in items if item.index >= done)
-    buffer, count, failed, tokens = _empty(), 0, 0, 0
-    for rows in _rows(request, nlp, todo):
-        bad = rows["documents"][0]["status"] != "ok"
-        made = _output_tokens(rows)
-        progress.document(failed=bad, output_tokens=made)
+    part = _Part()
+    for rows in _rows(request, nlp, (item for item in items if item.index >= done)):
+        failed, tokens = part.add(rows)
+        progress.document(failed=failed, output_tokens=tokens)
+        if part.documents == request.part_size:
+            part.commit(folder)
+            part = _Part()
+    if part.documents or not folder.receipts:
+        part.commit(folder)
+
+
+class _Part:
+    """The rows of the documents that are not committed yet, and their counts."""
+
+    def __init__(self) -> None:
+        self.documents = self.failed = self.output_tokens = 0
+        self._rows: Rows = {name: [] for name in TABLES}
+
+    def add(self, rows: Rows) -> tuple[bool, int]:
+        """Takes in a document; returns whether it failed and the tokens generated for it."""
+        failed = rows["documents"][0]["status"] != "ok"
+        tokens = sum(row["output_tokens"] or 0 for row in [*rows["answers"], *rows["summaries"]])
         for name, more in rows.items():
-            buffer[name] += more
-        count, failed, tokens = count + 1, failed + bad, tokens + made
-        if count == request.part_size:
-            folder.commit(
-                dict(iter_tables(buffer)), documents=count, failed=failed, output_tokens=tokens
-            )
-            buffer, count, failed, tokens = _empty(), 0, 0, 0
-    if count or not folder.receipts:
+            self._rows[name] += more
+        self.documents += 1
+        self.failed += failed
+        self.output_tokens += tokens
+        return failed, tokens
+
+    def commit(self, folder: RunFolder) -> None:
+        """Writes the part."""
         folder.commit(
-            dict(iter_tables(buffer)), documents=count, failed=failed, output_tokens=tokens
+            dict(iter_tables(self._rows)),
+            documents=self.documents,
+            failed=self.failed,
+            output_tokens=self.output_tokens,
         )
 
 
@@ -215,17 +179,8 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
         yield doc_rows(doc, origins.popleft())
 
 
-def _empty() -> Rows:
-    return {name: [] for name in TABLES}
-
-
-def _output_tokens(rows: Rows) -> int:
-    made = [*rows["answers"], *rows["summaries"]]
-    return sum(row["output_tokens"] or 0 for row in made)
-
-
 def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:
-    receipts: list[Receipt] = folder.receipts
+    receipts = folder.receipts
     return RunResult(
         out=request.out,
         documents=sum(r.documents for r in receipts),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +18,7 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.annotate import Annotated, Item, annotate, broken, dress, origin_of, rejected
 from nlp_pipeline.corpus import Record
-from nlp_pipeline.errors.run import WorkerDied
+from nlp_pipeline.errors.run import AnnotationFailed, WorkerDied, WorkersFailed
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 
 if TYPE_CHECKING:
@@ -47,12 +51,21 @@ def annotate_in_workers(
                 return
             batch, future = waiting.popleft()
             try:
-                docs: Iterator[bytes | None] = iter([*future.result()])
+                docs: Iterator[bytes | None] = iter([*_result(future)])
             except BrokenProcessPool:
                 docs = iter(workers.one_by_one(_records(batch)))
                 waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)
             for item in batch:
                 yield Annotated(dress(_doc(nlp, item, docs), item), origin_of(item))
+
+
+def _result(future: Future[list[bytes]]) -> list[bytes]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
+    except RuntimeError as error:
+        raise WorkersFailed(str(error)) from error
 
 
 def _records(batch: list[Item]) -> list[Record]:
@@ -75,21 +88,37 @@ class _Workers:
         self._pool = self._new()
 
     def _new(self) -> ProcessPoolExecutor:
+        """A pool whose first process has loaded the pipeline.
+
+        Raises:
+            WorkersFailed: It could not. Else every document would seem to kill its worker.
+        """
         # Spawned, not forked: a fork would share the model's memory, its threads and its locks.
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             self._n_process,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
             initargs=self._arguments,
         )
+        try:
+            with _no_interrupts():
+                started = pool.submit(_problem)
+            problem = started.result()
+        except BrokenProcessPool:
+            problem = "the first one ended while it started"
+        if problem is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise WorkersFailed(problem)
+        return pool
 
     def submit(self, records: list[Record]) -> Future[list[bytes]]:
         """Hands a batch to a worker."""
         try:
-            return self._pool.submit(_annotate, records)
+            with _no_interrupts():
+                return self._pool.submit(_annotate, records)
         except BrokenProcessPool:
             self._restart()
-            return self._pool.submit(_annotate, records)
+            return self.submit(records)
 
     def one_by_one(self, records: list[Record]) -> list[bytes | None]:
         """A dead worker's batch, a document at a time; None for the one that kills it."""
@@ -97,7 +126,7 @@ class _Workers:
         docs: list[bytes | None] = []
         for record in records:
             try:
-                docs += self.submit([record]).result()
+                docs += _result(self.submit([record]))
             except BrokenProcessPool:
                 docs.append(None)
                 self._restart()
@@ -114,14 +143,54 @@ class _Workers:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """A process started in here never sees Ctrl-C, which is for its parent to obey.
+
+    The mask of blocked signals is inherited, so it holds from the first instruction.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(spec: PipelineSpec, pipes: list[str]) -> None:
     """In the worker: builds the pipeline; its Llama is never loaded there."""
-    _worker.update(nlp=load_pipeline(spec), pipes=pipes)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        _worker.update(nlp=load_pipeline(spec), pipes=pipes)
+    except Exception as error:  # as text: not every exception can be sent to the parent
+        _worker.update(problem=str(error) or type(error).__name__)
+
+
+def _die_with_parent() -> None:
+    """In the worker: a parent that is killed cannot end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _problem() -> str | None:
+    """In the worker: why it cannot work, if it cannot."""
+    return _worker.get("problem")
 
 
 def _annotate(records: list[Record]) -> list[bytes]:
     """In the worker: Docs as bytes, in order."""
+    if "problem" in _worker:
+        raise RuntimeError(_worker["problem"])
     found = annotate(
         _worker["nlp"], records, pipes=_worker["pipes"], batch_size=max(1, len(records))
     )
-    return [item.doc.to_bytes(exclude=["tensor"]) for item in found]
+    return [_packed(_worker["nlp"], item) for item in found]
+
+
+def _packed(nlp: Language, item: Annotated) -> bytes:
+    try:
+        return item.doc.to_bytes(exclude=["tensor"])
+    except Exception as error:  # a component may have put anything into `doc._`
+        reason = f"it cannot be sent from a worker process: {error}"
+        return broken(nlp, AnnotationFailed(item.origin.document_id, reason)).to_bytes()

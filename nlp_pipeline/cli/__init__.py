@@ -13,6 +13,10 @@ from nlp_pipeline.errors import NlpPipelineError
 
 _COMMANDS = {
     "run": "nlp_pipeline.cli.run:run",
+    "status": "nlp_pipeline.cli.status:status",
+    "errors": "nlp_pipeline.cli.errors:errors",
+    "show": "nlp_pipeline.cli.show:show",
+    "export": "nlp_pipeline.cli.export:export",
     "models": "nlp_pipeline.cli.models:models",
     "info": "nlp_pipeline.cli.info:info",
     "golden": "nlp_pipeline.cli.golden:golden",

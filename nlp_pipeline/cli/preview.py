@@ -7,21 +7,23 @@ from pathlib import Path
 
 import click
 
-COLUMNS = ["document_id", "question", "answer", "status"]
+COLUMNS = {
+    "answers": ["document_id", "question", "answer", "status"],
+    "summaries": ["document_id", "summary", "status"],
+}
 
 
 def show_preview(out: Path, rows: int) -> None:
-    """Prints the first answers of a run, else its first summaries."""
+    """Prints the first answers and the first summaries of a run."""
     import pandas as pd
 
-    from nlp_pipeline.runs.reading import read_run
+    from nlp_pipeline.runs.reading import read_run, row_counts
 
-    summaries = ["document_id", "summary", "status"]
-    frames = read_run(out, ["answers", "summaries"], {"answers": COLUMNS, "summaries": summaries})
-    for name, frame in frames.items():
+    counts = row_counts(out)
+    for name, frame in read_run(out, COLUMNS, COLUMNS, first=rows).items():
         if len(frame):
-            click.echo(f"\n{name} ({len(frame)} rows), the first {min(rows, len(frame))}:")
-            _print(frame.head(rows).fillna(pd.NA).astype("string").fillna(""))
+            click.echo(f"\n{name} ({counts[name]} rows), the first {len(frame)}:")
+            _print(frame.fillna(pd.NA).astype("string").fillna(""))
 
 
 def _print(frame: object) -> None:

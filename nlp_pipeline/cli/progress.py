@@ -28,6 +28,10 @@ class Figures:
         self.ok, self.failed = self.ok + (not failed), self.failed + failed
         self.tokens += output_tokens
 
+    def finish(self) -> None:
+        """The run is over, and the total was what is done: blank lines were counted in it."""
+        self.total = self.done
+
     @property
     def done(self) -> int:
         """Documents done, those of an earlier process included."""
@@ -80,7 +84,9 @@ class PlainProgress:
     def __enter__(self) -> PlainProgress:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self._figures.finish()
         if self._figures.done:
             click.echo(self._figures.line(), err=True)
 
@@ -120,5 +126,10 @@ class BarProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None and self._task is not None:
+            self._figures.finish()
+            self._bar.update(
+                self._task, total=self._figures.total, description=self._figures.line()
+            )
         self._bar.stop()

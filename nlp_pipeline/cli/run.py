@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
+from nlp_pipeline.errors.escaping import escaped
 
 if TYPE_CHECKING:
+    from nlp_pipeline.pipeline import PipelineSpec
     from nlp_pipeline.runner import RunRequest, RunResult
 
 FAILED_DOCUMENTS = 3
@@ -90,7 +92,7 @@ PREVIEW_ROWS = 6
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
-    r"""Annotate CORPUS and answer questions about it.
+    """Annotate CORPUS and answer questions about it.
 
     CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
     The same command again goes on where an interrupted run stopped.
@@ -98,14 +100,14 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
     \b
     Example:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
-    """
+    """  # noqa: D301  (click knows the character itself)
     request = _request(corpus, out, **options)
-    if not quiet:
-        _show_notes()
-    _fetch_models(request, quiet=quiet)
-    from nlp_pipeline.runner import execute
+    show_notes(quiet=quiet)
+    from nlp_pipeline.runner import check, execute
 
-    with _progress(quiet=quiet) as progress:
+    check(request)  # before a model is fetched for nothing
+    fetch_models(request.pipeline, quiet=quiet)
+    with show_progress(quiet=quiet) as progress:
         result = execute(request, progress)
     if as_json:
         click.echo(json.dumps(_as_dict(result)))
@@ -144,28 +146,34 @@ def _default_out(corpus: str, pipeline: str) -> Path:
     return Path("runs") / f"{stem}-{Path(pipeline).stem}"
 
 
-def _fetch_models(request: RunRequest, *, quiet: bool) -> None:
+def fetch_models(spec: PipelineSpec, *, quiet: bool) -> None:
     """Fetches known models that the pipeline names and the cache lacks, with progress."""
     from nlp_pipeline.cli.progress_download import fetch_with_progress
     from nlp_pipeline.models import KNOWN_MODELS, verify
     from nlp_pipeline.pipeline import model_names, resolve_config
 
-    for name in model_names(resolve_config(request.pipeline)):
+    for name in model_names(resolve_config(spec)):
         if name in KNOWN_MODELS and verify(name) == "missing":
             fetch_with_progress(name, quiet=quiet)
 
 
-def _show_notes() -> None:
-    """What the library has to say (its logger `nlp_pipeline`) goes to stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+class _Notes(logging.Handler):
+    """Prints to what is stderr at the time, which is above the bar while there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(escaped(record.getMessage(), limit=1000), err=True)
+
+
+def show_notes(*, quiet: bool = False) -> None:
+    """What the library has to say (its logger `nlp_pipeline`) goes to stderr, or nowhere."""
     logger = logging.getLogger("nlp_pipeline")
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [logging.NullHandler() if quiet else _Notes()]
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
-def _progress(*, quiet: bool) -> AbstractContextManager[Any]:
+def show_progress(*, quiet: bool) -> AbstractContextManager[Any]:
+    """A bar on a terminal, else plain lines; nothing where `quiet`."""
     if quiet:
         return nullcontext()
     return BarProgress() if sys.stderr.isatty() else PlainProgress()

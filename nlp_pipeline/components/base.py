@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from spacy.tokens import Doc
@@ -30,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PENDING = 512
 """Docs held back at most while an earlier one is still being answered."""
+
+_GENERATOR = 'a block such as {"@llama_generators": "nlp_pipeline.Llama.v1", "model": "…"}'
 
 ErrorHandler = Callable[[str, Any, list[Doc], Exception], Any]
 
@@ -67,14 +68,19 @@ class LlamaComponent(ABC):
         name: The component's name in the pipeline.
         generator: Completes the prompts.
         params: How.
+
+    Raises:
+        InvalidSetting: `generator` is no generator.
     """
 
     def __init__(self, name: str, generator: Generator, params: SamplingParams) -> None:
+        if not callable(getattr(generator, "session", None)):
+            raise InvalidSetting(name, "generator", generator, _GENERATOR)
         self.name = name
         self.generator = generator
         self.params = params
         self._error_handler: ErrorHandler | None = None
-        self._numbers = count()
+        self._groups = 0
 
     @abstractmethod
     def asks(self, doc: Doc) -> list[Ask]:
@@ -133,7 +139,8 @@ class LlamaComponent(ABC):
         if earlier is not None:
             item.error, item.reported = earlier, True
             return item
-        group = f"{self.name}-{next(self._numbers)}"
+        self._groups += 1
+        group = f"{self.name}-{self._groups}"
         try:
             asks = self.asks(doc)
         except NlpPipelineError as error:
@@ -165,6 +172,8 @@ class LlamaComponent(ABC):
             failures = [(key, done.error) for key, done in found if done.error is not None]
             result = self.predict(item.doc, item.completions)
         self.set_annotations(item.doc, result)
+        # A Doc that comes through a second time keeps nothing of the first.
+        item.doc._.errors = [e for e in item.doc._.errors if e["component"] != self.name]
         for key, error in failures:
             self._report(item.doc, key, error)
         return item.doc

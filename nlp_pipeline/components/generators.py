@@ -9,6 +9,8 @@ from spacy.util import registry
 
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.backends.inprocess import BACKEND, LlamaGenerator, LlamaSettings
+from nlp_pipeline.generation.backends.server import BACKEND as SERVER
+from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.models import DEFAULT_MODEL
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Any])
@@ -48,6 +50,51 @@ def make_llama(
         threads: CPU threads; None leaves torch's choice.
     """
     return LlamaGenerator(LlamaSettings(model, device, dtype, max_batch_size, max_seq_len, threads))
+
+
+@llama_generators(SERVER)
+def make_server(
+    base_url: str,
+    model: str = "",
+    api_key_env: str = "OPENAI_API_KEY",
+    max_concurrency: int = 16,
+    timeout_s: float = 120.0,
+    max_retries: int = 5,
+    max_seq_len: int | None = None,
+    allow_plain_http: bool = False,
+    continue_final_message: bool | None = None,
+    logprobs: bool = True,
+    control_tokens: list[str] | None = None,
+) -> ServerGenerator:
+    """An OpenAI-compatible server. It is asked what it serves when it is first needed.
+
+    Args:
+        base_url: The API's address, such as `http://127.0.0.1:8000/v1`.
+        model: The name the server knows the model by; empty for the only one it serves.
+        api_key_env: Name of the environment variable with the key; never the key itself.
+        max_concurrency: Requests under way at a time.
+        timeout_s: Seconds for one attempt.
+        max_retries: Further attempts after an overload, a server error or a lost connection.
+        max_seq_len: Tokens of prompt and completion together; what the server says by default.
+        allow_plain_http: Whether plain http may leave this machine.
+        continue_final_message: Whether the answer prefix is sent; None where that is known to work.
+        logprobs: Whether log-probabilities are asked for.
+        control_tokens: Control tokens of the model beyond the well-known ones.
+    """
+    settings = ServerSettings(
+        base_url,
+        model,
+        api_key_env,
+        max_concurrency,
+        timeout_s,
+        max_retries,
+        max_seq_len,
+        allow_plain_http,
+        continue_final_message,
+        logprobs,
+        tuple(control_tokens or ()),
+    )
+    return ServerGenerator(settings)
 
 
 @llama_generators(ECHO)

@@ -90,6 +90,7 @@ class LlamaQA(LlamaComponent):
     Raises:
         QuestionsInvalid: The questions are not what they should be.
         DuplicateQuestion: Two questions have one id.
+        PromptTemplateInvalid: The template uses a value that there is none of.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class LlamaQA(LlamaComponent):
         no_answer: str,
     ) -> None:
         super().__init__(name, generator, params)
+        template.check(("text", "question", "no_answer"))
         self.questions = parse_questions(name, questions)
         self.template = template
         self.no_answer = no_answer
@@ -126,9 +128,13 @@ class LlamaQA(LlamaComponent):
         ]
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> list[dict[str, Any]]:
-        """An error for each of the pipeline's own questions: the Doc's own may be the cause."""
+        """An error for each question; without the Doc's own where these are the cause."""
         completion = Completion.failed("", error)
-        return [self._answer(doc, question, completion) for question in self.questions]
+        try:
+            questions = self._questions(doc)
+        except NlpPipelineError:
+            questions = self.questions
+        return [self._answer(doc, question, completion) for question in questions]
 
     def _answer(self, doc: Doc, question: dict[str, str], completion: Completion) -> dict[str, Any]:
         said = completion.text.strip()
@@ -147,14 +153,23 @@ class LlamaQA(LlamaComponent):
 
     def _is_none(self, said: str) -> bool:
         """Whether a reply means that there is no answer."""
-        return said.casefold().strip(" .!\"'") in ("", self.no_answer.casefold())
+        return _bare(said) in ("", _bare(self.no_answer))
 
     def set_annotations(self, doc: Doc, result: list[dict[str, Any]]) -> None:
-        """Adds the answers, and a Span for each that stands in the text."""
-        doc._.answers = [*doc._.answers, *result]
-        spans = list(doc.spans.get(SPANS_KEY, ()))
-        for answer in result:
+        """Adds the answers to those of other components, and a Span for each that stands in the text.
+
+        What this component wrote to the Doc before is replaced.
+        """
+        others = [answer for answer in doc._.answers if answer["component"] != self.name]
+        doc._.answers = [*others, *result]
+        spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
+        for answer in doc._.answers:
             if answer["start_token"] is not None:
                 start, end = answer["start_token"], answer["end_token"]
                 spans.append(Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"]))
         doc.spans[SPANS_KEY] = spans
+
+
+def _bare(text: str) -> str:
+    """A reply without case and without the punctuation around it."""
+    return text.casefold().strip(" .!\"'")

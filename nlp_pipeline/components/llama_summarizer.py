@@ -80,6 +80,7 @@ class LlamaSummarizer(LlamaComponent):
 
     Raises:
         InvalidSetting: `max_sentences` is no integer of at least 1.
+        PromptTemplateInvalid: The template uses a value that there is none of.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class LlamaSummarizer(LlamaComponent):
         max_sentences: int,
     ) -> None:
         super().__init__(name, generator, params)
+        template.check(("text", "max_sentences"))
         if not isinstance(max_sentences, int) or max_sentences < 1:
             raise InvalidSetting(name, "max_sentences", max_sentences, "an integer of at least 1")
         self.template = template

@@ -14,7 +14,9 @@ from nlp_pipeline.corpus.streams import open_stream
 _CHUNK_BYTES = 2**20
 
 
-def count_documents(source: str | Path, limit: int | None = None) -> int | None:
+def count_documents(
+    source: str | Path, limit: int | None = None, *, stdin: Path | None = None
+) -> int | None:
     """A total for a progress bar: lines, rows and text files.
 
     It is a little high where lines are blank, and as far as the file could be read where it is
@@ -23,15 +25,16 @@ def count_documents(source: str | Path, limit: int | None = None) -> int | None:
     Args:
         source: As in `read_corpus`.
         limit: The most that will be read; counting stops there.
+        stdin: As in `read_corpus`.
 
     Returns:
-        The total, never more than `limit`; `None` for standard input.
+        The total, never more than `limit`; `None` for standard input without a copy.
 
     Raises:
         CorpusError: As in `read_corpus`.
     """
     total = 0
-    for file in find_sources(source).files:
+    for file in find_sources(source, stdin).files:
         if file.path is None:
             return None
         total += _count(file, None if limit is None else limit - total)

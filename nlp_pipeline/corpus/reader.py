@@ -43,6 +43,7 @@ def read_corpus(
     limit: int | None = None,
     max_length: int = 100_000,
     on_warning: Callable[[str], None] | None = None,
+    stdin: Path | None = None,
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -59,6 +60,7 @@ def read_corpus(
         max_length: The longest text in characters (Unicode code points).
         on_warning: Takes the text of each warning, such as about a byte order mark; without it
             they go to the logger `nlp_pipeline.corpus`.
+        stdin: A file that holds what came on standard input; read in its place.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -68,7 +70,7 @@ def read_corpus(
     """
     options = ReadOptions(text_key, id_key, max_length)
     notes = Notes(on_warning)
-    sources = find_sources(source)
+    sources = find_sources(source, stdin)
     notes.passed_over(str(source), sources.passed_over)
     rows = _limited(_read(sources, options, notes), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)

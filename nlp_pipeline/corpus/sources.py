@@ -63,11 +63,12 @@ class Sources:
     is_folder: bool = False
 
 
-def find_sources(source: str | Path) -> Sources:
+def find_sources(source: str | Path, stdin: Path | None = None) -> Sources:
     """The files behind what the user named.
 
     Args:
         source: A file, a folder, or `"-"` for JSON Lines on standard input.
+        stdin: A file that holds what came on standard input; read in its place.
 
     Returns:
         The files in reading order; a folder's are sorted by path, hidden ones left out.
@@ -76,7 +77,7 @@ def find_sources(source: str | Path) -> Sources:
         CorpusError: The source cannot be read at all; every subclass says why.
     """
     if str(source) == STDIN:
-        return Sources((CorpusFile(None, STDIN, "stdin", "jsonl"),))
+        return Sources((CorpusFile(stdin, STDIN, "stdin", "jsonl"),))
     path = Path(source)
     if path.is_dir():
         found = _folder(path)

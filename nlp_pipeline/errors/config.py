@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.escaping import escaped
 
 
 class ConfigError(NlpPipelineError):
@@ -72,7 +73,8 @@ class PipelineInvalid(ConfigError):
     """A pipeline config that spaCy cannot read or build."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"The pipeline '{name}' cannot be built: {reason}")
+        short = escaped(" ".join(reason.split()), limit=400)
+        super().__init__(f"The pipeline '{escaped(name)}' cannot be built: {short}")
 
 
 class SpacyPackageMissing(ConfigError):
@@ -91,6 +93,16 @@ class UnknownSetting(ConfigError):
     def __init__(self, key: str, known: Iterable[str]) -> None:
         super().__init__(
             f"--set {key}: the pipeline has no such setting. Near it there is: {listing(known)}."
+        )
+
+
+class SettingIsSection(ConfigError):
+    """A `--set` key of a whole section, with a value that is none."""
+
+    def __init__(self, key: str, settings: Iterable[str]) -> None:
+        super().__init__(
+            f"--set {key}: that is a section and takes a JSON object; its settings are: "
+            f"{listing(settings, 20)}."
         )
 
 

@@ -69,6 +69,23 @@ class InvalidDtype(ModelError):
         super().__init__(f"dtype '{dtype}' is not known; use one of: {listing(allowed)}.")
 
 
+class TokenizerNotFound(ModelError):
+    """A tokenizer that was named apart from its model and leads nowhere."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"Tokenizer '{name}' was not found ({reason}). Give a folder or a Hugging Face hub "
+            "name, or leave it out to use the model's own."
+        )
+
+
+class InvalidModelSetting(ModelError):
+    """A setting of how a model is loaded and run that is of the wrong type or out of its range."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name}={value!r} is not possible: it must be {allowed}.")
+
+
 class NoChatTemplate(ModelError):
     """A chat prompt for a model whose tokenizer brings no chat template."""
 
@@ -102,6 +119,30 @@ class PromptTooLong(RequestError):
             f"The prompt has {prompt_tokens} tokens and the model's context holds {max_seq_len}, "
             "of which at least 1 must stay free for the answer. Shorten the text or use a model "
             "with a longer context."
+        )
+
+
+class ChatNotRendered(RequestError):
+    """A chat that the model's own chat template refuses, such as one with a system turn."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"The chat template of model '{model}' refuses this chat: {reason}.")
+
+
+class PromptNotEncoded(RequestError):
+    """A prompt that the tokenizer cannot take, such as one with half of a surrogate pair."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The prompt cannot be turned into tokens: {reason}.")
+
+
+class InvalidToken(RequestError):
+    """A prompt given as token ids that the model does not have."""
+
+    def __init__(self, token: object, vocabulary: int) -> None:
+        super().__init__(
+            f"The prompt holds the token id {token!r}, and the model's ids are the integers from "
+            f"0 to {vocabulary - 1}. Encode the text with this model's own tokenizer."
         )
 
 

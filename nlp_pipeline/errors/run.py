@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.escaping import escaped
 
 
 class AnnotationFailed(NlpPipelineError):
@@ -14,7 +15,10 @@ class AnnotationFailed(NlpPipelineError):
     stage = "annotate"
 
     def __init__(self, document_id: str, reason: str) -> None:
-        super().__init__(f"spaCy failed on document '{document_id}': {reason}")
+        super().__init__(
+            f"spaCy failed on document '{escaped(document_id)}': "
+            f"{escaped(' '.join(reason.split()), 300)}"
+        )
 
 
 class WorkerDied(NlpPipelineError):
@@ -24,8 +28,21 @@ class WorkerDied(NlpPipelineError):
 
     def __init__(self, document_id: str) -> None:
         super().__init__(
-            f"The worker process died on document '{document_id}' (out of memory, or a crash in "
-            "a library). Its text may be too long for the pipeline."
+            f"The worker process died on document '{escaped(document_id)}' (out of memory, or a "
+            "crash in a library). Its text may be too long for the pipeline."
+        )
+
+
+class WorkersFailed(NlpPipelineError):
+    """Worker processes that cannot even load the pipeline."""
+
+    stage = "annotate"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The worker processes cannot load the pipeline: {escaped(reason, 400)}. Run without "
+            "--n-process; in Python, register components in a module that the processes import, "
+            "and start the run under `if __name__ == '__main__':`."
         )
 
 
@@ -80,6 +97,26 @@ class TableNotFound(OutputError):
         super().__init__(f"There is no table '{name}'; the tables are: {listing(known, 20)}.")
 
 
+class DocumentNotFound(OutputError):
+    """A document id that a run has no row of."""
+
+    def __init__(self, document_id: str, path: str) -> None:
+        super().__init__(
+            f"The run in '{path}' has no document '{document_id}' (or has not come to it yet). "
+            "The ids are in the column document_id of its table documents."
+        )
+
+
+class DuckdbMissing(OutputError):
+    """An export to DuckDB without the package."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Exporting to DuckDB needs a package that is not installed: type "
+            "`pip install 'nlp-pipeline[duckdb]'`."
+        )
+
+
 class ColumnNotFound(OutputError):
     """A column name that the table has none of."""
 
@@ -96,8 +133,8 @@ class DifferentRun(OutputError):
 
     def __init__(self, path: str, differences: Mapping[str, tuple[Any, Any]]) -> None:
         lines = "".join(
-            f"\n  {name}: {_short(then)} → {_short(now)}"
-            for name, (then, now) in differences.items()
+            f"\n  {escaped(name, 200)}: {' → '.join(_apart(*values))}"
+            for name, values in differences.items()
         )
         super().__init__(
             f"The output folder '{path}' holds a different run. What differs (then → now):{lines}"
@@ -130,6 +167,10 @@ class DiskFull(OutputError):
         )
 
 
-def _short(value: Any, limit: int = 80) -> str:
-    text = str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _apart(then: Any, now: Any) -> tuple[str, str]:
+    """Two values short enough for a line, from about where they begin to differ."""
+    old, new = ("(none)" if value is None else str(value) for value in (then, now))
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, same - 20) if max(len(old), len(new)) > 80 else 0
+    mark = "…" if start else ""
+    return mark + escaped(old[start:]), mark + escaped(new[start:])

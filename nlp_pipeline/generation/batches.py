@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nlp_pipeline.errors.generation import GenerationFailed
-from nlp_pipeline.generation.sampling import TokenSampler, advance
+from nlp_pipeline.generation.sampling import TokenSampler, advance, log_probabilities
 from nlp_pipeline.generation.sequence import Sequence
 
 WINDOW = 4
@@ -63,10 +63,12 @@ class BatchExecutor:
 
     def step(self) -> list[Sequence]:
         """Runs one batch to its end; the oldest waiting sequence is always in it."""
+        if not self._waiting:
+            return []
         batch = self._next_batch()
         try:
             self._generate(batch)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:
             self._retry_alone(batch, error)
         return batch
 
@@ -87,7 +89,7 @@ class BatchExecutor:
                 if len(batch) == 1:
                     raise error
                 self._generate([sequence])
-            except (RuntimeError, ValueError) as culprit:
+            except Exception as culprit:
                 sequence.reset()
                 sequence.fail(GenerationFailed(" ".join(str(culprit).split())[:300]))
 
@@ -102,11 +104,14 @@ class BatchExecutor:
             self._score_prompts(batch, logits)
         samplers = [TokenSampler(s, self._eos, self._token_bytes, self._max_seq_len) for s in batch]
         position = positions[:, -1:]
+        tokens = advance(samplers, logits[:, -1])
         while not all(s.finish_reason for s in batch):
-            tokens = advance(samplers, logits[:, -1])
             mask = torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
-            position = position + 1
+            # Rows that have ended stay at the last position: one past it would make a model
+            # with dynamic position scaling change the others' outputs.
+            position = (position + 1).clamp(max=self._max_seq_len - 1)
             logits, cache = self._forward(tokens[:, None], mask, position, cache, keep=1)
+            tokens = advance(samplers, logits[:, -1])
 
     def _forward(
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep: int
@@ -142,6 +147,6 @@ class BatchExecutor:
             if not sequence.params.echo:
                 continue
             ids = torch.tensor(sequence.prompt_ids, device=logits.device)
-            scores = logits[row, -len(ids) :].float().log_softmax(-1)
+            scores = log_probabilities(logits[row, -len(ids) :])
             picked = scores[:-1].gather(-1, ids[1:, None])[:, 0].tolist()
             sequence.prompt_logprobs = [None, *picked]

@@ -7,7 +7,7 @@ from collections.abc import Sequence as SequenceOf
 from functools import cached_property
 from typing import Any
 
-from nlp_pipeline.errors.generation import NoChatTemplate
+from nlp_pipeline.errors.generation import ChatNotRendered, InvalidToken, NoChatTemplate
 from nlp_pipeline.generation.interface import Chat, Prompt
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
@@ -41,11 +41,17 @@ class PromptEncoder:
 
         Raises:
             NoChatTemplate: A chat, and the tokenizer has no template.
+            ChatNotRendered: The template refuses the chat.
+            InvalidToken: Something among the ids is no token of this tokenizer.
         """
         if isinstance(prompt, Chat):
             return self._encode_chat(prompt)
         if isinstance(prompt, str):
             return list(self._tokenizer(prompt, split_special_tokens=True).input_ids)
+        size = self._vocabulary
+        for token in prompt:
+            if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < size:
+                raise InvalidToken(token, size)
         return list(prompt)
 
     def _encode_chat(self, chat: Chat) -> list[int]:
@@ -56,9 +62,12 @@ class PromptEncoder:
             {"role": message.role, "content": self._disarm(message.content, mark)}
             for message in chat.messages
         ]
-        rendered = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        try:
+            rendered = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # the template is code of whoever made the model
+            raise ChatNotRendered(self._model, str(error).rstrip(".")) from error
         return self._encode_rendered(rendered + self._disarm(chat.answer_prefix, mark), mark)
 
     def _disarm(self, content: str, mark: str) -> str:
@@ -72,30 +81,47 @@ class PromptEncoder:
         return content
 
     def _encode_rendered(self, rendered: str, mark: str) -> list[int]:
-        """Encodes what stands between the template's own special tokens, marks taken out."""
-        ids: list[int] = []
-        start = 0
-        for match in self._specials.finditer(rendered) if self._specials else ():
-            ids += self._encode_text(rendered[start : match.start()].replace(mark, ""))
-            ids.append(self._tokenizer.convert_tokens_to_ids(match[0]))
-            start = match.end()
-        return ids + self._encode_text(rendered[start:].replace(mark, ""))
+        """Token ids of a rendered chat: special tokens where the template wrote them, only there.
 
-    def _encode_text(self, text: str) -> list[int]:
+        The whole is encoded at once, as the model saw it in training; where that finds a special
+        token in a content, what stands between the template's own is encoded piece by piece.
+        """
+        matches = list(self._specials.finditer(rendered)) if self._specials else []
+        controls = self._tokenizer.convert_tokens_to_ids([match[0] for match in matches])
+        ids = self._encode_text(rendered.replace(mark, ""), split=False)
+        if [token for token in ids if token in self._special_ids] == controls:
+            return ids
+        ids, start = [], 0
+        for match, control in zip(matches, controls, strict=True):
+            piece = rendered[start : match.start()].replace(mark, "")
+            ids += [*self._encode_text(piece, split=True), control]
+            start = match.end()
+        return ids + self._encode_text(rendered[start:].replace(mark, ""), split=True)
+
+    def _encode_text(self, text: str, *, split: bool) -> list[int]:
+        """Token ids; with `split` no special token can come of the text."""
         if not text:
             return []
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split)
         return list(encoded.input_ids)
 
-    def decode(self, token_ids: SequenceOf[int]) -> str:
+    def decode(self, token_ids: SequenceOf[int], end: int | None = None) -> str:
         """Text of token ids, special tokens left out, every byte as it is.
 
         `tokenizer.decode` may tidy spaces (" , " becomes ", "), after which an answer is no
         longer a piece of its document; joining the tokens' bytes never does.
+
+        Args:
+            token_ids: What to decode.
+            end: Bytes of all tokens, special ones included, after which the text is cut.
         """
-        special = self._special_ids
-        joined = b"".join(self.token_bytes(i) for i in token_ids if i not in special)
-        text = joined.decode("utf-8", errors="replace")
+        pieces: list[bytes] = []
+        for token in token_ids:
+            piece = self.token_bytes(token)[:end]
+            end = None if end is None else end - len(piece)
+            if token not in self._special_ids:
+                pieces.append(piece)
+        text = b"".join(pieces).decode("utf-8", errors="replace")
         if not self._byte_level and text.startswith(" "):
             return text[1:]  # SentencePiece writes a space before the first word
         return text
@@ -105,12 +131,10 @@ class PromptEncoder:
         token = self._tokenizer.convert_ids_to_tokens(token_id)
         if token is None:
             return b""
-        if token_id in self._special_ids:
+        if token_id in self._added_ids:
             return bytes(token, "utf-8")
-        if self._byte_level:
-            return (
-                bytes(map(_BYTE_OF.__getitem__, token)) if set(token) <= _BYTES else token.encode()
-            )
+        if self._byte_level and set(token) <= _BYTES:
+            return bytes(map(_BYTE_OF.__getitem__, token))
         if match := _BYTE_TOKEN.fullmatch(token):
             return bytes([int(match[1], 16)])
         return bytes(token.replace("▁", " "), "utf-8")
@@ -119,6 +143,15 @@ class PromptEncoder:
     def _byte_level(self) -> bool:
         backend = self._tokenizer.backend_tokenizer
         return "ByteLevel" in f"{backend.pre_tokenizer} {backend.decoder}"
+
+    @cached_property
+    def _vocabulary(self) -> int:
+        return len(self._tokenizer)
+
+    @cached_property
+    def _added_ids(self) -> frozenset[int]:
+        """Tokens that are written as they are, not in the letters of the byte table."""
+        return self._special_ids | frozenset(self._tokenizer.added_tokens_decoder)
 
     @cached_property
     def _special_ids(self) -> frozenset[int]:

@@ -17,7 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from nlp_pipeline.errors.escaping import escaped
 from nlp_pipeline.errors.generation import CheckpointUnreadable
+from nlp_pipeline.errors.models import ModelCacheUnusable
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +37,17 @@ def converted_folder(gguf: Path, digest: str, cache: Path) -> Path:
 
     Raises:
         CheckpointUnreadable: The file is no GGUF that transformers can read.
+        ModelCacheUnusable: The cache cannot be written.
     """
     folder = cache / "converted" / f"{gguf.stem}-{digest[:16]}-v{FORMAT}"
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     logger.info("Preparing %s for fast loading (once; about half a minute)", gguf.name)
-    work = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+    except OSError as error:
+        raise ModelCacheUnusable(str(cache), error.strerror or str(error)) from error
     try:
         _convert(gguf, work)
         try:
@@ -67,8 +73,9 @@ def _convert(gguf: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, **dtype_keyword(torch.float32)
         )
-    except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise CheckpointUnreadable(str(gguf), f"transformers cannot read it ({error})") from error
+    except Exception as error:  # transformers raises what its parser happens to raise
+        reason = f"transformers cannot read it ({escaped(error, 300)})"
+        raise CheckpointUnreadable(str(gguf), reason) from error
     if not _adds_bos(gguf):
         tokenizer.backend_tokenizer.post_processor = processors.Sequence([])
     model.save_pretrained(folder)

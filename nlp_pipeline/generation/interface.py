@@ -82,15 +82,22 @@ class SamplingParams:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
                 raise InvalidSamplingParams(name, value, allowed)
-        given: Any = self.stop
-        if isinstance(given, str) or not all(isinstance(s, str) and s for s in given):
-            raise InvalidSamplingParams("stop", given, "a list of non-empty strings")
-        object.__setattr__(self, "stop", tuple(given))
+        if not isinstance(self.echo, bool):
+            raise InvalidSamplingParams("echo", self.echo, "true or false")
+        object.__setattr__(self, "stop", _texts(self.stop))
 
     @property
     def greedy(self) -> bool:
         """Whether the likeliest token is always taken."""
         return self.temperature == 0
+
+
+def _texts(stop: Any) -> tuple[str, ...]:
+    """The stop strings as a tuple; a bare text is refused, which would become its letters."""
+    texts = None if isinstance(stop, str) or not isinstance(stop, Iterable) else tuple(stop)
+    if texts is None or not all(isinstance(text, str) and text for text in texts):
+        raise InvalidSamplingParams("stop", stop, "a list of non-empty strings")
+    return texts
 
 
 _NUMBER = (int, float)
@@ -107,6 +114,14 @@ _RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
 )
 
 
+class Constraint(Protocol):
+    """What may be generated, such as only what stands in the document. Keeps no state."""
+
+    def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | None:
+        """The token ids that may follow the output so far, at least one; None allows all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One prompt to be completed.
@@ -117,12 +132,14 @@ class GenerationRequest:
         params: How.
         group: Requests of one group (a document) share a long common prefix; a generator may
             use that and never has to.
+        constraint: Says which tokens may come next; only the in-process engine obeys it.
     """
 
     id: str
     prompt: Prompt
     params: SamplingParams = field(default_factory=SamplingParams)
     group: str | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +187,11 @@ class Completion:
     error: NlpPipelineError | None = None
 
     @classmethod
-    def failed(cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0) -> Completion:
+    def failed(
+        cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0, sample: int = 0
+    ) -> Completion:
         """The completion of a request that could not be served; the others go on."""
-        return cls(request_id, "", (), (), "error", prompt_tokens, error=error)
+        return cls(request_id, "", (), (), "error", prompt_tokens, sample=sample, error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +216,10 @@ class Session(Protocol):
 
     @property
     def room(self) -> int:
-        """How many more requests it is worth submitting before the next `step`."""
+        """How many more requests it is worth submitting before the next `step`.
+
+        At least 1 while nothing is running: a stream can always go on, whatever others do.
+        """
         ...
 
     @property
@@ -206,7 +228,7 @@ class Session(Protocol):
         ...
 
     def submit(self, request: GenerationRequest) -> None:
-        """Takes a request in. One that cannot be served completes with an `error`."""
+        """Takes a request in. One that cannot be served completes with an `error`, `n` times."""
         ...
 
     def step(self) -> list[Completion]:

@@ -11,6 +11,7 @@ from nlp_pipeline.errors.generation import BatchTooLarge
 from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.encoding import PromptEncoder
 from nlp_pipeline.generation.interface import (
+    Chat,
     Completion,
     GenerationRequest,
     GeneratorInfo,
@@ -21,6 +22,7 @@ from nlp_pipeline.generation.interface import (
 )
 from nlp_pipeline.generation.loading import LoadedModel, load
 from nlp_pipeline.generation.session import SessionPool
+from nlp_pipeline.generation.settings import LlamaSettings
 
 
 class Llama:
@@ -61,28 +63,47 @@ class Llama:
         max_batch_size: int = 16,
         device: str = "auto",
         dtype: str = "auto",
+        tensor_parallel_size: int | None = None,
+        device_map: str | None = None,
+        quantization: str | None = None,
         threads: int | None = None,
         seed: int = 1,
     ) -> Llama:
         """Loads a checkpoint.
 
         Args:
-            checkpoint: A known model's name, a Hugging Face folder or hub name, or a GGUF file.
-            tokenizer: Another folder or hub name to take the tokenizer from.
+            checkpoint: A known model's name, a Hugging Face folder or hub name, a GGUF file, or
+                a folder of Meta's (`consolidated.NN.pth`, `params.json`).
+            tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
             max_seq_len: Tokens of prompt and completion together; the model's own by default,
                 and never more than that.
             max_batch_size: Sequences that run together.
             device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N`, `mps`.
             dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
+            tensor_parallel_size: Processes that share the model; None takes all that torchrun
+                started. All make the same calls, and get the same completions.
+            device_map: `auto` spreads a model over all GPUs of this one process.
+            quantization: `int8` or `int4` weights (lossy; extra `quant`); None leaves them.
             threads: CPU threads of torch; None leaves torch's own choice.
             seed: For samples of calls that give none.
 
         Raises:
+            InvalidModelSetting: A setting is of the wrong type or out of its range.
             ModelError: The checkpoint cannot be found, read or put on the device.
         """
+        LlamaSettings(checkpoint, device, dtype, max_batch_size, max_seq_len, threads)  # checks
         if threads is not None:
             torch.set_num_threads(threads)
-        loaded = load(checkpoint, device=device, dtype=dtype, tokenizer=tokenizer)
+        loaded = load(
+            checkpoint,
+            device=device,
+            dtype=dtype,
+            tokenizer=tokenizer,
+            tensor_parallel_size=tensor_parallel_size,
+            device_map=device_map,
+            quantization=quantization,
+        )
+        loaded.world.check_same("settings", (checkpoint, max_seq_len, max_batch_size, seed))
         return cls(
             loaded,
             max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
@@ -92,7 +113,7 @@ class Llama:
 
     def generate(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[Prompt] | str | Chat,
         *,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
@@ -108,6 +129,7 @@ class Llama:
 
         Args:
             prompts: Texts, `Chat`s or token ids, mixed as you like; at most `max_batch_size`.
+                A single text or `Chat` is a list of one.
             max_new_tokens: As in `SamplingParams`, like all that follow.
             temperature: 0 is greedy.
             top_p: Nucleus.
@@ -124,6 +146,8 @@ class Llama:
             RequestError: A prompt cannot be served; no other prompt is lost in `stream`, here
                 the first such error is raised.
         """
+        if isinstance(prompts, str | Chat):
+            prompts = [prompts]
         if len(prompts) > self.max_batch_size:
             raise BatchTooLarge(len(prompts), self.max_batch_size)
         params = SamplingParams(
@@ -133,10 +157,11 @@ class Llama:
             top_k=top_k,
             logprobs=logprobs,
             echo=echo,
-            stop=tuple(stop),
+            stop=stop,  # type: ignore[arg-type]  # made a tuple there
             seed=self.seed if seed is None else seed,
             **more,
         )
+        self.loaded.world.check_same("prompts", (prompts, params))
         requests = [GenerationRequest(str(i), p, params) for i, p in enumerate(prompts)]
         done = sorted(self.stream(requests), key=lambda c: (int(c.request_id), c.sample))
         for completion in done:

@@ -1,21 +1,28 @@
-"""Checkpoints to a model and a tokenizer: Hugging Face folders, hub names and GGUF files."""
+"""Checkpoints to a model and a tokenizer: Hugging Face, GGUF and Meta, whole or in parts."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from packaging.version import Version
 
 from nlp_pipeline import models
-from nlp_pipeline.errors.generation import CheckpointUnreadable, ModelNotFound
+from nlp_pipeline.errors.generation import CheckpointUnreadable
+from nlp_pipeline.generation import parallel
+from nlp_pipeline.generation.assembling import Placement
+from nlp_pipeline.generation.checks import check_folder
 from nlp_pipeline.generation.devices import resolve_device, resolve_dtype
 from nlp_pipeline.generation.gguf import converted_folder
+from nlp_pipeline.generation.parallel import ALONE, World
+from nlp_pipeline.generation.quantizing import check_quantization, quantize
+from nlp_pipeline.generation.reading import load_model
+from nlp_pipeline.generation.spreading import check_device_map, spread
+from nlp_pipeline.generation.tokenizing import load_tokenizer, named_tokenizer
+from nlp_pipeline.generation.transformers_help import dtype_keyword as dtype_keyword
+from nlp_pipeline.generation.transformers_help import quiet_transformers
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class LoadedModel:
         eos_token_ids: Every token that ends a completion.
         max_seq_len: Positions that the model was made for.
         details: Digest, device, dtype: JSON values.
+        world: The processes that share the model.
     """
 
     name: str
@@ -37,15 +45,7 @@ class LoadedModel:
     eos_token_ids: frozenset[int]
     max_seq_len: int
     details: Mapping[str, Any]
-
-
-def dtype_keyword(dtype: torch.dtype) -> dict[str, torch.dtype]:
-    """`from_pretrained`'s keyword for the dtype: renamed in transformers 4.56."""
-    import transformers
-
-    return {
-        "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype": dtype
-    }
+    world: World = ALONE
 
 
 def load(
@@ -54,6 +54,9 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     tokenizer: str | None = None,
+    tensor_parallel_size: int | None = None,
+    device_map: str | None = None,
+    quantization: str | None = None,
     fetch_missing: bool = True,
 ) -> LoadedModel:
     """Loads a model by known name, folder, GGUF file or hub name; weights are only ever read.
@@ -62,74 +65,82 @@ def load(
         name: What `nlp_pipeline.models.resolve` understands.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto`, `float32`, `bfloat16`, `float16` or `float64`.
-        tokenizer: Another folder or hub name to take the tokenizer from.
+        tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
+        tensor_parallel_size: Processes that share the model; None takes all that torchrun
+            started.
+        device_map: `auto` spreads the layers over all GPUs of this process, and over main memory
+            where they do not suffice.
+        quantization: `int8` or `int4` weights; None leaves them as they are.
         fetch_missing: Fetch a known model that is not in the cache yet.
 
     Raises:
         ModelNotFound: Nothing goes by this name.
         CheckpointUnreadable: It is there and cannot be read.
+        TokenizerNotFound: The tokenizer named apart is not there.
         DeviceUnavailable: The device is not there.
         InvalidDtype: The dtype is not known.
+        InvalidModelSetting: Another setting is not possible, or not together with the rest.
+        PackageMissing: An optional package is needed.
+        WorldSizeDisagrees: `tensor_parallel_size` processes were not started.
+        CannotSplit: The model does not divide by their number.
     """
-    where = resolve_device(device)
+    world = parallel.join(tensor_parallel_size, device)
+    where = world.device or resolve_device(device)
     kind = resolve_dtype(dtype, where)
-    found = models.resolve(name, fetch_missing=fetch_missing)
-    digest = models.digest(found.path) if found.path is not None else None
-    source: str | Path = found.path if found.path is not None else found.name
-    if found.gguf_file is not None and found.path is not None and digest is not None:
-        with quiet_transformers():
-            source = converted_folder(found.path, digest, models.cache_dir())
+    check_quantization(quantization, where)
+    check_device_map(device_map, device, world, quantization)
+    with world.main_first():
+        source, digest = _find(name, tokenizer, fetch_missing)
+    held = torch.device("cpu") if quantization or device_map else where
+    place = Placement(kind, held, world, device_map)
     with quiet_transformers():
-        model = _load_model(name, source, kind)
-        tokens = _load_tokenizer(name, tokenizer or source)
-    model = model.to(where).eval()
-    model.requires_grad_(False)
+        tokens = load_tokenizer(name, source) if tokenizer is None else named_tokenizer(tokenizer)
+        model, parameters = load_model(name, source, tokens, place)
+    if quantization is not None:
+        quantize(model, quantization, where)
+    model = spread(model) if device_map else model.to(where)
+    model.eval().requires_grad_(False)
     details = {
         "digest": digest or getattr(model.config, "_commit_hash", None),
         "device": str(where),
         "dtype": str(kind).removeprefix("torch."),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": parameters,
         "architecture": type(model).__name__,
     }
+    extra = {"device_map": device_map, "quantization": quantization}
+    details |= {option: value for option, value in extra.items() if value is not None}
+    if world.size > 1:
+        details["tensor_parallel_size"] = world.size
     return LoadedModel(
         name=name,
         model=model,
         tokenizer=tokens,
         eos_token_ids=_eos_token_ids(model, tokens),
-        max_seq_len=int(model.config.max_position_embeddings),
+        max_seq_len=_max_seq_len(model, name),
         details=details,
+        world=world,
     )
 
 
-def _load_model(name: str, source: str | Path, dtype: torch.dtype) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            source, trust_remote_code=False, **dtype_keyword(dtype)
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _unreadable(name, source, error) from error
-
-
-def _load_tokenizer(name: str, source: str | Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _unreadable(name, source, error) from error
-    if not tokenizer.is_fast:
-        raise CheckpointUnreadable(str(source), "its tokenizer has no fast form (tokenizer.json)")
-    return tokenizer
+def _find(name: str, tokenizer: str | None, fetch_missing: bool) -> tuple[str | Path, str | None]:
+    """Folder or hub name to load from, and the digest of what the user named."""
+    found = models.resolve(name, fetch_missing=fetch_missing)
+    if found.path is None:
+        return found.name, None
+    if found.kind == "hf-folder":
+        check_folder(found.path, needs_tokenizer=tokenizer is None)
+    digest = models.digest(found.path)
+    if found.gguf_file is None:
+        return found.path, digest
+    with quiet_transformers():
+        return converted_folder(found.path, digest, models.cache_dir()), digest
 
 
-def _unreadable(name: str, source: str | Path, error: Exception) -> Exception:
-    """One line of what transformers said, as an error that a user can act on."""
-    reason = " ".join(str(error).split())[:300]
-    if isinstance(source, Path):
-        return CheckpointUnreadable(str(source), reason)
-    return ModelNotFound(name, models.KNOWN_MODELS, f"the hub gave: {reason}")
+def _max_seq_len(model: Any, name: str) -> int:
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        raise CheckpointUnreadable(name, "its config.json names no max_position_embeddings")
+    return positions
 
 
 def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -142,19 +153,3 @@ def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     if ids is None:
         return frozenset()
     return frozenset(ids if isinstance(ids, list) else [ids])
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keeps transformers' progress bars and notices off the terminal while a model loads."""
-    from transformers.utils import logging as hf_logging
-
-    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity(logging.ERROR)
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(level)
-        if bars:
-            hf_logging.enable_progress_bar()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
 
@@ -21,18 +23,23 @@ def advance(samplers: list[TokenSampler], logits: Tensor) -> Tensor:
     Returns:
         Token ids on the logits' device. Shape: (rows,).
     """
-    logits = logits.float() if logits.dtype != torch.float64 else logits
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     likeliest = logits.argmax(-1)
     chosen = [
         sampler.choose(row, int(greedy))
         for sampler, row, greedy in zip(samplers, logits, likeliest.tolist(), strict=True)
     ]
     tokens = torch.tensor(chosen, device=logits.device)
-    scores = logits.log_softmax(-1)
+    scores = log_probabilities(logits)
     picked = scores.gather(-1, tokens[:, None])[:, 0].tolist()
     for sampler, row, logprob, token in zip(samplers, scores, picked, chosen, strict=True):
         sampler.book(token, logprob, row)
     return tokens
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """The model's own distribution, in float32 or better. Shape: (…, vocabulary), as given."""
+    return logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 class TokenSampler:
@@ -79,10 +86,13 @@ class TokenSampler:
         sequence, params = self._sequence, self._sequence.params
         if sequence.finish_reason:
             return
+        if math.isnan(logprob):
+            sequence.fail(GenerationFailed("the model's probabilities are not finite numbers"))
+            return
         sequence.output_ids.append(token)
         sequence.logprobs.append(logprob)
         if params.logprobs:
-            best = scores.topk(params.logprobs)
+            best = scores.topk(min(params.logprobs, scores.numel()))
             sequence.top.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
         if token in self._eos:
             sequence.finish_reason, sequence.stopped_by_token = "stop", True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nlp_pipeline.errors import NlpPipelineError
-    from nlp_pipeline.generation.interface import FinishReason, SamplingParams
+    from nlp_pipeline.generation.interface import Constraint, FinishReason, SamplingParams
 
 
 @dataclass(slots=True, eq=False)
@@ -16,10 +16,11 @@ class Sequence:
 
     Attributes:
         request_id: Whose sequence this is.
-        prompt_ids: The encoded prompt; never empty, checked against the context before.
+        prompt_ids: The encoded prompt; never empty, shorter than the context.
         params: How to sample and when to stop.
         sample: 0-based index among the samples of its request; its seed is `seed + sample`.
         group: Sequences of one group share a long common prefix.
+        constraint: Says which tokens may come next; None allows all.
         output_ids: Tokens so far, a final end-of-sequence token included.
         logprobs: One per output token, of the unscaled, unmasked distribution.
         top: Per output token the (token id, log-probability) pairs that `logprobs` asked for.
@@ -35,6 +36,7 @@ class Sequence:
     params: SamplingParams
     sample: int = 0
     group: str | None = None
+    constraint: Constraint | None = None
     output_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     top: list[list[tuple[int, float]]] = field(default_factory=list)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.generation import EmptyPrompt, PromptTooLong
+from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, TokenAlternative
 from nlp_pipeline.generation.sequence import Executor, Sequence
 
@@ -23,8 +24,11 @@ class ExecutorSession:
 
     @property
     def room(self) -> int:
-        """Places in the shared waiting line."""
-        return self._pool.executor.room
+        """Places in the shared waiting line; one even in a full line, for a stream with nothing in it.
+
+        Another stream may have filled the line and wait for this one to go on.
+        """
+        return max(self._pool.executor.room, 0 if self.running else 1)
 
     @property
     def running(self) -> int:
@@ -35,8 +39,10 @@ class ExecutorSession:
         """Encodes the prompt and puts its samples in the waiting line."""
         try:
             sequences = self._pool.sequences(request)
-        except NlpPipelineError as error:
-            self._outbox.append(Completion.failed(request.id, error))
+        except Exception as error:
+            failure = error if isinstance(error, NlpPipelineError) else PromptNotEncoded(str(error))
+            samples = range(request.params.n)
+            self._outbox += [Completion.failed(request.id, failure, sample=i) for i in samples]
             return
         for sequence in sequences:
             self._in_flight.add(sequence)
@@ -57,7 +63,7 @@ class ExecutorSession:
     def close(self) -> None:
         """Takes what is still running out of the executor."""
         self._pool.cancel(self._in_flight)
-        self._in_flight = set()
+        self._in_flight, self._outbox = set(), []
 
 
 class SessionPool:
@@ -120,11 +126,11 @@ class SessionPool:
     def _completion(self, sequence: Sequence) -> Completion:
         """What a finished sequence says in texts."""
         if sequence.error is not None:
-            return Completion.failed(sequence.request_id, sequence.error, len(sequence.prompt_ids))
+            return Completion.failed(
+                sequence.request_id, sequence.error, len(sequence.prompt_ids), sequence.sample
+            )
         params = sequence.params
-        kept = len(sequence.output_ids) - sequence.stopped_by_token
-        text = self.encoder.decode(sequence.output_ids[:kept])
-        text, kept = self._cut_at_stop(text, sequence.output_ids[:kept], params.stop)
+        kept, text = self._cut(sequence)
         return Completion(
             request_id=sequence.request_id,
             text=text,
@@ -140,18 +146,21 @@ class SessionPool:
             sample=sequence.sample,
         )
 
-    def _cut_at_stop(self, text: str, ids: list[int], stop: tuple[str, ...]) -> tuple[str, int]:
-        """Cuts a text before its first stop string, and its tokens with it."""
-        found = [place for word in stop if (place := text.find(word)) >= 0]
-        if not found:
-            return text, len(ids)
-        cut = text[: min(found)]
-        size, kept = len(cut.encode()), 0
-        for kept, token in enumerate(ids):  # noqa: B007
-            if size <= 0:
-                break
-            size -= len(self.encoder.token_bytes(token))
-        return cut, kept
+    def _cut(self, sequence: Sequence) -> tuple[int, str]:
+        """How many tokens are of the completion, and its text up to the first stop string.
+
+        A token that a stop string begins inside of is kept: part of the text comes from it.
+        """
+        ids = sequence.output_ids[: len(sequence.output_ids) - sequence.stopped_by_token]
+        pieces = [self.encoder.token_bytes(token) for token in ids] if sequence.params.stop else []
+        joined = b"".join(pieces)
+        places = [joined.find(word.encode()) for word in sequence.params.stop]
+        end = min((place for place in places if place >= 0), default=None)
+        if end is None:
+            return len(ids), self.encoder.decode(ids)
+        starts = accumulate(map(len, pieces), initial=0)
+        kept = sum(start < end for start in islice(starts, len(pieces)))
+        return kept, self.encoder.decode(ids[:kept], end)
 
     def _alternatives(self, pairs: list[tuple[int, float]]) -> tuple[TokenAlternative, ...]:
         return tuple(TokenAlternative(i, self.encoder.decode([i]), p) for i, p in pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,8 +10,8 @@ from spacy.tokens import Doc
 
 Grounded = Literal["exact", "normalized", "none"]
 
-_QUOTES = {"'": "['’‘`]", '"': '["“”„«»]', "-": "[-‐‑–]"}
-_QUOTE_OF = {char: key for key, chars in _QUOTES.items() for char in chars.strip("[]")}
+_KINDS = {"'": "’‘`", '"': "“”„«»", "-": "‐‑–"}
+_PLAIN = {char: plain for plain, kinds in _KINDS.items() for char in kinds}
 _EDGES = " \t\r\n.,;:!?\"'“”‘’„«»"
 
 
@@ -47,45 +46,58 @@ class Grounding:
 
 
 def ground(doc: Doc, answer: str) -> Grounding:
-    """Finds an answer in a Doc's text.
+    """Finds an answer in a Doc's text, in a time that grows with the text and not with the answer.
 
     Of several mentions the first that begins and ends at token boundaries is taken, else the
     first of all.
+
+    Args:
+        doc: Where to look.
+        answer: What to look for, without white space at its ends.
     """
-    kinds: tuple[tuple[Grounded, str | None], ...] = (
-        ("exact", re.escape(answer)),
-        ("normalized", _loose(answer)),
-    )
-    for kind, pattern in kinds:
-        if pattern is None:
-            continue
-        span = _best(doc, re.finditer(pattern, doc.text, re.IGNORECASE * (kind != "exact")))
-        if span is not None:
-            tokens = doc.char_span(*span, alignment_mode="expand")
-            if tokens is None:
-                return Grounding(kind, *span)
-            return Grounding(kind, *span, tokens.start, tokens.end)
-    return Grounding.nowhere()
+    span = _best(doc, _mentions(doc.text, answer))
+    if span is not None:
+        return _at(doc, "exact", span)
+    text, places = _folded(doc.text)
+    mentions = _mentions(text, _folded(answer.strip(_EDGES))[0])
+    span = _best(doc, ((places[start], places[end - 1] + 1) for start, end in mentions))
+    return Grounding.nowhere() if span is None else _at(doc, "normalized", span)
 
 
-def _best(doc: Doc, matches: Iterator[re.Match[str]]) -> tuple[int, int] | None:
-    """The first match at token boundaries, else the first match."""
+def _mentions(text: str, piece: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every mention of a piece, overlapping ones too; none of an empty one."""
+    start = text.find(piece) if piece else -1
+    while start >= 0:
+        yield start, start + len(piece)
+        start = text.find(piece, start + 1)
+
+
+def _best(doc: Doc, mentions: Iterator[tuple[int, int]]) -> tuple[int, int] | None:
+    """The first mention at token boundaries, else the first mention."""
     first: tuple[int, int] | None = None
-    for match in matches:
-        if doc.char_span(*match.span()) is not None:
-            return match.span()
-        first = first or match.span()
+    for mention in mentions:
+        if doc.char_span(*mention) is not None:
+            return mention
+        first = first or mention
     return first
 
 
-def _loose(answer: str) -> str | None:
-    """A pattern for the answer in which white space and quotes match any of their kinds."""
-    words = answer.strip(_EDGES).split()
-    if not words:
-        return None
-    return r"\s+".join("".join(map(_loose_character, word)) for word in words)
+def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:
+    """The grounding at a span, with the tokens that it touches."""
+    tokens = doc.char_span(*span, alignment_mode="expand")
+    if not tokens:  # nothing but the space between two tokens
+        return Grounding(kind, *span)
+    return Grounding(kind, *span, tokens.start, tokens.end)
 
 
-def _loose_character(char: str) -> str:
-    kind = _QUOTE_OF.get(char)
-    return _QUOTES[kind] if kind else re.escape(char)
+def _folded(text: str) -> tuple[str, list[int]]:
+    """A text without case, runs of white space and kinds of quotes; and where each character was."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        plain = " " if char.isspace() else _PLAIN.get(char) or char.casefold()
+        if plain == " " and folded[-1:] == [" "]:
+            continue
+        folded += plain  # a character may fold to two
+        places += [place] * len(plain)
+    return "".join(folded), places

@@ -32,7 +32,7 @@ class ResolvedModel:
         name: As the user named it.
         path: The folder, or the `.gguf` file; None for a hub name.
         gguf_file: Name of the `.gguf` file, without its folder; None for all other kinds.
-        kind: `hf-folder` has a `config.json`, `meta` has `params.json` and `consolidated.*.pth`,
+        kind: `hf-folder` has a `config.json`, `meta` has `params.json` or `consolidated.*.pth`,
             `gguf` is one file, `hub` is a name of the Hugging Face hub.
     """
 
@@ -88,7 +88,7 @@ def _known(model: KnownModel, fetch_missing: bool) -> ResolvedModel:
 def _folder(name: str, folder: Path) -> ResolvedModel:
     if (folder / "config.json").is_file():
         return ResolvedModel(name, folder, None, "hf-folder")
-    if (folder / "params.json").is_file() and any(folder.glob("consolidated.*.pth")):
+    if (folder / "params.json").is_file() or any(folder.glob("consolidated.*.pth")):
         return ResolvedModel(name, folder, None, "meta")
     files = sorted(file.name for file in folder.glob("*.gguf"))
     if len(files) == 1:

@@ -13,7 +13,7 @@ somebody else wrote, and the values come from documents.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -21,12 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.config import PromptTemplateInvalid, PromptTemplateNotFound
 from nlp_pipeline.generation.interface import Chat, Message
 
 SUFFIX = ".jinja"
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+)
 _BLOCKS = ("system", "user", "answer_prefix")
 
 
@@ -53,13 +58,29 @@ class PromptTemplate:
 
     @cached_property
     def _compiled(self) -> Template:
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
-        )
         try:
-            return environment.from_string(self.source)
+            return _ENVIRONMENT.from_string(self.source)
         except TemplateError as error:
-            raise PromptTemplateInvalid(self.name, str(error)) from error
+            raise PromptTemplateInvalid(self.name, str(error).rstrip(".")) from error
+
+    def __reduce__(self) -> tuple[type[PromptTemplate], tuple[str, str]]:
+        # A compiled template cannot be sent to a worker process.
+        return PromptTemplate, (self.name, self.source)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuses a template that uses a value which `render` will not be given.
+
+        Args:
+            names: What `render` will be given.
+
+        Raises:
+            PromptTemplateInvalid: It uses another.
+        """
+        used = find_undeclared_variables(_ENVIRONMENT.parse(self.source))
+        unknown = sorted(used - set(names) - set(_ENVIRONMENT.globals))
+        if unknown:
+            there = listing(sorted(names))
+            raise PromptTemplateInvalid(self.name, f"it uses '{unknown[0]}', and there is: {there}")
 
     def render(self, values: Mapping[str, Any]) -> Chat:
         """The chat for one document.
@@ -68,7 +89,8 @@ class PromptTemplate:
             values: What the template may name, such as `text` and `question`.
 
         Raises:
-            PromptTemplateInvalid: The template names a value that there is none of.
+            PromptTemplateInvalid: The template uses a value that there is none of, or does what
+                the sandbox forbids.
         """
         turns = {name: self._block(name, values) for name in _BLOCKS}
         messages = [Message("user", turns["user"])]
@@ -82,8 +104,8 @@ class PromptTemplate:
             return ""
         try:
             return "".join(block(self._compiled.new_context(dict(values)))).strip()
-        except TemplateError as error:
-            raise PromptTemplateInvalid(self.name, str(error)) from error
+        except Exception as error:  # a template computes: it may divide by zero
+            raise PromptTemplateInvalid(self.name, str(error).rstrip(".")) from error
 
 
 def load_template(name: str) -> PromptTemplate:
@@ -91,13 +113,16 @@ def load_template(name: str) -> PromptTemplate:
 
     Raises:
         PromptTemplateNotFound: There is no such template.
-        PromptTemplateInvalid: It is no Jinja, or has no block `user`.
+        PromptTemplateInvalid: It is no UTF-8, no Jinja, or has no block `user`.
     """
     if name.endswith(SUFFIX):
         path = Path(name).expanduser()
         if not path.is_file():
             raise PromptTemplateNotFound(name, template_names())
-        return PromptTemplate(name, path.read_text(encoding="utf-8"))
+        try:
+            return PromptTemplate(name, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise PromptTemplateInvalid(name, f"it is not UTF-8 ({error})") from error
     if name not in template_names():
         raise PromptTemplateNotFound(name, template_names())
     return PromptTemplate(name, (files(__package__) / (name + SUFFIX)).read_text("utf-8"))

@@ -2,39 +2,81 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from nlp_pipeline.errors.run import DiskFull, OutputNotWritable
+
 Format = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")
+TEMPORARY = ".tmp-"
+"""Stands in the name of every file that is not whole yet."""
+
+
+@contextmanager
+def disk_errors(folder: Path, safe: int = 0) -> Iterator[None]:
+    """Says what is wrong with a run's folder in place of an `OSError`.
+
+    Args:
+        folder: The run's folder.
+        safe: Documents that are safe, whatever happens in the block.
+
+    Raises:
+        DiskFull: No space is left.
+        OutputNotWritable: Anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(str(folder), safe) from error
+        raise OutputNotWritable(str(folder), error.strerror or str(error)) from error
+
+
+def temporary_name(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary file, makes it durable, and gives it its name."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = temporary_name(path)
     try:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        rename_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def rename_durably(temporary: Path, path: Path) -> None:
+    """Gives a whole file its name; both survive a crash of the machine."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file atomically, in a form that people can read."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
     write_atomically(path, lambda temporary: _write_text(temporary, text))
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    # A file name that is no UTF-8 holds lone surrogates, which become escapes that JSON knows.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -62,8 +104,9 @@ def read_table(
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
-        table = pq.read_table(path, columns=columns, schema=schema)
-        return table.cast(_subschema(schema, columns))
+        # Not `read_table`: it takes a folder called `a=b` for a column.
+        table = pq.ParquetFile(path).read(columns=columns)
+        return table.select(_subschema(schema, columns).names).cast(_subschema(schema, columns))
     table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
     return table.select(columns) if columns is not None else table
 
@@ -103,6 +146,8 @@ def _read_csv(path: Path, schema: pa.Schema) -> pa.Table:
     flat = _flat_schema(schema)
     table = pc.read_csv(
         path,
+        # A row may be as long as the file, and must lie within one block.
+        read_options=pc.ReadOptions(block_size=max(2**20, path.stat().st_size + 1)),
         parse_options=pc.ParseOptions(newlines_in_values=True),
         convert_options=pc.ConvertOptions(
             column_types=flat, strings_can_be_null=True, quoted_strings_can_be_null=False

@@ -10,8 +10,6 @@ The layout, in the order in which a part comes to be:
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import shutil
@@ -23,16 +21,24 @@ from typing import Any
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import (
-    DifferentRun,
-    DiskFull,
-    OutputNotARun,
-    OutputNotWritable,
-    RunLocked,
+from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
+from nlp_pipeline.runs.differences import differences
+from nlp_pipeline.runs.files import (
+    TEMPORARY,
+    Format,
+    disk_errors,
+    write_json,
+    write_table,
+    write_text,
 )
-from nlp_pipeline.runs.files import Format, write_json, write_table
+from nlp_pipeline.runs.lock import LOCK, locked
+from nlp_pipeline.runs.spool import INPUT
+from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
+CONFIG = "config.cfg"
+CLEARED = "cleared"
+"""The state of a run that was thrown away."""
 RECEIPTS = "_receipts"
 ERRORS = "errors.jsonl"
 
@@ -79,20 +85,20 @@ class RunFolder:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replaces the manifest."""
-        with self._disk_errors():
+        with disk_errors(self.path, self.documents_done):
             write_json(self.path / MANIFEST, manifest)
 
     def write_config(self, text: str) -> None:
         """Keeps the resolved pipeline config beside the tables."""
-        with self._disk_errors():
-            (self.path / "config.cfg").write_text(text, encoding="utf-8")
+        with disk_errors(self.path, self.documents_done):
+            write_text(self.path / CONFIG, text)
 
     def commit(
         self, tables: Mapping[str, pa.Table], *, documents: int, failed: int, output_tokens: int
     ) -> Receipt:
         """Writes the next part: every table, then the errors, then the receipt."""
         number = len(self.receipts)
-        with self._disk_errors():
+        with disk_errors(self.path, self.documents_done):
             for name, table in tables.items():
                 folder = self.path / name
                 folder.mkdir(exist_ok=True)
@@ -106,23 +112,19 @@ class RunFolder:
 
     def _append_errors(self, errors: list[dict[str, Any]]) -> int:
         """Adds lines to `errors.jsonl` after those of the last finished part."""
+        path = self.path / ERRORS
         end = self.receipts[-1].errors_bytes if self.receipts else 0
-        with (self.path / ERRORS).open("ab") as file:
-            file.truncate(end)
-            for error in errors:
-                file.write(json.dumps(error, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return (self.path / ERRORS).stat().st_size
-
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
         try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(str(self.path), self.documents_done) from error
-            raise OutputNotWritable(str(self.path), error.strerror or str(error)) from error
+            with path.open("ab") as file:
+                file.truncate(end)
+                for error in errors:
+                    file.write(json.dumps(error, ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            os.truncate(path, end)
+            raise
+        return path.stat().st_size
 
 
 @contextmanager
@@ -143,78 +145,80 @@ def open_run(
         DifferentRun: It holds a run with another fingerprint, and not `fresh`.
         RunLocked: Another process holds it.
     """
-    _make(path)
-    with _lock(path):
+    refuse_strangers(path)
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
         manifest = read_manifest(path)
-        if manifest is None:
-            _refuse_strangers(path)
-        elif fresh:
+        if manifest is not None and (fresh or _is_empty(path, manifest)):
             _clear(path)
-        else:
-            _compare(path, manifest["fingerprint"], fingerprint)
-        (path / RECEIPTS).mkdir(exist_ok=True)
+        elif manifest is not None and (found := differences(manifest["fingerprint"], fingerprint)):
+            raise DifferentRun(str(path), found)
+        with disk_errors(path):
+            _sweep(path)
+            (path / RECEIPTS).mkdir(exist_ok=True)
         yield RunFolder(path, format_, _receipts(path))
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a run's folder; None where there is none."""
+    """The manifest of a run's folder; None where there is none, or one of something else."""
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    return manifest
+    ours = isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
+    return manifest if ours else None
 
 
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / ".lock").touch()
-    except OSError as error:
-        raise OutputNotWritable(str(path), error.strerror or str(error)) from error
+def refuse_strangers(path: Path) -> None:
+    """Checks that a run may use a folder; makes none.
 
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """The kernel frees a `flock` when its process dies, however it dies."""
-    with (path / ".lock").open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunLocked(str(path), file.read().strip() or "unknown process") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        yield
-
-
-def _refuse_strangers(path: Path) -> None:
-    others = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
+    Raises:
+        OutputNotWritable: It is no folder, or cannot be read.
+        OutputNotARun: It holds something else than a run.
+    """
+    if read_manifest(path) is not None:
+        return
+    with disk_errors(path):
+        found = sorted(path.iterdir()) if path.exists() else []
+        others = [entry.name for entry in found if not _is_beginning(entry)]
     if others:
         raise OutputNotARun(str(path), others)
 
 
+def _is_beginning(entry: Path) -> bool:
+    """Whether a run that was killed before it had a manifest may have left this."""
+    if entry.name == RECEIPTS:
+        return not any(entry.iterdir())
+    return entry.name in (LOCK, INPUT) or TEMPORARY in entry.name
+
+
+def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether no part of the run is done, so that there is nothing that could be lost."""
+    return manifest.get("state") == CLEARED or not _receipts(path)
+
+
 def _clear(path: Path) -> None:
-    for entry in path.iterdir():
-        if entry.name == ".lock":
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    """Removes what a run has written, and nothing that anybody else has put beside it."""
+    with disk_errors(path):
+        # A process killed in the middle of this leaves a run that the next one clears again.
+        write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
+        for name in (RECEIPTS, *TABLES):
+            if (path / name).exists():
+                shutil.rmtree(path / name)
+        for name in (ERRORS, CONFIG):
+            (path / name).unlink(missing_ok=True)
 
 
-def _compare(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    names = [*then, *(name for name in now if name not in then)]
-    plain = json.loads(json.dumps(now, default=str))
-    differences = {
-        name: (then.get(name), plain.get(name))
-        for name in names
-        if then.get(name) != plain.get(name)
-    }
-    if differences:
-        raise DifferentRun(str(path), differences)
+def _sweep(path: Path) -> None:
+    """Removes the temporary files of killed processes."""
+    for name in ("", RECEIPTS, *TABLES):
+        for file in (path / name).glob(f".*{TEMPORARY}*"):
+            file.unlink()
 
 
 def _receipts(path: Path) -> list[Receipt]:
+    """The receipts of the parts that are done, up to the first that is not."""
     files = sorted((path / RECEIPTS).glob("part-*.json"))
-    return [Receipt(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    found = [Receipt(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    return [receipt for number, receipt in enumerate(found) if receipt.part == number]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import ColumnNotFound, RunNotFound, TableNotFound
+from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFound, TableNotFound
 from nlp_pipeline.runs.files import Format, read_table
 from nlp_pipeline.runs.folder import RECEIPTS, read_manifest
 from nlp_pipeline.tables.frames import to_frame
@@ -17,15 +19,18 @@ from nlp_pipeline.tables.schemas import TABLES
 
 def read_run(
     path: str | Path,
-    tables: Iterable[str] | None = None,
+    tables: str | Iterable[str] | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
+    *,
+    first: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The tables of a run, of its finished parts where it is still going on.
 
     Args:
         path: The run's folder.
-        tables: Which tables; all by default.
+        tables: Which table or tables; all by default.
         columns: Per table the columns to read; all by default. Others are not read at all.
+        first: Only so many rows of each table; later parts are not read at all.
 
     Returns:
         One frame per table, in the order of the corpus.
@@ -36,39 +41,108 @@ def read_run(
         ColumnNotFound: The table has no column of that name.
     """
     folder = Path(path)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise RunNotFound(str(path))
-    format_: Format = manifest["format"]
-    parts = [file.stem for file in sorted((folder / RECEIPTS).glob("part-*.json"))]
-    names = list(TABLES) if tables is None else list(tables)
+    names = [tables] if isinstance(tables, str) else list(TABLES if tables is None else tables)
+    for name in (*names, *(columns or {})):
+        if name not in TABLES:
+            raise TableNotFound(name, TABLES)
     wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
-    return {
-        name: to_frame(
-            _concat(
-                [folder / name / f"{part}.{format_}" for part in parts],
-                name,
-                format_,
-                wanted[name],
-            )
-        )
-        for name in names
-    }
+    format_: Format = _manifest(folder)["format"]
+    parts = [file.stem for file in _receipts(folder)]
+    found: dict[str, pd.DataFrame] = {}
+    for name in names:
+        files = (folder / name / f"{part}.{format_}" for part in parts)
+        found[name] = to_frame(_concat(files, name, format_, wanted[name], first))
+    return found
+
+
+def row_counts(path: str | Path) -> dict[str, int]:
+    """The rows of each table of a run, from its books alone.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    _manifest(Path(path))
+    counts = dict.fromkeys(TABLES, 0)
+    for file in _receipts(Path(path)):
+        for name, rows in json.loads(file.read_text(encoding="utf-8"))["rows"].items():
+            counts[name] += rows
+    return counts
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    if manifest is None or "format" not in manifest:
+        raise RunNotFound(str(folder))
+    return manifest
+
+
+def _receipts(folder: Path) -> list[Path]:
+    return sorted((folder / RECEIPTS).glob("part-*.json"))
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
     """The columns asked for, checked."""
-    if table not in TABLES:
-        raise TableNotFound(table, TABLES)
     for name in columns or ():
         if name not in TABLES[table].names:
             raise ColumnNotFound(table, name, TABLES[table].names)
     return None if columns is None else list(columns)
 
 
-def _concat(files: list[Path], name: str, format_: Format, columns: list[str] | None) -> pa.Table:
+def _concat(
+    files: Iterable[Path], name: str, format_: Format, columns: list[str] | None, first: int | None
+) -> pa.Table:
     schema = TABLES[name]
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns])
-    tables = [read_table(file, TABLES[name], format_, columns) for file in files]
-    return pa.concat_tables([schema.empty_table(), *tables])
+    tables, rows = [schema.empty_table()], 0
+    for file in files:
+        if first is not None and rows >= first:
+            break
+        tables.append(read_table(file, TABLES[name], format_, columns))
+        rows += tables[-1].num_rows
+    return pa.concat_tables(tables).slice(0, first)
+
+
+def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
+    """A table of a run part by part, in the order of the corpus.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    format_: Format = _manifest(folder)["format"]
+    for receipt in _receipts(folder):
+        yield read_table(folder / table / f"{receipt.stem}.{format_}", TABLES[table], format_)
+
+
+def iter_rows(path: str | Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table of a run, in the order of the corpus, in constant memory."""
+    for part in iter_parts(path, table):
+        yield from part.to_pylist()
+
+
+def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every row of one document.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        DocumentNotFound: The run has no such document, or has not come to it yet.
+    """
+    folder = Path(path)
+    format_: Format = _manifest(folder)["format"]
+    for receipt in _receipts(folder):
+        files = {name: folder / name / f"{receipt.stem}.{format_}" for name in TABLES}
+        ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])
+        if document_id in ids["document_id"].to_pylist():
+            return {name: _rows_of(document_id, files[name], name, format_) for name in TABLES}
+    raise DocumentNotFound(document_id, str(path))
+
+
+def _rows_of(document_id: str, file: Path, name: str, format_: Format) -> list[dict[str, Any]]:
+    import pyarrow.compute as pc
+
+    table = read_table(file, TABLES[name], format_)
+    rows: list[dict[str, Any]] = table.filter(
+        pc.equal(table["document_id"], document_id)
+    ).to_pylist()
+    return rows

@@ -82,7 +82,7 @@ def _document(doc: Doc, origin: Origin, n_sentences: int | None) -> Row:
         "n_chars": None if origin.text is None else len(origin.text),
         "n_tokens": len(doc) if doc.text == origin.text else None,
         "n_sentences": n_sentences,
-        "n_entities": len(doc.ents) if doc.has_annotation("ENT_IOB") else None,
+        "n_entities": len(doc.ents) if len(doc) and doc.has_annotation("ENT_IOB") else None,
         "vector": _vector(doc) if len(doc) else None,
         "meta": json.dumps(origin.meta, ensure_ascii=False, sort_keys=True),
         "error": errors[0]["message"] if errors else None,

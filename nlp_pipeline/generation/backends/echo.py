@@ -41,14 +41,14 @@ class EchoGenerator:
         """Opens a stream of requests."""
         return _EchoSession(self)
 
-    def complete(self, request: GenerationRequest) -> Completion:
-        """The last `max_new_tokens` words of the prompt."""
+    def complete(self, request: GenerationRequest, sample: int = 0) -> Completion:
+        """The last `max_new_tokens` words of the prompt; the same for every sample."""
         words = _words(request.prompt)
         if not words:
-            return Completion.failed(request.id, EmptyPrompt())
+            return Completion.failed(request.id, EmptyPrompt(), sample=sample)
         if self._fail_on and self._fail_on in " ".join(words):
             error = GenerationFailed(f"the prompt holds '{self._fail_on}'")
-            return Completion.failed(request.id, error, len(words))
+            return Completion.failed(request.id, error, len(words), sample)
         said = words[-request.params.max_new_tokens :]
         return Completion(
             request_id=request.id,
@@ -58,6 +58,7 @@ class EchoGenerator:
             finish_reason="stop",
             prompt_tokens=len(words),
             output_tokens=len(said),
+            sample=sample,
         )
 
     def close(self) -> None:
@@ -80,7 +81,7 @@ class _EchoSession:
         return len(self._outbox)
 
     def submit(self, request: GenerationRequest) -> None:
-        self._outbox.append(self._generator.complete(request))
+        self._outbox += [self._generator.complete(request, i) for i in range(request.params.n)]
 
     def step(self) -> list[Completion]:
         done, self._outbox = self._outbox, []

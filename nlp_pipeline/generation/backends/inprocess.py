@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
-from nlp_pipeline.models import DEFAULT_MODEL
+from nlp_pipeline.generation.settings import LlamaSettings as LlamaSettings
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.llama import Llama
 
 BACKEND = "nlp_pipeline.Llama.v1"
-
-
-@dataclass(frozen=True)
-class LlamaSettings:
-    """What `Llama.build` is called with; equal settings share one loaded model."""
-
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    dtype: str = "auto"
-    max_batch_size: int = 16
-    max_seq_len: int | None = None
-    threads: int | None = None
 
 
 class LlamaGenerator:

@@ -1,0 +1,57 @@
+"""`nlp-pipeline errors`: what failed in a run, grouped by kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nlp_pipeline.cli.output import print_json
+
+IDS_SHOWN = 10
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--type", "kind", help="Only this type of error, with every document.")
+@click.option("--json", "as_json", is_flag=True, help="Print the errors as JSON.")
+def errors(out: Path, *, kind: str | None, as_json: bool) -> None:
+    r"""List what failed in the run in the folder OUT, by type, with document ids.
+
+    \b
+    Example:
+      nlp-pipeline errors runs/sample-en_qa_summary --type missing_text
+    """
+    from nlp_pipeline.runs.reading import iter_rows
+
+    rows = [row for row in iter_rows(out, "errors") if kind is None or row["type"] == kind]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo("No errors." if kind is None else f"No errors of type {kind}.")
+    elif kind is not None:
+        for row in rows:
+            _say(f"{row['document_id']}: {row['message']}")
+    else:
+        _summary(rows)
+
+
+def _summary(rows: list[dict[str, Any]]) -> None:
+    """One paragraph a type: how often, one message, the ids."""
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_type.setdefault(row["type"], []).append(row)
+    for kind, found in sorted(by_type.items(), key=lambda item: (-len(item[1]), item[0])):
+        ids = list(dict.fromkeys(row["document_id"] for row in found))
+        more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
+        again = ", trying again can help" if any(row["retryable"] for row in found) else ""
+        _say(f"{len(found)} × {kind} (stage {found[0]['stage']}{again})")
+        _say(f"    {found[0]['message']}")
+        _say(f"    documents: {', '.join(ids[:IDS_SHOWN])}{more}")
+
+
+def _say(line: str) -> None:
+    from nlp_pipeline.errors.escaping import escaped
+
+    click.echo(escaped(line, limit=2_000))

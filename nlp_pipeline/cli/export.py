@@ -1,0 +1,35 @@
+"""`nlp-pipeline export`: one file a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "duckdb"]),
+    default="parquet",
+    show_default=True,
+    help="duckdb writes one database file and needs the extra `duckdb`.",
+)
+@click.option("--table", "tables", multiple=True, help="Only this table. Repeatable.")
+def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...]) -> None:
+    r"""Write each table of the run in OUT as one file into the folder TARGET.
+
+    For DuckDB, TARGET is the database file.
+
+    \b
+    Example:
+      nlp-pipeline export runs/sample-en_qa_summary tables --format csv --table answers
+    """
+    from nlp_pipeline.runs.export import ExportFormat, export_run
+
+    chosen: ExportFormat = format_  # type: ignore[assignment]
+    for file in export_run(out, target, chosen, tables or None):
+        click.echo(str(file))

@@ -1,0 +1,172 @@
+"""`nlp-pipeline golden`: records what a pipeline gives, and checks that it still does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlp_pipeline.cli.run import fetch_models, show_notes, show_progress
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.golden import GoldenMismatch
+
+if TYPE_CHECKING:
+    from nlp_pipeline.golden.checking import Checked
+
+RTOL, ATOL, PER_TABLE = 1e-4, 1e-5, 8
+
+
+@click.group()
+def golden() -> None:
+    """Record golden outputs of a pipeline, and check that it still gives them."""
+
+
+@golden.command()
+@click.argument("corpus")
+@click.option(
+    "-p",
+    "--pipeline",
+    default="en_qa_summary",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
+)
+@click.option(
+    "-d",
+    "--dir",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the golden output goes; an older one there is replaced.",
+)
+@click.option(
+    "-q", "--question", "questions", multiple=True, help="Instead of the pipeline's. Repeatable."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, such as components.llama_qa.generator.dtype=float64. Repeatable.",
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="NAME",
+    help="Record this table alone. Repeatable.  [default: all tables]",
+)
+@click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--dry-run", is_flag=True, help="Use the echo generator: no model.")
+@click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
+@click.option(
+    "--text-key", default="text", show_default=True, help="Field or column with the text."
+)
+@click.option("--id-key", default="id", show_default=True, help="Field or column with the id.")
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=RTOL,
+    show_default=True,
+    help="How far numbers with a fraction may be off, relative to the recorded one.",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    default=ATOL,
+    show_default=True,
+    help="The same, absolute; the two add up.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
+    """Run a pipeline over CORPUS and keep its tables in DIR.
+
+    DIR goes under version control. Its paths are relative to the folder where this is typed:
+    type it at the root of the checkout.
+
+    \b
+    Example:
+      nlp-pipeline golden record corpora/sample.jsonl -p en_qa -d tests/golden/en_qa --limit 3
+
+    A model in float64 gives the same on every machine, so add for a golden output that others
+    check as well: --set components.llama_qa.generator.dtype=float64
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.golden.recipe import Recipe
+    from nlp_pipeline.golden.recording import record as record_golden
+
+    if not quiet:
+        show_notes()
+    spec = {k: v for k, v in options.items() if k not in ("tables", "rtol", "atol")}
+    fetch_models(Recipe(corpus, **spec).spec(), quiet=quiet)
+    with show_progress(quiet=quiet) as progress:
+        made = record_golden(corpus, folder, progress=progress, **options)
+    kind = "portable" if made.portable else "for this platform"
+    click.echo(f"Recorded {len(made.tables)} tables in {folder}/ ({kind}).")
+    click.echo(f"Check them with: nlp-pipeline golden check {folder}")
+
+
+@golden.command()
+@click.argument(
+    "folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--update", is_flag=True, help="Accept what is found: write it to DIR.")
+@click.option(
+    "--per-table",
+    type=click.IntRange(min=1),
+    default=PER_TABLE,
+    show_default=True,
+    help="Show so many differences of a table.",
+)
+@click.option("--quiet", is_flag=True, help="No progress; only what differs.")
+@click.pass_context
+def check(
+    context: click.Context, folders: tuple[Path, ...], *, update: bool, per_table: int, quiet: bool
+) -> None:
+    """Run again what is recorded in each DIR and compare every table.
+
+    Texts, integers and nulls must be equal, numbers with a fraction within the tolerance that
+    DIR/golden.json states. Exits with 1 if anything differs.
+    """
+    from nlp_pipeline.golden.checking import check as check_golden
+
+    if not quiet:
+        show_notes()
+    status = 0
+    for folder in folders:
+        try:
+            _fetch(folder, quiet=quiet)
+            with show_progress(quiet=quiet) as progress:
+                done = check_golden(folder, update=update, per_table=per_table, progress=progress)
+        except GoldenMismatch as error:
+            click.echo(str(error))
+            status = error.exit_code
+        except NlpPipelineError as error:
+            click.echo(f"Error: {error}", err=True)
+            status = error.exit_code
+        else:
+            _say(folder, done, quiet=quiet)
+    context.exit(status)
+
+
+def _fetch(folder: Path, *, quiet: bool) -> None:
+    """Fetches the models that a golden output needs."""
+    from nlp_pipeline.golden.checking import recipe_of
+    from nlp_pipeline.golden.recipe import working_directory
+    from nlp_pipeline.golden.store import read_golden
+
+    golden = read_golden(folder)
+    recipe = recipe_of(golden, folder)
+    with working_directory(folder / (golden.directory or "")):
+        fetch_models(recipe.spec(), quiet=quiet)
+
+
+def _say(folder: Path, done: Checked, *, quiet: bool) -> None:
+    if done.updated:
+        click.echo(f"{folder}: updated, {len(done.differences)} differences accepted.")
+        if done.report:
+            click.echo(done.report)
+    elif not quiet:
+        click.echo(f"{folder}: as recorded ({done.tables} tables, {done.rows} rows).")

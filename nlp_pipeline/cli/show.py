@@ -1,0 +1,75 @@
+"""`nlp-pipeline show`: one document of a run, its entities, answers and summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+COLORS = ["cyan", "green", "yellow", "magenta", "blue", "red"]
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("document_id")
+def show(out: Path, document_id: str) -> None:
+    r"""Show the document DOCUMENT_ID of the run in the folder OUT.
+
+    \b
+    Example:
+      nlp-pipeline show runs/sample-en_qa_summary news-sandrow-footbridge
+    """
+    from rich.console import Console
+
+    from nlp_pipeline.runs.reading import document_rows
+
+    rows = document_rows(out, document_id)
+    console = Console(highlight=False)
+    document = rows["documents"][0]
+    console.print(_plain(f"{document_id}  ({document['status']})"), style="bold")
+    if document["text"] is not None:
+        console.print(_marked(document["text"], rows["entities"]))
+    for answer in rows["answers"]:
+        console.print(_line(answer["question"], answer["answer"], answer))
+    for summary in rows["summaries"]:
+        console.print(_line("Summary", summary["summary"], summary))
+    for error in rows["errors"]:
+        console.print(_plain(f"{error['stage']}: {error['message']}"), style="red")
+
+
+def _plain(text: str) -> Any:
+    """A text whose control characters are shown and whose markup is not obeyed."""
+    from rich.text import Text
+
+    from nlp_pipeline.errors.escaping import escaped
+
+    return Text("\n".join(escaped(line, limit=100_000) for line in text.split("\n")))
+
+
+def _marked(text: str, entities: list[dict[str, Any]]) -> Any:
+    """The text with each entity coloured by its label and the label behind it."""
+    from rich.text import Text
+
+    labels = sorted({entity["label"] for entity in entities})
+    shown, end = Text(), 0
+    for entity in entities:
+        color = COLORS[labels.index(entity["label"]) % len(COLORS)]
+        shown.append_text(_plain(text[end : entity["start_char"]]))
+        piece = _plain(text[entity["start_char"] : entity["end_char"]])
+        piece.stylize(f"bold {color}")
+        shown.append_text(piece)
+        shown.append(f" {entity['label']}", style=f"dim {color}")
+        end = entity["end_char"]
+    shown.append_text(_plain(text[end:]))
+    return shown
+
+
+def _line(question: str, said: str | None, row: dict[str, Any]) -> Any:
+    from rich.text import Text
+
+    line = Text("\n").append_text(_plain(question)).append(": ")
+    line.append_text(_plain(said) if said is not None else Text(row["status"], style="red"))
+    if row.get("start_char") is not None:
+        line.append(f"  [{row['start_char']}:{row['end_char']}]", style="dim")
+    return line

@@ -1,0 +1,155 @@
+"""Errors of golden outputs: what cannot be checked, and what is no longer as it was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from nlp_pipeline.errors.base import NlpPipelineError, listing
+
+
+class GoldenError(NlpPipelineError):
+    """A golden output that cannot be recorded or checked."""
+
+    stage = "config"
+
+
+class GoldenNotFound(GoldenError):
+    """A folder that should hold a golden output and does not."""
+
+    def __init__(self, folder: str, command: str) -> None:
+        super().__init__(
+            f"'{folder}' holds no golden output (there is no golden.json). Record one with "
+            f"`{command}`."
+        )
+
+
+class GoldenUnreadable(GoldenError):
+    """A file of a golden output that is missing or was damaged, by a merge for example."""
+
+    def __init__(self, file: str, reason: str, command: str = "") -> None:
+        remake = f"record it again: `{command}`" if command else "record it again"
+        super().__init__(
+            f"{file} cannot be read ({reason}). Take it from version control, or {remake}."
+        )
+
+
+class GoldenFormatUnknown(GoldenError):
+    """A golden output that another version of this package wrote."""
+
+    def __init__(self, file: str, found: object, known: int) -> None:
+        super().__init__(
+            f"{file} has the format {found!r} and this version of nlp-pipeline reads {known}. "
+            "Record it again, or use the version that wrote it."
+        )
+
+
+class GoldenFolderInUse(GoldenError):
+    """A folder to record into that holds something else."""
+
+    def __init__(self, folder: str, names: Iterable[str]) -> None:
+        super().__init__(
+            f"'{folder}' is not empty and holds no golden output (it has: {listing(names, 5)}). "
+            "Name another folder with -d."
+        )
+
+
+class GoldenNotWritable(GoldenError):
+    """A folder to record into that cannot be made or written to."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"The golden output '{folder}' cannot be written ({reason}). Name another folder with "
+            "-d."
+        )
+
+
+class GoldenFromStdin(GoldenError):
+    """A corpus from standard input, which nobody could read a second time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A golden output needs a corpus that can be read again, and '-' is standard input. "
+            "Save it to a file and name that."
+        )
+
+
+class GoldenPlaceMissing(GoldenError):
+    """The folder from which a golden output was recorded is not there."""
+
+    def __init__(self, folder: str, directory: str) -> None:
+        super().__init__(
+            f"The golden output '{folder}' was recorded from its '{directory}', which is not here. "
+            "Its paths are relative to that folder: check it where it lies in the checkout."
+        )
+
+
+class GoldenMadeByTest(GoldenError):
+    """A golden output of frames in memory, which only its test can make again."""
+
+    def __init__(self, folder: str, command: str) -> None:
+        super().__init__(
+            f"'{folder}' was recorded by a test from tables in memory: check it with "
+            f"`{command.replace(' --golden-update', '')}`."
+        )
+
+
+class GoldenCorpusChanged(GoldenError):
+    """A corpus that is not the one that was recorded."""
+
+    def __init__(self, folder: str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+        changed = [name for name in then if name in now and then[name] != now[name]]
+        gone = [f"{name} (gone)" for name in then if name not in now]
+        new = [f"{name} (new)" for name in now if name not in then]
+        super().__init__(
+            f"The corpus of the golden output '{folder}' has changed since it was recorded: "
+            f"{listing([*changed, *gone, *new])}. Restore it, or accept the new one with --update."
+        )
+
+
+class GoldenModelChanged(GoldenError):
+    """A model whose files are not those that were recorded."""
+
+    def __init__(self, folder: str, then: Sequence[str], now: Sequence[str]) -> None:
+        super().__init__(
+            f"The model of the golden output '{folder}' has changed since it was recorded: "
+            f"{listing(then)} → {listing(now)}. Restore it, or accept the new one with --update."
+        )
+
+
+class InvalidTolerance(GoldenError):
+    """A tolerance that is no number of at least 0."""
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"The tolerance {name}={value!r} must be a number of at least 0.")
+
+
+class GoldenMismatch(NlpPipelineError):
+    """Tables that are not as they were recorded.
+
+    Attributes:
+        report: The differences alone, as text.
+    """
+
+    def __init__(
+        self, folder: str, count: int, report: str, notes: Sequence[str], update: str
+    ) -> None:
+        self.report = report
+        differences = f"{count} difference{'s' if count != 1 else ''}"
+        lines = [f"{folder} is not as it was recorded: {differences}.", "", report, ""]
+        lines += [f"Note: {note}" for note in notes]
+        lines += [f"If this is the output that you want, accept it: {update}"]
+        super().__init__("\n".join(lines))
+
+
+def not_portable_here(then: str, here: str) -> str:
+    """Said of a golden output that was recorded elsewhere and may differ for that alone."""
+    return (
+        "this golden output is not portable (its model does not compute in float64), and it was "
+        f"recorded on another platform, so rounding alone may explain this. Then: {then}. "
+        f"Here: {here}."
+    )
+
+
+def made_with_others(then: str, here: str) -> str:
+    """Said where packages or spaCy pipelines have other versions than at the recording."""
+    return f"it was recorded with {then}; here there is {here}."

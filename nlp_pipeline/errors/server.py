@@ -1,0 +1,171 @@
+"""Errors of the server backend. Keys never stand in a message, only the name of their variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.generation import ModelError, RequestError
+
+REASON_LIMIT = 300
+"""Characters of a server's own words that a message repeats."""
+
+
+def _said(reason: str) -> str:
+    """What a server or a library said, on one line and without its full stop."""
+    return escaped(" ".join(reason.split()), REASON_LIMIT).rstrip(".")
+
+
+class ServerPackageMissing(ModelError):
+    """The client package is an extra and is not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"The server backend needs the package '{package}', which is not installed. Type "
+            "`pip install 'nlp-pipeline[server]'`."
+        )
+
+
+class InvalidServerSetting(ModelError):
+    """A setting of the server backend that is not possible; `value` is left out where secret."""
+
+    def __init__(self, name: str, allowed: str, value: object = None) -> None:
+        given = f"{name}={value!r}" if value is not None else f"The value of {name}"
+        super().__init__(f"{given} is not possible: it must be {allowed}.")
+
+
+class PlainHttpRefused(ModelError):
+    """An address on another machine that would be reached unencrypted."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"base_url goes to '{escaped(host)}' over plain http: documents and key would be "
+            "readable on the way. Use https, or set allow_plain_http=true for a network that "
+            "you trust."
+        )
+
+
+class ServerUnreachable(ModelError):
+    """Nobody answers at the address."""
+
+    def __init__(self, base_url: str, reason: str) -> None:
+        super().__init__(
+            f"The server at {base_url} cannot be reached: {_said(reason)}. Start it, or correct "
+            "the generator's base_url."
+        )
+
+
+class ServerKeyRefused(ModelError):
+    """HTTP 401 or 403 at the start."""
+
+    def __init__(self, base_url: str, variable: str, given: bool, reason: str) -> None:
+        state = "was refused" if given else "is not set"
+        super().__init__(
+            f"The server at {base_url} asks for a key, and the one in the environment variable "
+            f"{variable} {state} ({_said(reason)}). Put a valid key into {variable}, or name "
+            "another variable in the generator's api_key_env."
+        )
+
+
+class ServerKeyMalformed(ModelError):
+    """A key that no HTTP header can carry. The message does not repeat it."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"The environment variable {variable} holds no key that can be sent: only visible "
+            "ASCII characters are possible, without spaces. Set it again."
+        )
+
+
+class ServerModelUnknown(ModelError):
+    """The server does not serve the model of that name."""
+
+    def __init__(self, base_url: str, model: str, served: Iterable[str]) -> None:
+        there = listing(escaped(name) for name in served)
+        super().__init__(
+            f"The server at {base_url} serves no model '{escaped(model)}'; it serves: {there}. "
+            "Name one of these with --model or in the generator's setting 'model'."
+        )
+
+
+class ServerModelUnnamed(ModelError):
+    """No model is named and the server does not serve exactly one."""
+
+    def __init__(self, base_url: str, served: Iterable[str]) -> None:
+        there = listing(escaped(name) for name in served)
+        super().__init__(
+            f"Which model of the server at {base_url}? It serves: {there}. Name one with --model "
+            "or in the generator's setting 'model'."
+        )
+
+
+class ServerUnusable(ModelError):
+    """The server answers at the start, with something that cannot be worked with."""
+
+    def __init__(self, base_url: str, reason: str) -> None:
+        super().__init__(
+            f"The server at {base_url} cannot be used: {_said(reason)}. Check that base_url is "
+            "the address of an OpenAI-compatible server, as a rule one that ends in /v1."
+        )
+
+
+class ServerGone(ModelError):
+    """One request after the other failed: it is the server, not the documents."""
+
+    retryable = True
+
+    def __init__(self, base_url: str, failures: int, reason: str) -> None:
+        super().__init__(
+            f"The server at {base_url} no longer serves: {failures} requests in a row failed, the "
+            f"last with: {_said(reason)}. Look after the server, then type the same command again."
+        )
+
+
+class ServerClosed(ModelError):
+    """A session that is used after its generator was closed."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(f"The connection to {base_url} was closed while requests were running.")
+
+
+class ServerRefused(RequestError):
+    """The server refuses this request (HTTP 4xx); the same request would be refused again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The server refuses the request: {_said(reason)}.")
+
+
+class ServerFailed(RequestError):
+    """No answer to this request, however often it was tried."""
+
+    retryable = True
+
+    def __init__(self, reason: str, attempts: int) -> None:
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"The server gave no answer in {times}: {_said(reason)}.")
+
+
+class ServerReplyInvalid(RequestError):
+    """An answer that is no completion: broken JSON, no choices, no text."""
+
+    retryable = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The server's reply cannot be used: {_said(reason)}.")
+
+
+class ServerReplyTooLarge(RequestError):
+    """A reply that is larger than any completion of this request could be."""
+
+    def __init__(self, given: str, limit: str) -> None:
+        super().__init__(
+            f"The server's reply was dropped: it has {given}, where at most {limit} were expected."
+        )
+
+
+class NotOfferedByServer(RequestError):
+    """Something that a request may ask of the in-process engine only."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"The server backend takes no {what}. {instead}")

@@ -1,0 +1,143 @@
+"""One HTTP exchange with the server: bounded in time and size, a value whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nlp_pipeline.errors.server import ServerKeyMalformed, ServerPackageMissing
+from nlp_pipeline.generation.backends.server.failures import BodyTooLarge, Failure, failure_of
+from nlp_pipeline.generation.backends.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_REPLY_BYTES = 16 * 2**20
+"""A larger reply is dropped while it arrives; 4096 tokens with 20 alternatives take a third."""
+
+CONNECT_S = 10.0
+"""The longest wait for a connection, of an attempt's `timeout_s`."""
+
+Reply = dict[str, Any]
+
+
+class ServerClient:
+    """Sends and receives; knows no prompts. Its coroutines run on the connection's loop.
+
+    Args:
+        settings: Where to.
+
+    Raises:
+        ServerPackageMissing: `openai` is not installed.
+        ServerKeyMalformed: The key's variable holds something that cannot be sent.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        try:
+            import httpx
+            from openai import AsyncOpenAI
+        except ImportError:
+            raise ServerPackageMissing("openai") from None
+        self._cast = httpx.Response
+        self._secret = _key(settings.api_key_env)
+        self._timeout_s = settings.timeout_s
+        limit = settings.max_concurrency
+        timeout = httpx.Timeout(
+            settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s), pool=None
+        )
+        self._client = AsyncOpenAI(
+            api_key=self._secret or "none",  # a server without keys ignores it
+            base_url=settings.base_url,
+            timeout=timeout,
+            max_retries=0,  # `Connection` retries, within its own bounds
+            http_client=httpx.AsyncClient(
+                timeout=timeout,
+                limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
+                # A redirection could lead to another host, or from https to http.
+                follow_redirects=False,
+                # A proxy of the environment would carry local traffic off this machine.
+                trust_env=not settings.on_this_machine,
+                # A compressed reply of a few kilobytes could fill the memory.
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"response": [_bounded]},
+            ),
+        )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the variable that should hold the key is set."""
+        return bool(self._secret)
+
+    async def call(self, path: str, body: Mapping[str, Any] | None = None) -> Reply | Failure:
+        """One attempt: a GET, or a POST of `body`.
+
+        Args:
+            path: Relative to `base_url`, or a whole address on the same server.
+            body: JSON values.
+        """
+        try:
+            response = await asyncio.wait_for(self._send(path, body), self._timeout_s)
+            return _parsed(response.content)
+        except Exception as error:  # the client and its transport raise errors of many kinds
+            return failure_of(error, self._secret)
+
+    async def _send(self, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        if body is None:
+            return await self._client.get(path, cast_to=self._cast)
+        return await self._client.post(path, cast_to=self._cast, body=body)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._client.close()
+
+
+def _key(variable: str) -> str:
+    """The key, which only the client ever holds; a header with a bad one would be repeated."""
+    key = os.environ.get(variable, "").strip()
+    if not all("!" <= char <= "~" for char in key):
+        raise ServerKeyMalformed(variable)
+    return key
+
+
+def _parsed(content: bytes) -> Reply:
+    """The reply's JSON object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        reply = json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(reply, dict):
+        raise ValueError(f"it is no JSON object but a {type(reply).__name__}")
+    return reply
+
+
+async def _bounded(response: httpx.Response) -> None:
+    """An httpx hook: lets the reply's body through up to `MAX_REPLY_BYTES`."""
+    import httpx
+
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise BodyTooLarge("a compressed body", "an uncompressed one")
+
+    class _Stream(httpx.AsyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._stream:
+                size += len(chunk)
+                if size > MAX_REPLY_BYTES:
+                    limit = f"{MAX_REPLY_BYTES // 2**20} MiB"
+                    raise BodyTooLarge(f"more than {limit}", limit)
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    response.stream = _Stream(response.stream)

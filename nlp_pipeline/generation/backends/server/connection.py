@@ -1,0 +1,126 @@
+"""One server, shared by the sessions of all components that name it with the same settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.errors.server import ServerGone
+from nlp_pipeline.generation.backends.server.client import Reply, ServerClient
+from nlp_pipeline.generation.backends.server.counting import count_tokens
+from nlp_pipeline.generation.backends.server.discovery import served_model
+from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
+from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
+from nlp_pipeline.generation.backends.server.replies import completion_of
+from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter
+from nlp_pipeline.generation.backends.server.settings import ServerSettings
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
+
+logger = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 8
+"""So many requests in a row without any answer: the server is gone, and the run ends, to be
+resumed, before the failure is written into every row that is left."""
+
+CLOSE_S = 5.0
+"""The longest wait for sockets to close; then they are left to the operating system."""
+
+
+class Connection:
+    """The client, its loop, and what the server said of itself.
+
+    Args:
+        settings: Where to.
+
+    Raises:
+        ModelError: The server cannot be used; says why and what to do.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.gone: ServerGone | None = None
+        self._failures = 0
+        self._client = ServerClient(settings)
+        self._slots = asyncio.Semaphore(settings.max_concurrency)
+        self.loop = LoopThread("nlp-pipeline-server")
+        try:
+            answer = self.loop.run(self._ask("/models", None, at_start=True))
+            self.served = served_model(answer, settings, has_key=self._client.has_key)
+        except BaseException:
+            self.close()
+            raise
+        self.writer = RequestWriter(self.served, settings)
+
+    @property
+    def open(self) -> bool:
+        """Whether requests can be sent."""
+        return self.loop.alive
+
+    async def complete(self, request: GenerationRequest, sample: int) -> Completion:
+        """One sample of a request, whatever becomes of it. Runs on the loop."""
+        try:
+            sent = self.writer.write(request, sample)
+            answer = await self._ask(sent.path, sent.body)
+            if not isinstance(answer, Failure):
+                return completion_of(answer, request, sample, sent)
+            error = answer.error()
+        except NlpPipelineError as refused:
+            error = refused
+        except Exception as unforeseen:  # every request completes exactly once
+            error = GenerationFailed(f"{type(unforeseen).__name__}: {unforeseen}")
+        return Completion.failed(request.id, error, sample=sample)
+
+    async def _ask(
+        self, path: str, body: Body | None, *, at_start: bool = False
+    ) -> Reply | Failure:
+        """Attempts until one succeeds, may not be repeated, or is the last that is allowed.
+
+        The slot is kept while waiting: a server that is overloaded gets fewer requests.
+        """
+        async with self._slots:
+            for attempt in range(self.settings.max_retries + 1):
+                answer = await self._client.call(path, body)
+                if not isinstance(answer, Failure):
+                    break
+                answer = replace(answer, attempts=attempt + 1)
+                # An address with nobody behind it is more likely wrong than late.
+                wrong = at_start and answer.kind == "unreachable"
+                if wrong or not answer.again or attempt == self.settings.max_retries:
+                    break
+                wait = wait_before(attempt, answer)
+                logger.debug("%s; next attempt in %.1f s", answer.reason, wait)
+                await asyncio.sleep(wait)
+        self._book(answer)
+        return answer
+
+    def _book(self, answer: Reply | Failure) -> None:
+        """Counts the failures in a row that say something about the server."""
+        if isinstance(answer, Failure) and (answer.again or answer.key_refused):
+            self._failures += 1
+            if self._failures == GIVE_UP_AFTER:
+                self.gone = ServerGone(self.settings.base_url, self._failures, answer.reason)
+        else:
+            self._failures = 0
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Length of a prompt; see `counting.count_tokens`."""
+        counting = count_tokens(prompt, self.writer, self.served, self.settings, self._ask)
+        return self.loop.run(counting)
+
+    async def _shut_down(self) -> None:
+        await cancel(asyncio.all_tasks())
+        await asyncio.wait_for(self._client.close(), CLOSE_S)
+
+    def close(self) -> None:
+        """Cancels what is running, closes the sockets, ends the thread. Safe to call twice."""
+        if not self.loop.alive:
+            return
+        try:
+            self.loop.run(self._shut_down())
+        except Exception as error:  # it is the end; nobody could do anything about it
+            logger.debug("closing the connection failed: %s", type(error).__name__)
+        finally:
+            self.loop.close()

@@ -1,0 +1,93 @@
+"""The server backend as a generator: connected on first use, shared by equal settings."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+
+from nlp_pipeline.generation.backends.server.connection import Connection
+from nlp_pipeline.generation.backends.server.session import ServerSession
+from nlp_pipeline.generation.backends.server.settings import ServerSettings
+from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
+
+logger = logging.getLogger(__name__)
+
+BACKEND = "nlp_pipeline.server.v1"
+
+
+class ServerGenerator:
+    """Sends prompts to an OpenAI-compatible server.
+
+    Connects when it is first needed, so that a pipeline can be built without a server.
+
+    Args:
+        settings: Where the server is and how it is treated.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+
+    @property
+    def connection(self) -> Connection:
+        """The connection; the same for every generator with equal settings.
+
+        Raises:
+            ModelError: The server cannot be used; says why and what to do.
+        """
+        found = _CONNECTED.get(self.settings)
+        if found is not None and found.open and found.gone is None:
+            return found
+        self.close()
+        made = _CONNECTED[self.settings] = Connection(self.settings)
+        logger.info("%s serves %s", self.settings.base_url, made.served.name)
+        if not made.writer.sends_prefix:
+            logger.info("The prompts' answer prefixes are not sent to it (continue_final_message)")
+        return made
+
+    @property
+    def info(self) -> GeneratorInfo:
+        """The served model. Connects.
+
+        `details` hold what the server says of its weights; the key is nowhere in it.
+        """
+        connection = self.connection
+        served = connection.served
+        details = {
+            "base_url": self.settings.base_url,
+            "server": served.server,
+            "answer_prefix": "sent" if connection.writer.sends_prefix else "left out",
+            **served.facts,
+        }
+        return GeneratorInfo(BACKEND, served.name, served.max_seq_len, details)
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Length of the encoded prompt: exact from llama.cpp and vLLM, else an upper bound."""
+        return self.connection.count_tokens(prompt)
+
+    def session(self) -> Session:
+        """Opens a stream of requests. Connects."""
+        return ServerSession(self.connection)
+
+    def close(self) -> None:
+        """Closes the connection, for everybody who shares it."""
+        connection = _CONNECTED.pop(self.settings, None)
+        if connection is not None:
+            connection.close()
+
+    def __deepcopy__(self, memo: object) -> ServerGenerator:
+        return self
+
+    def __reduce__(self) -> tuple[type[ServerGenerator], tuple[ServerSettings]]:
+        # A worker process gets the settings and would make its own connection.
+        return ServerGenerator, (self.settings,)
+
+
+_CONNECTED: dict[ServerSettings, Connection] = {}
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends every thread before the interpreter takes their modules away."""
+    for connection in list(_CONNECTED.values()):
+        connection.close()
+    _CONNECTED.clear()

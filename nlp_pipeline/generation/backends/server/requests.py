@@ -1,0 +1,132 @@
+"""A `GenerationRequest` as the body of an HTTP request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_pipeline.errors.server import NotOfferedByServer
+from nlp_pipeline.generation.backends.server.discovery import PREFILLING, ServedModel
+from nlp_pipeline.generation.backends.server.neutral import ControlTokens
+from nlp_pipeline.generation.backends.server.settings import ServerSettings
+from nlp_pipeline.generation.interface import Chat, GenerationRequest, Prompt, SamplingParams
+
+Body = dict[str, Any]
+
+MAX_SEED = 2**31 - 1
+"""Servers keep seeds in 32 bits, some of them signed; higher bits are dropped."""
+
+LLAMACPP_WINDOW = 4096
+"""Tokens that llama.cpp's repetition penalty looks back, where the context's length is unknown."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What goes out for one request, and what is needed to read the reply.
+
+    Attributes:
+        path: Below `base_url`.
+        body: JSON values.
+        pairs: For `neutral.restore`.
+        prefix: The answer's beginning that was sent; a server may or may not repeat it.
+    """
+
+    path: str
+    body: Body
+    pairs: dict[str, str]
+    prefix: str = ""
+
+
+class RequestWriter:
+    """Writes requests for one served model.
+
+    Args:
+        served: The model.
+        settings: Of the backend.
+    """
+
+    def __init__(self, served: ServedModel, settings: ServerSettings) -> None:
+        self._served = served
+        self._logprobs = settings.logprobs
+        self._control_tokens = ControlTokens(settings.control_tokens)
+        wanted = settings.continue_final_message
+        self.sends_prefix = served.server in PREFILLING if wanted is None else wanted
+
+    def write(self, request: GenerationRequest, sample: int = 0) -> Sent:
+        """The HTTP request for one sample of a request.
+
+        Raises:
+            NotOfferedByServer: It asks for what only the in-process engine can do.
+        """
+        params = request.params
+        if params.echo:
+            raise NotOfferedByServer("echo", "Leave it out, or use the in-process Llama.")
+        sent = self.prompt(request.prompt)
+        sent.body.update(
+            model=self._served.name,
+            max_tokens=params.max_new_tokens,
+            seed=(params.seed + sample) & MAX_SEED,
+            stream=False,
+            **self._sampling(params),
+        )
+        if params.stop:
+            sent.body["stop"] = list(params.stop)
+        if self._logprobs:
+            # At least one alternative: llama.cpp takes 0 for no log-probabilities at all.
+            top = max(1, params.logprobs)
+            chat = {"logprobs": True, "top_logprobs": top}
+            sent.body.update(chat if "messages" in sent.body else {"logprobs": top})
+        return sent
+
+    def prompt(self, prompt: Prompt) -> Sent:
+        """The part that holds the prompt, without control tokens in any text.
+
+        Raises:
+            NotOfferedByServer: The prompt is token ids, which name other tokens to another model.
+        """
+        pairs: dict[str, str] = {}
+        if isinstance(prompt, str):
+            return Sent("/completions", {"prompt": self._disarmed(prompt, pairs)}, pairs)
+        if not isinstance(prompt, Chat):
+            raise NotOfferedByServer("token ids", "Give a text or a chat.")
+        body: Body = {
+            "messages": [
+                {"role": message.role, "content": self._disarmed(message.content, pairs)}
+                for message in prompt.messages
+            ]
+        }
+        prefix = self._disarmed(prompt.answer_prefix, pairs) if self.sends_prefix else ""
+        if prefix:
+            body["messages"].append({"role": "assistant", "content": prefix})
+            if self._served.server != "llamacpp":  # there the last turn alone says it
+                body.update(add_generation_prompt=False, continue_final_message=True)
+        return Sent("/chat/completions", body, pairs, prefix)
+
+    def _disarmed(self, text: str, pairs: dict[str, str]) -> str:
+        sent, found = self._control_tokens.disarm(text)
+        pairs.update(found)
+        return sent
+
+    def _sampling(self, params: SamplingParams) -> Mapping[str, Any]:
+        """The sampling parameters in the server's words.
+
+        A server that is known gets all of them, since its own defaults cut the distribution
+        (llama.cpp: `top_k` 40, `min_p` 0.05; vLLM: the model's `generation_config.json`). Any
+        other gets only those that differ from ours: OpenAI's own refuses names it does not know.
+        """
+        values: Body = {"temperature": params.temperature}
+        known = self._served.server in PREFILLING
+        if not params.greedy:
+            values["top_p"] = params.top_p
+            if known or params.top_k:
+                values["top_k"] = params.top_k or -1
+            if known or params.min_p:
+                values["min_p"] = params.min_p
+        if params.repetition_penalty != 1:
+            if self._served.server == "llamacpp":  # its default window is 64 tokens
+                window = self._served.max_seq_len or LLAMACPP_WINDOW
+                values.update(repeat_penalty=params.repetition_penalty, repeat_last_n=window)
+            else:
+                values["repetition_penalty"] = params.repetition_penalty
+        return values

@@ -1,0 +1,99 @@
+"""Log-probabilities in the three forms in which servers give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_pipeline.generation.interface import TokenAlternative
+
+NO_ID = -1
+"""The id of a token that the server names by its text only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A generated token.
+
+    Attributes:
+        piece: Its UTF-8 bytes, which may be part of a character.
+        logprob: Natural logarithm of its probability.
+        token_id: In the model's vocabulary, or `NO_ID`.
+        top: The likeliest tokens at its place, likeliest first.
+    """
+
+    piece: bytes
+    logprob: float
+    token_id: int = NO_ID
+    top: tuple[TokenAlternative, ...] = ()
+
+
+def scored_tokens(given: Any, top: int) -> list[ScoredToken]:
+    """The generated tokens of a choice; none where anything about them is out of order.
+
+    Chats have a list `content` of objects; completions have lists beside each other (OpenAI,
+    vLLM) or the form of the chats (llama.cpp).
+
+    Args:
+        given: The choice's `logprobs`.
+        top: How many alternatives to keep.
+    """
+    try:
+        if isinstance(given, dict) and isinstance(given.get("content"), list):
+            return [_from_chat(entry, top) for entry in given["content"]]
+        if isinstance(given, dict) and isinstance(given.get("tokens"), list):
+            return _from_completion(given, top)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        # Scores are extra: a server that garbles them has still answered.
+        pass
+    return []
+
+
+def _from_chat(entry: dict[str, Any], top: int) -> ScoredToken:
+    around = [
+        TokenAlternative(_id(other), _text(other), _score(other["logprob"]))
+        for other in entry.get("top_logprobs") or []
+    ]
+    return ScoredToken(_piece(entry), _score(entry["logprob"]), _id(entry), _best(around, top))
+
+
+def _from_completion(given: dict[str, Any], top: int) -> list[ScoredToken]:
+    tokens, scores = given["tokens"], given["token_logprobs"]
+    around = given.get("top_logprobs") or [{}] * len(tokens)
+    return [
+        ScoredToken(
+            piece=token.encode(),
+            logprob=_score(score),
+            top=_best(
+                [TokenAlternative(NO_ID, text, _score(p)) for text, p in (others or {}).items()],
+                top,
+            ),
+        )
+        for token, score, others in zip(tokens, scores, around, strict=True)
+    ]
+
+
+def _best(found: list[TokenAlternative], top: int) -> tuple[TokenAlternative, ...]:
+    return tuple(sorted(found, key=lambda other: -other.logprob)[:top])
+
+
+def _piece(entry: dict[str, Any]) -> bytes:
+    given = entry.get("bytes")
+    return bytes(given) if isinstance(given, list) else str(entry["token"]).encode()
+
+
+def _text(entry: dict[str, Any]) -> str:
+    return _piece(entry).decode("utf-8", errors="replace")
+
+
+def _id(entry: dict[str, Any]) -> int:
+    given = entry.get("id")
+    return given if isinstance(given, int) else NO_ID
+
+
+def _score(given: Any) -> float:
+    """A log-probability; rounding may make one a little larger than 0."""
+    score = float(given)
+    if not score <= 1e-3:
+        raise ValueError(given)
+    return min(score, 0.0)

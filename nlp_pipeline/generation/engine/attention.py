@@ -1,0 +1,138 @@
+"""Our attention inside Hugging Face's modules: registered once, injected for the time of a call.
+
+The model stays as `transformers` made it. A packed batch travels through the model's forward as
+a keyword argument, and every layer's attention hands its queries, keys and values to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+NAME = "nlp_pipeline_packed"
+"""Under this name `transformers` finds the attention, and no mask function: it makes no mask."""
+
+TESTED_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""`config.model_type` of the architectures that are tested to run unchanged."""
+
+STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
+"""Rotary embeddings in which a token's angle depends on its own position alone."""
+
+
+class AttendsPacked(Protocol):
+    """What the attention of every layer is handed to."""
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Attends over everything computed so far.
+
+        Args:
+            layer: 0-based index.
+            query: Shape (1, heads, T, head_dim), rotated.
+            key: Shape (1, kv_heads, T, head_dim), rotated.
+            value: Shape (1, kv_heads, T, head_dim).
+            scale: The scores are multiplied by this.
+
+        Returns:
+            Shape (1, T, heads, head_dim).
+        """
+        ...
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    packed: AttendsPacked,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """An attention function as `transformers` calls it. Shapes as in `AttendsPacked.attend`."""
+    return packed.attend(module.layer_idx, query, key, value, scaling), None
+
+
+@contextmanager
+def injected(model: Any) -> Iterator[None]:
+    """The model attends through `packed_attention`, and as before afterwards."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    config = model.config
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def supports(model: Any) -> bool:
+    """Whether the engine can run the model; else plain batches must.
+
+    Not so for wrapped models and untested architectures, for attention windows shorter than the
+    context, and for rotary embeddings that change with the longest sequence of a batch.
+    """
+    config = getattr(model, "config", None)
+    if getattr(config, "model_type", None) not in TESTED_TYPES:
+        return False
+    if not type(model).__name__.endswith("ForCausalLM") or model.training:
+        return False
+    return not _has_window(config) and _rope_type(config) in STATIC_ROPE
+
+
+def _has_window(config: Any) -> bool:
+    if config.model_type.startswith("qwen") and not getattr(config, "use_sliding_window", False):
+        return False
+    window = getattr(config, "sliding_window", None)
+    return window is not None and window < config.max_position_embeddings
+
+
+def _rope_type(config: Any) -> str:
+    scaling = getattr(config, "rope_scaling", None) or {}
+    return str(scaling.get("rope_type", scaling.get("type", "default")))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """What one layer keeps of a token."""
+
+    kv_heads: int
+    head_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Key and value together."""
+        return 2 * self.kv_heads * self.head_dim * self.dtype.itemsize
+
+
+class ShapeProbe:
+    """Notes the shape of every layer's keys during one forward pass, and attends to nothing.
+
+    Asking the model itself holds for heads split over processes and layers over devices too.
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[int, LayerShape] = {}
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Notes, and returns zeros."""
+        self.layers[layer] = LayerShape(key.shape[1], key.shape[3], key.dtype, key.device)
+        return torch.zeros_like(query.transpose(1, 2))
+
+
+@torch.inference_mode()
+def layer_shapes(model: Any) -> list[LayerShape]:
+    """The shapes of all layers, found by a forward pass of one token."""
+    probe = ShapeProbe()
+    ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    with injected(model):
+        model.get_decoder()(input_ids=ids, position_ids=ids, use_cache=False, packed=probe)
+    return [probe.layers[layer] for layer in sorted(probe.layers)]

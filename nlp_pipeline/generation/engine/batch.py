@@ -1,0 +1,195 @@
+"""The packed batch of one step: which tokens go in, and how each attends to its own past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.slots import Slab, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a row computes in one step: its tokens from `slot.computed` on, `length` of them."""
+
+    row: Row
+    length: int
+
+    @property
+    def start(self) -> int:
+        """Position of its first token."""
+        return self.row.computed
+
+    @property
+    def end(self) -> int:
+        """One past the position of its last token."""
+        return self.row.computed + self.length
+
+    @property
+    def last(self) -> bool:
+        """Whether the next token can be chosen after it."""
+        return self.length == self.row.pending
+
+    @property
+    def place(self) -> tuple[bool, int, int]:
+        """Single tokens first, neighbours of one slab side by side."""
+        return self.length > 1, id(self.row.slot.slab), self.row.slot.row
+
+
+class Span(Protocol):
+    """A stretch of the packed batch that attends in one call."""
+
+    size: int
+    """Tokens of the packed batch."""
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Stores the new keys and values, and attends over the old and the new.
+
+        Args:
+            layer: 0-based index.
+            query: Shape (size, heads, head_dim).
+            key: Shape (size, kv_heads, head_dim).
+            value: Shape (size, kv_heads, head_dim).
+            scale: Of the scores.
+
+        Returns:
+            Shape (size, heads, head_dim).
+        """
+        ...
+
+
+class PackedBatch:
+    """The tokens of one forward pass, one after the other, and the spans they attend in.
+
+    Args:
+        chunks: In any order; `chunks` of the batch says in which they were packed.
+        device: Of the model's inputs.
+        dtype: Of the attention.
+
+    Attributes:
+        chunks: As packed.
+        ids: Shape (1, T).
+        positions: Shape (1, T).
+        ends: Where each chunk's last token is in the batch.
+    """
+
+    def __init__(self, chunks: list[Chunk], device: torch.device, shape: LayerShape) -> None:
+        self.chunks = sorted(chunks, key=lambda chunk: chunk.place)
+        ids = [i for c in self.chunks for i in c.row.tokens[c.start : c.end]]
+        positions = [i for c in self.chunks for i in range(c.start, c.end)]
+        self.ids, self.positions = torch.tensor([ids, positions], device=device).unsqueeze(1)
+        self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
+        self._spans = _spans(self.chunks, shape)
+        self._sizes = [span.size for span in self._spans]
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Every span for itself; see `attention.AttendsPacked`."""
+        parts = (tensor[0].transpose(0, 1).split(self._sizes) for tensor in (query, key, value))
+        outputs = [
+            span.attend(layer, q, k, v, scale)
+            for span, q, k, v in zip(self._spans, *parts, strict=True)
+        ]
+        return torch.cat(outputs).unsqueeze(0)
+
+
+class PrefillSpan:
+    """Several tokens of one sequence, after those that its slot holds."""
+
+    def __init__(self, slot: Slot, start: int, size: int, shape: LayerShape) -> None:
+        self.size = size
+        self._slot, self._start, self._end = slot, start, start + size
+        self._mask = causal_mask(start, size, shape) if start else None
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """See `Span.attend`. KV heads are expanded over their query heads without a copy."""
+        keys = self._slot.slab.keys[layer][self._slot.row]
+        values = self._slot.slab.values[layer][self._slot.row]
+        keys[:, self._start : self._end] = key.transpose(0, 1)
+        values[:, self._start : self._end] = value.transpose(0, 1)
+        kv_heads, groups = key.shape[1], query.shape[1] // key.shape[1]
+        past = (kv_heads, groups, self._end, keys.shape[-1])
+        attended = scaled_dot_product_attention(
+            query.transpose(0, 1).unflatten(0, (kv_heads, groups)),
+            keys[:, None, : self._end].expand(past),
+            values[:, None, : self._end].expand(past),
+            attn_mask=self._mask,
+            is_causal=self._mask is None,
+            scale=scale,
+        )
+        return attended.flatten(0, 1).transpose(0, 1)
+
+
+class DecodeSpan:
+    """One token each of sequences in neighbouring rows of a slab.
+
+    The query heads of a KV head stand where the tokens of a query stand, so that its keys are
+    read once for all of them.
+    """
+
+    def __init__(self, slab: Slab, first: int, lengths: list[int], shape: LayerShape) -> None:
+        self.size = len(lengths)
+        self._slab, self._rows = slab, slice(first, first + self.size)
+        self._longest = max(lengths)
+        ends = torch.tensor(lengths, device=shape.device)
+        self._indices = torch.arange(first, first + self.size, device=shape.device)
+        self._positions = ends - 1
+        self._mask = padding_mask(ends, self._longest, shape) if len(set(lengths)) > 1 else None
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """See `Span.attend`."""
+        keys, values = self._slab.keys[layer], self._slab.values[layer]
+        keys[self._indices, :, self._positions] = key
+        values[self._indices, :, self._positions] = value
+        attended = scaled_dot_product_attention(
+            query.unflatten(1, (key.shape[1], -1)),
+            keys[self._rows, :, : self._longest],
+            values[self._rows, :, : self._longest],
+            attn_mask=self._mask,
+            scale=scale,
+        )
+        return attended.flatten(1, 2)
+
+
+def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:
+    """Added to scores of `size` tokens after `start` others. Shape: (size, start + size)."""
+    blocked = torch.full((size, start + size), float("-inf"), dtype=shape.dtype)
+    return blocked.triu(start + 1).to(shape.device)
+
+
+def padding_mask(ends: Tensor, longest: int, shape: LayerShape) -> Tensor:
+    """Added to the scores of rows of different lengths. Shape: (rows, 1, 1, longest)."""
+    outside = torch.arange(longest, device=ends.device) >= ends[:, None]
+    mask = torch.zeros(outside.shape, dtype=shape.dtype, device=shape.device)
+    return mask.masked_fill_(outside, float("-inf"))[:, None, None]
+
+
+def _spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
+    """Single tokens in neighbouring rows become one span; every longer chunk is one."""
+    spans: list[Span] = []
+    run: list[Chunk] = []
+    for chunk in chunks:
+        if run and not _follows(run[-1], chunk):
+            spans.append(_decode_span(run, shape))
+            run = []
+        if chunk.length == 1:
+            run.append(chunk)
+        else:
+            spans.append(PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape))
+    return [*spans, _decode_span(run, shape)] if run else spans
+
+
+def _follows(before: Chunk, chunk: Chunk) -> bool:
+    ours, theirs = chunk.row.slot, before.row.slot
+    return chunk.length == 1 and ours.slab is theirs.slab and ours.row == theirs.row + 1
+
+
+def _decode_span(run: list[Chunk], shape: LayerShape) -> Span:
+    first = run[0].row.slot
+    return DecodeSpan(first.slab, first.row, [chunk.end for chunk in run], shape)

@@ -1,0 +1,60 @@
+"""How many tokens' keys and values the device has room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from nlp_pipeline.generation.engine.attention import LayerShape
+
+CPU_SHARE = 0.25
+"""Of the free memory: spaCy's workers, the tables and the page cache need the rest."""
+
+CUDA_SHARE = 0.8
+"""Of the memory that is free after the weights; the rest is for activations and logits."""
+
+UNKNOWN = 4 * 2**30
+"""Bytes taken to be free where the system does not say."""
+
+
+def default_batch_size(device: torch.device) -> int:
+    """Sequences that run together where nobody says: the GPU wants many more rows than a CPU."""
+    return {"cuda": 128}.get(device.type, 16)
+
+
+def kv_tokens_that_fit(layers: list[LayerShape]) -> int:
+    """Tokens of keys and values that fit beside everything else; at least 1."""
+    per_device: dict[torch.device, int] = {}
+    for layer in layers:
+        per_device[layer.device] = per_device.get(layer.device, 0) + layer.bytes_per_token
+    return max(1, min(_for_cache(device) // size for device, size in per_device.items()))
+
+
+def _for_cache(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * CUDA_SHARE)
+    return int(min(_available(), _cgroup_left()) * CPU_SHARE)
+
+
+def _available() -> int:
+    """Linux's own estimate of what can be allocated without swapping."""
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return UNKNOWN
+
+
+def _cgroup_left() -> int:
+    """What a container's limit leaves."""
+    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
+    if not limit.strip().isdigit() or not used.strip().isdigit():
+        return _available()
+    return max(0, int(limit) - int(used))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,84 @@
+"""The state of one running sequence: its tokens, its slot, how it samples and when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nlp_pipeline.generation.engine.sampling.recipe import Recipe
+
+from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.generation.engine.slots import Slot
+from nlp_pipeline.generation.engine.stopping import StopRule
+from nlp_pipeline.generation.sequence import Sequence
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A sequence in a slot.
+
+    Attributes:
+        sequence: Written to by `book`.
+        slot: Where its keys and values are; `slot.computed` tokens of it so far.
+        recipe: How its next token is chosen; rows that sample alike share one.
+        stop: When it ends.
+        tokens: Prompt and output. All but the last of them get keys and values.
+    """
+
+    sequence: Sequence
+    slot: Slot
+    recipe: Recipe
+    stop: StopRule
+    tokens: list[int]
+
+    @classmethod
+    def start(
+        cls,
+        sequence: Sequence,
+        slot: Slot,
+        *,
+        recipe: Recipe,
+        eos_token_ids: frozenset[int],
+        token_bytes: Callable[[int], bytes],
+        max_seq_len: int,
+    ) -> Row:
+        """Puts a sequence in a slot. What the slot shares with it already counts as reused."""
+        budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
+        stop = StopRule(sequence.params.stop, budget, eos_token_ids, token_bytes)
+        sequence.reused_tokens = slot.computed
+        return cls(sequence, slot, recipe, stop, list(sequence.prompt_ids))
+
+    @property
+    def computed(self) -> int:
+        """Tokens whose keys and values are in the slot."""
+        return self.slot.computed
+
+    @property
+    def pending(self) -> int:
+        """Tokens to be computed before the next one can be chosen: 1 while decoding."""
+        return len(self.tokens) - self.slot.computed
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.sequence.finish_reason is not None
+
+    def book(self, token: int, logprob: float, top: list[tuple[int, float]]) -> None:
+        """Appends a token and ends the sequence where it ends."""
+        sequence = self.sequence
+        if math.isnan(logprob):
+            self.fail("the model's probabilities are not finite numbers")
+            return
+        self.tokens.append(token)
+        sequence.output_ids.append(token)
+        sequence.logprobs.append(logprob)
+        if sequence.params.logprobs:
+            sequence.top.append(top)
+        sequence.finish_reason = self.stop.after(token)
+        sequence.stopped_by_token = token in self.stop.eos_token_ids
+
+    def fail(self, reason: str) -> None:
+        """Ends the sequence with an error; what its slot holds is not to be trusted."""
+        self.sequence.fail(GenerationFailed(" ".join(reason.split())[:300]))
+        self.slot.scrub()

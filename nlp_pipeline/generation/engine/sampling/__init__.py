@@ -1,0 +1,1 @@
+"""From logits to tokens, for rows that sample alike at once."""

@@ -1,0 +1,100 @@
+"""How a request samples, built once: logits processors in a line, and a draw at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from torch import Tensor
+
+from nlp_pipeline.generation.engine.sampling.draws import Draw, draw_by_noise, take_likeliest
+from nlp_pipeline.generation.engine.sampling.processors import (
+    Constrained,
+    MinP,
+    Processor,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopP,
+)
+from nlp_pipeline.generation.sequence import Sequence
+
+
+class Recipe(Protocol):
+    """Chooses the next token of every row; equal parameters give the same object."""
+
+    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+        """Token ids, shape (rows,), from logits of shape (rows, vocabulary).
+
+        Args:
+            logits: Of the next token.
+            likeliest: Their argmax, already there. Shape: (rows,).
+            sequences: One per row.
+        """
+        ...
+
+
+class Greedy:
+    """The likeliest token as it is."""
+
+    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+        """See `Recipe.choose`."""
+        return likeliest
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Processors one after the other, then a draw."""
+
+    processors: tuple[Processor, ...]
+    draw: Draw
+
+    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+        """See `Recipe.choose`."""
+        for processor in self.processors:
+            logits = processor(logits, sequences)
+        return self.draw(logits, sequences)
+
+
+GREEDY = Greedy()
+
+
+def recipe_for(sequence: Sequence) -> Recipe:
+    """The recipe of a sequence."""
+    params = sequence.params
+    return _built(
+        params.temperature,
+        params.top_k,
+        params.top_p,
+        params.min_p,
+        params.repetition_penalty,
+        sequence.constraint is not None,
+    )
+
+
+@lru_cache(maxsize=256)
+def _built(
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float,
+    repetition_penalty: float,
+    constrained: bool,
+) -> Recipe:
+    """In the order of `transformers`: penalty, constraint, temperature, top-k, top-p, min-p."""
+    greedy = temperature == 0
+    steps: list[tuple[bool, Processor]] = [
+        (repetition_penalty != 1, RepetitionPenalty(repetition_penalty)),
+        (constrained, Constrained()),
+        (not greedy and temperature != 1, Temperature(temperature)),
+        (not greedy and top_k > 0, TopK(top_k)),
+        (not greedy and top_p < 1, TopP(top_p)),
+        (not greedy and min_p > 0, MinP(min_p)),
+    ]
+    processors = tuple(processor for used, processor in steps if used)
+    if greedy and not processors:
+        return GREEDY
+    return Processed(processors, take_likeliest if greedy else draw_by_noise)
+
+

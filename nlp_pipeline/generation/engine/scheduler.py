@@ -1,0 +1,177 @@
+"""Who runs: the waiting line, the slots, and what each running sequence computes in a step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nlp_pipeline.errors.generation import PromptTooLong
+from nlp_pipeline.generation.engine.batch import Chunk
+from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.sampling.recipe import recipe_for
+from nlp_pipeline.generation.engine.slots import Slot, SlotPool
+from nlp_pipeline.generation.sequence import Sequence
+
+LINE = 4
+"""So many batches' worth of sequences wait at a time; their order is chosen among them."""
+
+WORTH_SHARING = 16
+"""A common prefix of fewer tokens is computed again rather than waited for and copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a step and a sequence.
+
+    Attributes:
+        max_batch_size: Sequences that run together.
+        max_batched_tokens: Tokens in a forward pass, decode rows counted.
+        max_seq_len: Tokens of prompt and completion together.
+        eos_token_ids: Tokens that end a sequence.
+        token_bytes: The bytes a token stands for.
+        prefix_caching: Whether common prefixes are shared.
+    """
+
+    max_batch_size: int
+    max_batched_tokens: int
+    max_seq_len: int
+    eos_token_ids: frozenset[int]
+    token_bytes: Callable[[int], bytes]
+    prefix_caching: bool
+
+
+class Scheduler:
+    """Decides what the next step computes.
+
+    Waiting sequences are ordered in windows: the longest first, so that none is left over at
+    the end, and a group's together, so that its prefix is there when they come. A window is
+    emptied before the next begins; no stream of others can keep a sequence waiting.
+    """
+
+    def __init__(self, limits: Limits, pool: SlotPool) -> None:
+        self._limits = limits
+        self._pool = pool
+        self._line: deque[Sequence] = deque()
+        self._window: list[Sequence] = []
+        self._rows: list[Row] = []
+        self._refused: list[Sequence] = []
+
+    @property
+    def room(self) -> int:
+        """Places in the waiting line."""
+        waiting = len(self._line) + len(self._window)
+        return max(0, LINE * self._limits.max_batch_size - waiting)
+
+    def add(self, sequence: Sequence) -> None:
+        """To the end of the line, unless it can never fit."""
+        length = len(sequence.prompt_ids)
+        if length >= self._limits.max_seq_len:
+            sequence.fail(PromptTooLong(length, self._limits.max_seq_len))
+            self._refused.append(sequence)
+        else:
+            self._line.append(sequence)
+
+    def cancel(self, sequences: list[Sequence]) -> None:
+        """Forgets them wherever they are."""
+        gone = set(sequences)
+        self._line = deque(s for s in self._line if s not in gone)
+        self._window = [s for s in self._window if s not in gone]
+        self._refused = [s for s in self._refused if s not in gone]
+        for row in self._rows:
+            if row.sequence in gone:
+                row.slot.scrub()
+                self._pool.release(row.slot, row.tokens)
+        self._rows = [row for row in self._rows if row.sequence not in gone]
+
+    def schedule(self) -> list[Chunk]:
+        """Fills free places, then gives every decoding row a token and the rest to prefill."""
+        self._admit()
+        decoding = [Chunk(row, 1) for row in self._rows if row.pending == 1]
+        chunks, left = decoding, self._limits.max_batched_tokens - len(decoding)
+        for row in self._rows:
+            if row.pending > 1 and (left > 0 or not chunks):
+                chunks.append(Chunk(row, min(row.pending, max(left, 1))))
+                left -= chunks[-1].length
+        return chunks
+
+    def retire(self) -> list[Sequence]:
+        """Frees the slots of what ended and returns it."""
+        ended = [row for row in self._rows if row.finished]
+        for row in ended:
+            self._pool.release(row.slot, row.tokens)
+        self._rows = [row for row in self._rows if not row.finished]
+        done, self._refused = [*self._refused, *(row.sequence for row in ended)], []
+        return done
+
+    def _admit(self) -> None:
+        """Takes sequences from the window into free places.
+
+        One that waits for a prefix keeps a place, so that the sequences of a document that is
+        being computed are not overtaken by other documents.
+        """
+        if not self._window:
+            self._open_window()
+        places = self._limits.max_batch_size - len(self._rows)
+        for sequence in list(self._window):
+            if places <= 0:
+                return
+            places -= 1
+            source, shared, promised = self._prefix(sequence)
+            if promised - shared >= WORTH_SHARING:
+                continue
+            slot = self._slot_for(sequence, source, shared)
+            if slot is None:
+                return
+            self._window.remove(sequence)
+            self._start(sequence, slot)
+
+    def _open_window(self) -> None:
+        """Takes over the whole line, the longest group first."""
+        longest: dict[str, int] = {}
+        for sequence in self._line:
+            group = _group(sequence)
+            longest[group] = max(longest.get(group, 0), len(sequence.prompt_ids))
+        self._window = sorted(
+            self._line,
+            key=lambda s: (-longest[_group(s)], _group(s), -len(s.prompt_ids)),
+        )
+        self._line.clear()
+
+    def _prefix(self, sequence: Sequence) -> tuple[Slot | None, int, int]:
+        """Source, length and promise of a prefix to share; its last token is always computed.
+
+        Where `echo` asks for scores of the prompt, all of it is.
+        """
+        if not self._limits.prefix_caching or sequence.params.echo:
+            return None, 0, 0
+        return self._pool.best_prefix(sequence.prompt_ids[:-1])
+
+    def _slot_for(self, sequence: Sequence, source: Slot | None, shared: int) -> Slot | None:
+        if source is not None:
+            self._pool.touch(source)
+        length = len(sequence.prompt_ids)
+        need = min(length + sequence.params.max_new_tokens, self._limits.max_seq_len)
+        slot = self._pool.acquire(sequence.prompt_ids, need)
+        if slot is not None and source is not None and shared >= WORTH_SHARING:
+            slot.copy_prefix(source, shared)
+        return slot
+
+    def _start(self, sequence: Sequence, slot: Slot) -> None:
+        limits = self._limits
+        row = Row.start(
+            sequence,
+            slot,
+            recipe=recipe_for(sequence),
+            eos_token_ids=limits.eos_token_ids,
+            token_bytes=limits.token_bytes,
+            max_seq_len=limits.max_seq_len,
+        )
+        if sequence.params.echo:
+            sequence.prompt_logprobs.append(None)
+        self._rows.append(row)
+
+
+def _group(sequence: Sequence) -> str:
+    """Sequences of one group, or of one request, belong together."""
+    return sequence.request_id if sequence.group is None else sequence.group

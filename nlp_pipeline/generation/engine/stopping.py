@@ -1,0 +1,46 @@
+"""When a sequence ends: by a token, by a text, by its length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nlp_pipeline.generation.interface import FinishReason
+
+
+class StopRule:
+    """Is told every token and says whether the sequence ends with it.
+
+    Args:
+        stop: Texts that end it, found in the bytes of the tokens: no token has to begin or end
+            with the text, and a character may be split over tokens.
+        budget: So many tokens at most.
+        eos_token_ids: Tokens that end it.
+        token_bytes: The bytes a token stands for.
+    """
+
+    def __init__(
+        self,
+        stop: tuple[str, ...],
+        budget: int,
+        eos_token_ids: frozenset[int],
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.eos_token_ids = eos_token_ids
+        self._stop = [text.encode() for text in stop]
+        self._longest = max(map(len, self._stop), default=0)
+        self._token_bytes = token_bytes
+        self._tail = b""
+        self._left = budget
+
+    def after(self, token: int) -> FinishReason | None:
+        """Why the sequence ends with this token, or None."""
+        self._left -= 1
+        if token in self.eos_token_ids or (self._stop and self._completes_stop(token)):
+            return "stop"
+        return "length" if self._left <= 0 else None
+
+    def _completes_stop(self, token: int) -> bool:
+        self._tail += self._token_bytes(token)
+        found = any(text in self._tail for text in self._stop)
+        self._tail = self._tail[-self._longest :]
+        return found

@@ -1,0 +1,99 @@
+"""Weights in 8 or 4 bits, for models that are larger than the memory: lossy, and off by default.
+
+Every projection inside the blocks becomes one of bitsandbytes' (extra `quant`); embedding, norms
+and head stay as they are. It is done after loading, so it works for every format and for the part
+of a model that one rank holds. Written to keep the promise that an answer does not depend on its
+batch: 8 bits without LLM.int8's outlier columns (`threshold=0`), which are chosen over all rows.
+
+Sources: Dettmers et al. 2022 (LLM.int8), Dettmers et al. 2023 (QLoRA: NF4).
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+
+from nlp_pipeline.errors.generation import InvalidModelSetting
+from nlp_pipeline.errors.meta import PackageMissing
+
+KINDS = ("int8", "int4")
+
+
+def check_quantization(kind: str | None, device: torch.device) -> None:
+    """Refuses what cannot be done before anything is loaded.
+
+    Raises:
+        InvalidModelSetting: The kind is unknown, or the device can neither.
+        PackageMissing: bitsandbytes is not installed.
+    """
+    if kind is None:
+        return
+    if kind not in KINDS:
+        raise InvalidModelSetting("quantization", kind, "int8, int4 or left out")
+    if device.type not in ("cuda", "cpu"):
+        raise InvalidModelSetting("quantization", kind, f"left out on the device {device}")
+    _bitsandbytes()
+
+
+def quantize(model: Any, kind: str, device: torch.device) -> None:
+    """Replaces the projections of the blocks, one at a time, and takes them to the device.
+
+    Args:
+        model: A causal language model of transformers, in its full weights.
+        kind: `int8` or `int4`.
+        device: Where the small weights go.
+    """
+    library = _bitsandbytes()
+    make = _linear8 if kind == "int8" else _linear4
+    for parent in list(model.base_model.layers.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                small = make(library, child).to(device)
+                # What was hung on the old one (the sum over the ranks) goes over to the new one.
+                small._forward_hooks.update(child._forward_hooks)
+                setattr(parent, name, small)
+
+
+def _linear8(library: Any, linear: nn.Linear) -> nn.Module:
+    small: nn.Module = library.nn.Linear8bitLt(
+        linear.in_features,
+        linear.out_features,
+        bias=linear.bias is not None,
+        has_fp16_weights=False,
+        threshold=0.0,
+        device="meta",
+    )
+    small.weight = library.nn.Int8Params(
+        linear.weight.data, requires_grad=False, has_fp16_weights=False
+    )
+    small.bias = linear.bias
+    return small
+
+
+def _linear4(library: Any, linear: nn.Linear) -> nn.Module:
+    small: nn.Module = library.nn.Linear4bit(
+        linear.in_features,
+        linear.out_features,
+        bias=linear.bias is not None,
+        compute_dtype=linear.weight.dtype,
+        quant_type="nf4",
+        device="meta",
+    )
+    small.weight = library.nn.Params4bit(
+        linear.weight.data, requires_grad=False, quant_type="nf4", module=small
+    )
+    small.bias = linear.bias
+    return small
+
+
+def _bitsandbytes() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of every GPU library that is not there
+            return importlib.import_module("bitsandbytes")
+    except Exception as error:  # a wheel for another CUDA fails in many ways
+        raise PackageMissing("quantization", "bitsandbytes", "quant", str(error)[:200]) from error

@@ -1,0 +1,51 @@
+"""How a Llama is loaded and run: checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_pipeline.errors.generation import InvalidModelSetting
+from nlp_pipeline.models import DEFAULT_MODEL
+
+
+@dataclass(frozen=True)
+class LlamaSettings:
+    """What `Llama.build` is called with; equal settings share one loaded model.
+
+    Attributes:
+        model: A known model's name, a Hugging Face folder or hub name, or a GGUF file.
+        device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
+        max_batch_size: Sequences that run together.
+        max_seq_len: Tokens of prompt and completion together; None for the model's own.
+        threads: CPU threads; None leaves torch's choice.
+
+    Raises:
+        InvalidModelSetting: A value is of the wrong type or out of its range.
+    """
+
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    dtype: str = "auto"
+    max_batch_size: int = 16
+    max_seq_len: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind, ok, allowed in _RANGES:
+            value = getattr(self, name)
+            if value is None and name in ("max_seq_len", "threads"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
+                raise InvalidModelSetting(name, value, allowed)
+
+
+_RANGES: tuple[tuple[str, type, Any, str], ...] = (
+    ("model", str, bool, "a name or a path"),
+    ("device", str, bool, "a device's name"),
+    ("dtype", str, bool, "a dtype's name"),
+    ("max_batch_size", int, lambda v: v >= 1, "an integer of at least 1"),
+    ("max_seq_len", int, lambda v: v >= 2, "an integer of at least 2"),
+    ("threads", int, lambda v: v >= 1, "an integer of at least 1"),
+)

@@ -1,0 +1,189 @@
+"""What differs between the tables that were recorded and those that were found."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nlp_pipeline.golden.store import Row, Table, Tables, Tolerance
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "documents": ("document_id",),
+    "sentences": ("document_id", "sentence_id"),
+    "tokens": ("document_id", "token_id"),
+    "entities": ("document_id", "entity_id"),
+    "spans": ("document_id", "group", "span_id"),
+    "categories": ("document_id", "label"),
+    "answers": ("document_id", "question_id", "component"),
+    "summaries": ("document_id", "component"),
+    "errors": ("document_id", "component", "question_id"),
+}
+"""What names a row. Rows of one name are told apart by their order, as are those of tables that
+stand here not; in these, `document_id` is the name where it is a column."""
+
+Kind = Literal[
+    "missing table",
+    "unexpected table",
+    "missing column",
+    "unexpected column",
+    "column order",
+    "missing row",
+    "unexpected row",
+    "row order",
+    "value",
+]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was recorded.
+
+    Attributes:
+        table: Where.
+        kind: What kind of thing.
+        row: The row's name, such as `document_id=news-1, question_id=q1`.
+        column: The column, for a value or a column.
+        expected: What was recorded; for a row the whole row.
+        found: What there is now.
+    """
+
+    table: str
+    kind: Kind
+    row: str = ""
+    column: str = ""
+    expected: Any = None
+    found: Any = None
+
+
+def compare(expected: Tables, found: Tables, tolerance: Tolerance) -> list[Difference]:
+    """All differences, table by table in the order of the recorded ones.
+
+    Args:
+        expected: What was recorded.
+        found: What there is now.
+        tolerance: For numbers with a fraction; all else must be equal.
+    """
+    differences = []
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        if name not in found:
+            differences.append(Difference(name, "missing table"))
+        elif name not in expected:
+            differences.append(Difference(name, "unexpected table"))
+        else:
+            differences += compare_table(name, expected[name], found[name], tolerance)
+    return differences
+
+
+def compare_table(
+    name: str, expected: Table, found: Table, tolerance: Tolerance
+) -> Iterator[Difference]:
+    """The differences of one table: columns, then rows, then values."""
+    yield from _columns(name, expected.columns, found.columns)
+    then, now = keyed(name, expected), keyed(name, found)
+    for key in then:
+        if key not in now:
+            yield Difference(name, "missing row", _label(name, key, expected), expected=then[key])
+    for key in now:
+        if key not in then:
+            yield Difference(name, "unexpected row", _label(name, key, found), found=now[key])
+    yield from _row_order(name, then, now, expected)
+    both = [column for column in expected.columns if column in found.columns]
+    for key in then:
+        if key not in now:
+            continue
+        for column in both:
+            old, new = then[key].get(column), now[key].get(column)
+            if not equal(old, new, tolerance):
+                label = _label(name, key, expected)
+                yield Difference(name, "value", label, column, expected=old, found=new)
+
+
+def equal(expected: Any, found: Any, tolerance: Tolerance) -> bool:
+    """Whether two cells are the same: floats within the tolerance, lists elementwise.
+
+    `1`, `1.0` and `true` are three different values, as are null and an empty text.
+    """
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(expected) == len(found) and all(
+            equal(old, new, tolerance) for old, new in zip(expected, found, strict=True)
+        )
+    if isinstance(expected, float) and isinstance(found, float):
+        if math.isfinite(expected) and math.isfinite(found):
+            return abs(found - expected) <= tolerance.allowed(expected)
+        return repr(expected) == repr(found)
+    return type(expected) is type(found) and bool(expected == found)
+
+
+def merged(expected: Tables, found: Tables, tolerance: Tolerance) -> dict[str, Table]:
+    """What was found, with the recorded digits of every number that is within the tolerance.
+
+    So an update on another machine changes no line whose values have not changed.
+    """
+    tables = {}
+    for name, table in found.items():
+        old = keyed(name, expected[name]) if name in expected else {}
+        rows = [
+            {c: _kept(old.get(key, {}), c, value, tolerance) for c, value in row.items()}
+            for key, row in keyed(name, table).items()
+        ]
+        tables[name] = Table(table.columns, rows)
+    return tables
+
+
+def _kept(old: Row, column: str, value: Any, tolerance: Tolerance) -> Any:
+    return old[column] if column in old and equal(old[column], value, tolerance) else value
+
+
+def key_columns(table: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that name a row of a table."""
+    wanted = KEYS.get(table, ("document_id",))
+    return tuple(column for column in wanted if column in columns)
+
+
+def keyed(name: str, table: Table) -> dict[Key, Row]:
+    """Rows by name; the last part of a name counts the rows that have it otherwise in common."""
+    columns = key_columns(name, table.columns)
+    seen: Counter[Key] = Counter()
+    rows = {}
+    for row in table.rows:
+        key = tuple(str(row.get(column)) for column in columns)
+        rows[(*key, seen[key])] = row
+        seen[key] += 1
+    return rows
+
+
+def _columns(name: str, expected: list[str], found: list[str]) -> Iterator[Difference]:
+    for column in expected:
+        if column not in found:
+            yield Difference(name, "missing column", column=column)
+    for column in found:
+        if column not in expected:
+            yield Difference(name, "unexpected column", column=column)
+    if expected != found and sorted(expected) == sorted(found):
+        yield Difference(name, "column order", expected=expected, found=found)
+
+
+def _row_order(
+    name: str, then: dict[Key, Row], now: dict[Key, Row], expected: Table
+) -> Iterator[Difference]:
+    """The first row that stands where another should."""
+    shared_then = [key for key in then if key in now]
+    shared_now = [key for key in now if key in then]
+    for old, new in zip(shared_then, shared_now, strict=True):
+        if old != new:
+            labels = [_label(name, key, expected) for key in (old, new)]
+            yield Difference(name, "row order", expected=labels[0], found=labels[1])
+            return
+
+
+def _label(name: str, key: Key, table: Table) -> str:
+    *values, number = key
+    columns = key_columns(name, table.columns)
+    label = ", ".join(f"{c}={v}" for c, v in zip(columns, values, strict=False))
+    if not label:
+        return f"row {number + 1}"
+    return f"{label} (number {number + 1})" if number else label

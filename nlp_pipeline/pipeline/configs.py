@@ -1,0 +1,130 @@
+"""A pipeline's config: found by name or path, completed, and overridden as the user says."""
+
+from __future__ import annotations
+
+from configparser import Error as ConfigParserError
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from confection import Config
+from spacy.util import load_config
+
+from nlp_pipeline.components.generators import ECHO
+from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.generation.backends.server import BACKEND as SERVER
+from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
+from nlp_pipeline.pipeline.sources import package_folder
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """What a user says of a pipeline on the command line or in a call; plain, picklable values.
+
+    Attributes:
+        name: A shipped pipeline's name, the path of a `.cfg` or of a saved pipeline's folder, or
+            an installed spaCy pipeline package.
+        questions: Asked instead of the pipeline's own, where there are any.
+        settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=32`.
+        model: Replaces the model of every Llama component.
+        device: Replaces the device.
+        dry_run: Replaces every generator by the echo.
+    """
+
+    name: str
+    questions: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    model: str | None = None
+    device: str | None = None
+    dry_run: bool = False
+
+
+def pipeline_names() -> list[str]:
+    """The names of the shipped pipelines."""
+    entries = files("nlp_pipeline.pipelines").iterdir()
+    return sorted(e.name.removesuffix(".cfg") for e in entries if e.name.endswith(".cfg"))
+
+
+def resolve_config(spec: PipelineSpec) -> Config:
+    """The pipeline's config with every override in place and nothing left to interpolate.
+
+    Raises:
+        ConfigError: The pipeline or a setting cannot be used.
+    """
+    folder, config = _read(spec.name)
+    if not isinstance(config.get("nlp"), dict):
+        raise PipelineInvalid(spec.name, "it has no section [nlp]")
+    try:
+        fill_defaults(config)
+        # A setting of a section that is written as `${another.section}` has to wait until the
+        # section is a copy of the other.
+        later = [setting for setting in spec.settings if not override(config, setting)]
+        config = config.interpolate()
+    except (ValueError, ConfigParserError) as error:
+        raise PipelineInvalid(spec.name, str(error)) from error
+    for setting in later:
+        override(config, setting)
+    if folder is not None:
+        _source_all_from(config, folder)
+    for component in _with_generator(config):
+        _apply(component["generator"], spec)
+    if spec.questions:
+        _ask(config, spec)
+    fill_defaults(config)  # of the generators that have been put in since
+    return config
+
+
+def model_names(config: Config) -> list[str]:
+    """The models that a resolved config's generators load on this machine, each once."""
+    blocks = [component["generator"] for component in _with_generator(config)]
+    found = [b.get("model") for b in blocks if b.get("@llama_generators") != SERVER]
+    return list(dict.fromkeys(str(name) for name in found if name))
+
+
+def _read(name: str) -> tuple[Path | None, Config]:
+    """A config by name or path; with the folder where it is of a pipeline saved to disk."""
+    if name in pipeline_names():
+        text = (files("nlp_pipeline.pipelines") / f"{name}.cfg").read_text("utf-8")
+        return None, Config().from_str(text, interpolate=False)
+    path = Path(name).expanduser()
+    folder = path if path.is_dir() else package_folder(name)
+    file = path if folder is None else folder / "config.cfg"
+    if file.suffix != ".cfg" or not file.is_file():
+        raise PipelineNotFound(name, pipeline_names())
+    try:
+        return folder, load_config(file, interpolate=False)
+    except (ValueError, OSError, ConfigParserError) as error:
+        raise PipelineInvalid(name, str(error)) from error
+
+
+def _source_all_from(config: Config, folder: Path) -> None:
+    """Takes the components of a saved pipeline, with their weights, from its folder."""
+    for name, component in components(config).items():
+        if not str(component.get("factory", "")).startswith("llama_"):
+            config["components"][name] = {"source": str(folder.resolve())}
+
+
+def _with_generator(config: Config) -> list[dict[str, Any]]:
+    return [c for c in components(config).values() if isinstance(c.get("generator"), dict)]
+
+
+def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
+    """Puts model, device and the echo where a component names its generator."""
+    given = {"model": spec.model, "device": spec.device}
+    if spec.dry_run:
+        generator.clear()
+        given = {"@llama_generators": ECHO}
+    for key, value in given.items():
+        if value is not None and (spec.dry_run or key in generator):
+            generator[key] = value
+
+
+def _ask(config: Config, spec: PipelineSpec) -> None:
+    """Replaces the questions of every `llama_qa`."""
+    asked = [c for c in components(config).values() if c.get("factory") == "llama_qa"]
+    if not asked:
+        reason = "it has no llama_qa component, and -q gives questions for one"
+        raise PipelineInvalid(spec.name, reason)
+    for component in asked:
+        component["questions"] = list(spec.questions)

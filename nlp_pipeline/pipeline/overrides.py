@@ -1,0 +1,105 @@
+"""`--set key=value`: any setting of a pipeline, those included that its config leaves out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import copy, deepcopy
+from inspect import signature
+from typing import Any
+
+from confection import Config
+from spacy.language import Language
+from spacy.util import registry
+
+from nlp_pipeline.errors.config import SettingIsSection, SettingSyntax, UnknownSetting
+
+
+def components(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The components of a config by name."""
+    found = config.get("components") or {}
+    return {name: value for name, value in found.items() if isinstance(value, dict)}
+
+
+def fill_defaults(config: Config) -> None:
+    """Writes out the defaults of components and generators, so that any of them can be set.
+
+    They stand in the resolved config then too, and a changed default changes the fingerprint.
+    """
+    with suppress(ValueError, ImportError):
+        # The first one registers spaCy's factories and those that packages bring, ours among them:
+        # what is known of a factory must not depend on what the process has done before.
+        Language()
+    for component in components(config).values():
+        factory = component.get("factory")
+        # What is unknown here is refused, with a message, when the pipeline is built.
+        with suppress(ValueError, ImportError):
+            if factory and Language.has_factory(factory):
+                for key, value in Language.get_factory_meta(factory).default_config.items():
+                    component.setdefault(key, deepcopy(value))
+            _fill_generator(component.get("generator"))
+
+
+def _fill_generator(generator: Any) -> None:
+    if not isinstance(generator, dict) or "@llama_generators" not in generator:
+        return
+    make = registry.get("llama_generators", generator["@llama_generators"])
+    for name, parameter in signature(make).parameters.items():
+        if parameter.default is not parameter.empty:
+            generator.setdefault(name, parameter.default)
+
+
+def override(config: Config, setting: str) -> bool:
+    """Puts one `key=value` into a config.
+
+    Returns:
+        Whether it could be put there now: False where the key leads into a section that is
+        written as `${another.section}`.
+
+    Raises:
+        SettingSyntax: It is not of that form.
+        UnknownSetting: The key leads nowhere.
+        SettingIsSection: The key is a whole section's and the value is no section.
+    """
+    key, equals, text = setting.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise SettingSyntax(setting)
+    *sections, last = key.split(".")
+    place: Any = config
+    for section in sections:
+        inner = place.get(section) if isinstance(place, dict) else None
+        if isinstance(inner, str) and inner.startswith("${"):
+            return False
+        if isinstance(inner, dict):
+            # Interpolation may have put one object in two places: only this one is meant.
+            inner = place[section] = copy(inner)
+        place = inner
+    if not isinstance(place, dict) or last not in place:
+        near = difflib.get_close_matches(key, list(_keys(config)), n=5, cutoff=0.3)
+        raise UnknownSetting(key, near)
+    value = _value(text)
+    if isinstance(place[last], dict) and not isinstance(value, dict):
+        raise SettingIsSection(key, place[last])
+    place[last] = value
+    with suppress(ValueError, ImportError):  # another generator has other settings
+        _fill_generator(value)
+    return True
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON, else the text itself: as spaCy's own command line does."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _keys(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key

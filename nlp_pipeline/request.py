@@ -1,0 +1,98 @@
+"""What a run is asked for, whom it tells how it goes, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from nlp_pipeline.pipeline import PipelineSpec
+
+if TYPE_CHECKING:
+    from nlp_pipeline.runs.files import Format
+
+PART_SIZE = 256
+"""Documents in a part: what an interrupted run has to do again at most."""
+
+
+class Progress(Protocol):
+    """Is told how a run goes. The command line draws a bar; tests and callers need none."""
+
+    def start(self, total: int | None, done: int) -> None:
+        """The run begins: documents in all (None if unknown), and those done before."""
+        ...
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """One more document is done."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """The reader noticed something that is no error."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def start(self, total: int | None, done: int) -> None:
+        """Does nothing."""
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """Does nothing."""
+
+    def warn(self, message: str) -> None:
+        """Does nothing."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run over which corpus and where the tables go.
+
+    Attributes:
+        corpus: A file, a folder, or `-` for standard input.
+        out: The run's folder.
+        pipeline: The pipeline and its overrides.
+        text_key: The field or column that holds the text.
+        id_key: The one that holds the id.
+        limit: Only so many records, from the first.
+        max_length: Longer texts become error records; in code points.
+        n_process: Worker processes for the linguistic pipes; the Llama stays in this one.
+        batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
+        format: Of the tables on disk.
+        part_size: Documents in a part.
+        fresh: Throw away the run that the folder holds.
+    """
+
+    corpus: str
+    out: Path
+    pipeline: PipelineSpec = field(default_factory=lambda: PipelineSpec("en_qa_summary"))
+    text_key: str = "text"
+    id_key: str = "id"
+    limit: int | None = None
+    max_length: int = 100_000
+    n_process: int = 1
+    batch_size: int | None = None
+    format: Format = "parquet"
+    part_size: int = PART_SIZE
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        out: The run's folder.
+        documents: Records in the corpus, rejects counted.
+        failed: How many of them have the status `error`.
+        output_tokens: Tokens generated.
+        seconds: Of this process; a resumed run's earlier processes are not counted.
+        resumed: Documents that an earlier process had done.
+    """
+
+    out: Path
+    documents: int
+    failed: int
+    output_tokens: int
+    seconds: float
+    resumed: int

@@ -1,0 +1,100 @@
+"""How a run stands: from its manifest and its receipts alone, also while it is going on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from nlp_pipeline.errors.run import RunNotFound
+from nlp_pipeline.runs.folder import RECEIPTS, read_manifest
+from nlp_pipeline.runs.lock import LOCK
+
+State = Literal["running", "interrupted", "finished"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How a run stands.
+
+    Attributes:
+        state: `running`: a process holds the folder; `interrupted`: none does and documents are
+            missing; `finished`.
+        total: Records of the corpus; None while they are not counted.
+        done: Records in finished parts.
+        ok: Of these, those without an error.
+        failed: Those with one.
+        left: Still to do; None while the total is not known.
+        output_tokens: Tokens generated for those that are done.
+        seconds: From the start of the latest process to its end, or to now; None if unknown.
+    """
+
+    state: State
+    total: int | None
+    done: int
+    ok: int
+    failed: int
+    left: int | None
+    output_tokens: int
+    seconds: float | None
+
+
+def run_status(path: str | Path) -> RunStatus:
+    """How the run in a folder stands.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    if manifest is None or "format" not in manifest:
+        raise RunNotFound(str(path))
+    receipts = [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in sorted((folder / RECEIPTS).glob("part-*.json"))
+    ]
+    done = sum(receipt["documents"] for receipt in receipts)
+    failed = sum(receipt["failed"] for receipt in receipts)
+    state = _state(folder, manifest)
+    total = done if state == "finished" else manifest.get("total")
+    return RunStatus(
+        state=state,
+        total=total,
+        done=done,
+        ok=done - failed,
+        failed=failed,
+        left=None if total is None else max(0, total - done),
+        output_tokens=sum(receipt["output_tokens"] for receipt in receipts),
+        seconds=_seconds(manifest, state),
+    )
+
+
+def _state(folder: Path, manifest: dict[str, Any]) -> State:
+    if manifest.get("state") == "finished":
+        return "finished"
+    return "running" if _held(folder) else "interrupted"
+
+
+def _held(folder: Path) -> bool:
+    """Whether a process holds the folder: a shared lock is refused while it does."""
+    try:
+        with (folder / LOCK).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _seconds(manifest: dict[str, Any], state: State) -> float | None:
+    if state == "finished":
+        seconds = manifest.get("counts", {}).get("seconds")
+        return None if seconds is None else float(seconds)
+    if state == "running" and "started" in manifest:
+        started = datetime.fromisoformat(manifest["started"])
+        return (datetime.now(timezone.utc) - started).total_seconds()
+    return None

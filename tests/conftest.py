@@ -1,0 +1,167 @@
+"""What tests of every room share: loaded pipelines, small corpora, the command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from spacy.language import Language
+
+from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.llama import Llama
+    from nlp_pipeline.generation.loading import LoadedModel
+
+TESTS = Path(__file__).parent
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, which is later
+
+QUICK = """\
+[nlp]
+lang = "en"
+pipeline = ["sentencizer", "llama_qa"]
+
+[components]
+
+[components.sentencizer]
+factory = "sentencizer"
+
+[components.llama_qa]
+factory = "llama_qa"
+questions = [{"id": "who", "text": "Who is named?"}]
+
+[components.llama_qa.generator]
+@llama_generators = "nlp_pipeline.echo.v1"
+fail_on = "UNSPEAKABLE"
+"""
+"""A pipeline that is built at once: no weights, no model."""
+
+
+@pytest.fixture(scope="session")
+def tiny_llama() -> str:
+    """The folder of the tiny Llama."""
+    return str(TESTS / "data" / "tiny_llama")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_llama: str) -> LoadedModel:
+    """The tiny Llama in float64 on the CPU, where rounding flips no choice."""
+    import torch
+
+    from nlp_pipeline.generation.loading import load
+
+    torch.set_num_threads(1)  # of two, one mostly waits for the other
+    return load(tiny_llama, device="cpu", dtype="float64")
+
+
+@pytest.fixture(scope="session")
+def llama(tiny: LoadedModel) -> Llama:
+    """`tiny` as a generator, shared by all tests."""
+    from nlp_pipeline.generation.llama import Llama
+
+    return Llama(tiny, max_seq_len=512, max_batch_size=4, seed=1)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_llama: str) -> LoadedModel:
+    """The tiny Llama, loaded. Shared: change nothing of it."""
+    from nlp_pipeline.generation.loading import load
+
+    return load(tiny_llama, device="cpu", dtype="float64")
+
+
+@pytest.fixture(scope="session")
+def nlp_en() -> Language:
+    """The default pipeline with the echo generator. Shared: add nothing to it."""
+    return load_pipeline(PipelineSpec("en_qa_summary", dry_run=True))
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Callable[..., str]:
+    """Writes the quick pipeline's config, with further pipes in front, and gives its path."""
+
+    def write(*pipes: str) -> str:
+        names = json.dumps([*pipes, "sentencizer", "llama_qa"])
+        text = QUICK.replace('["sentencizer", "llama_qa"]', names)
+        text += "".join(f'\n[components.{pipe}]\nfactory = "{pipe}"\n' for pipe in pipes)
+        path = tmp_path / "quick.cfg"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Callable[..., str]:
+    """Writes a corpus of texts, or of whole records, and gives its path."""
+
+    def write(*records: str | dict[str, Any], name: str = "corpus.jsonl") -> str:
+        lines = [record if isinstance(record, dict) else {"text": record} for record in records]
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Installs a module of spaCy components, for this process and for those it starts."""
+
+    def install(module: str, source: str) -> Path:
+        folder = tmp_path / "site"
+        info = folder / f"{module}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(source, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        names = [line.split('"')[1] for line in source.splitlines() if "@Language." in line]
+        points = "".join(f"{name} = {module}:{name}\n" for name in names)
+        (info / "entry_points.txt").write_text(f"[spacy_factories]\n{points}")
+        monkeypatch.syspath_prepend(str(folder))
+        __import__(module)
+        return folder
+
+    return install
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Runs `nlp-pipeline` in this process."""
+    from nlp_pipeline.cli import main
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["nlp-pipeline", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """The command line tells the package's logger where to write; other tests want their own."""
+    logger = logging.getLogger("nlp_pipeline")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
+
+

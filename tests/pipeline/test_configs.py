@@ -1,0 +1,115 @@
+"""Named pipelines: where a config comes from, and what a user can say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.pipeline import PipelineSpec, model_names, pipeline_names, resolve_config
+
+ROOT = Path(__file__).parents[2]
+ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": None}
+
+
+def resolve(name: str = "en_qa_summary", **options):
+    return resolve_config(PipelineSpec(name, **options))
+
+
+def generators_of(config) -> list[dict]:
+    found = config["components"].values()
+    return [component["generator"] for component in found if "generator" in component]
+
+
+def test_the_shipped_names_are_the_files_of_the_folder() -> None:
+    assert pipeline_names() == sorted(path.stem for path in (ROOT / "pipelines").glob("*.cfg"))
+    assert {"en_qa", "en_summary", "en_qa_summary", "fr_qa"} <= set(pipeline_names())
+
+
+@pytest.mark.parametrize("name", pipeline_names())
+def test_every_shipped_config_resolves_by_name_and_by_path(name) -> None:
+    config = resolve(name)
+    assert config == resolve(str(ROOT / "pipelines" / f"{name}.cfg"))
+    assert "${" not in config.to_str()
+    assert model_names(config) == ["smollm2-135m-instruct"]
+
+
+def test_a_shipped_name_is_no_folder_of_the_same_name(tmp_path, monkeypatch) -> None:
+    (tmp_path / "en_qa").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve("en_qa")["nlp"]["lang"] == "en"
+
+
+def test_defaults_are_written_out_so_that_they_can_be_set_and_count_in_the_fingerprint() -> None:
+    config = resolve("en_qa")
+    assert config["components"]["llama_qa"]["max_new_tokens"] == 32
+    assert config["components"]["llama_qa"]["generator"]["dtype"] == "auto"
+
+
+def test_model_and_device_reach_every_llama() -> None:
+    for generator in generators_of(resolve(model="x.gguf", device="cpu")):
+        assert (generator["model"], generator["device"]) == ("x.gguf", "cpu")
+
+
+def test_dry_run_makes_every_generator_an_echo() -> None:
+    found = generators_of(resolve(model="x", device="cpu", dry_run=True))
+    assert found == [ECHO, ECHO]
+
+
+def test_a_model_is_not_given_to_what_has_none(quick) -> None:
+    (generator,) = generators_of(resolve(quick(), model="x"))
+    assert "model" not in generator
+
+
+def test_questions_replace_those_of_the_pipeline() -> None:
+    config = resolve("en_qa", questions=("Who?", "Where?"))
+    assert config["components"]["llama_qa"]["questions"] == ["Who?", "Where?"]
+
+
+def test_questions_for_a_pipeline_that_asks_none() -> None:
+    with pytest.raises(PipelineInvalid) as error:
+        resolve("en_summary", questions=("Who?",))
+    assert str(error.value) == (
+        "The pipeline 'en_summary' cannot be built: it has no llama_qa component, and -q gives "
+        "questions for one"
+    )
+
+
+@pytest.mark.parametrize("name", ["en_nope", "nowhere.cfg", "", "a/b", ".", "en_core_web_xl"])
+def test_a_pipeline_that_is_not_there(name, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineNotFound) as error:
+        resolve(name)
+    assert str(error.value).startswith(
+        f"There is no pipeline '{name}'. Give a path to a .cfg file or a pipeline folder, or one "
+        "of: en_qa, en_qa_summary, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("no config", ""),
+        ("[nlp\nlang = 'en'", ""),
+        ("\x00\xff", ""),
+        ("[components]\n", "it has no section [nlp]"),
+        ('[nlp]\nlang = "en"\npipeline = ${paths.x}\n', "paths"),
+        ('[nlp]\nlang = "en"\n[nlp]\nlang = "en"\n', ""),
+    ],
+)
+def test_a_broken_config_is_one_line(tmp_path, text, reason) -> None:
+    path = tmp_path / "x.cfg"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(PipelineInvalid) as error:
+        resolve(str(path))
+    assert str(error.value).startswith("The pipeline '")
+    assert reason in str(error.value)
+    assert str(error.value).isprintable()
+
+
+def test_the_resolved_config_can_be_resolved_again(tmp_path) -> None:
+    config = resolve(dry_run=True, settings=("components.llama_qa.max_new_tokens=7",))
+    path = tmp_path / "config.cfg"
+    path.write_text(config.to_str())
+    assert resolve(str(path)) == config

@@ -1,0 +1,71 @@
+"""The README's code blocks run, as they stand, and print what it says they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nlp_pipeline import models
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(m["language"], m["body"]) for m in FENCE.finditer(TEXT)]
+
+needs_model = pytest.mark.skipif(
+    models.verify(models.DEFAULT_MODEL) != "ok",
+    reason="the default model is not in the cache: nlp-pipeline models fetch",
+)
+
+
+def commands() -> list[str]:
+    """Every `nlp-pipeline` line of the README's shell blocks, line continuations joined."""
+    bodies = [body.replace("\\\n", " ") for language, body in BLOCKS if language == "bash"]
+    lines = [line.split(" && ")[-1] for body in bodies for line in body.splitlines()]
+    return [line for line in lines if line.startswith("nlp-pipeline ")]
+
+
+def pythons() -> list[str]:
+    """The README's Python blocks."""
+    return [body for language, body in BLOCKS if language == "python"]
+
+
+def test_the_readme_has_code() -> None:
+    assert len(commands()) >= 4
+    assert pythons()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command(command: str, tmp_path: Path) -> None:
+    """Runs and `golden record` take the echo generator and few documents here, all else is real."""
+    words = shlex.split(command, comments=True)
+    words[0:1] = [sys.executable, "-m", "nlp_pipeline"]
+    if "run" in words or "record" in words:
+        words += ["--dry-run", "--limit", "2"]
+    if "check" in words:
+        pytest.skip("needs the folder that the command before it records")
+    if "fetch" in words and models.verify(models.DEFAULT_MODEL) != "ok":
+        pytest.skip("fetching needs the network")
+    os.symlink(ROOT / "corpora", tmp_path / "corpora")
+    os.symlink(ROOT / "tests", tmp_path / "tests")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_model
+@pytest.mark.parametrize("block", pythons())
+def test_python(block: str, tmp_path: Path) -> None:
+    """As a program of its own, on the real model, with the output that its comments promise."""
+    os.symlink(ROOT / "corpora", tmp_path / "corpora")
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    promised = re.findall(r"# prints: (.*)", block)
+    assert done.stdout.strip().splitlines() == promised

@@ -1,0 +1,86 @@
+"""Worker processes: the same tables as without, and a dead one costs the document that killed it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from spacy.language import Language
+
+from nlp_pipeline import read_run, run
+from nlp_pipeline.errors.run import WorkersFailed
+
+POISON = """\
+import os
+from spacy.language import Language
+from spacy.tokens import Doc
+
+Doc.set_extension("bad", default=None, force=True)
+
+@Language.component("deadly")
+def deadly(doc):
+    if "KILL" in doc.text:
+        os._exit(9)
+    if "BOOM" in doc.text:
+        raise RuntimeError("boom")
+    if "STUCK" in doc.text:
+        doc._.bad = {object()}
+    return doc
+"""
+
+
+def same_tables(left: Path, right: Path) -> None:
+    one, other = read_run(left), read_run(right)
+    for name in one:
+        pd.testing.assert_frame_equal(one[name], other[name], obj=name)
+
+
+def test_two_processes_give_the_tables_of_one(tmp_path, corpus) -> None:
+    source = corpus(
+        *(f"Ada Lovelace met {i} people in London. They talked." for i in range(9)),
+        "",
+        {"text": "東京 👩‍👩‍👧 e\u0301.", "questions": ["Where?"], "meta": {"k": 1}},
+    )
+    options = {"pipeline": "en_qa_summary", "dry_run": True, "batch_size": 2}
+    run(source, tmp_path / "one", **options)
+    run(source, tmp_path / "two", n_process=2, **options)
+    same_tables(tmp_path / "one", tmp_path / "two")
+    assert len(read_run(tmp_path / "two")["entities"]) > 9
+
+
+@pytest.mark.timeout(120)
+def test_a_document_that_kills_its_worker_costs_only_itself(
+    tmp_path, quick, corpus, register
+) -> None:
+    register("poison_of_a_test", POISON)
+    source = corpus("a", "b", "", "KILL", "c", "BOOM", "d", {"text": "STUCK", "id": "s"}, "e")
+    result = run(source, tmp_path / "out", pipeline=quick("deadly"), n_process=2, batch_size=3)
+    assert (result.documents, result.failed) == (9, 4)
+    frames = read_run(tmp_path / "out")
+    assert frames["documents"].text.fillna("").tolist() == [
+        *("a", "b", "", "KILL", "c", "BOOM", "d", "STUCK", "e")
+    ]
+    errors = frames["errors"]
+    assert errors.document_id.tolist() == ["corpus:3", "corpus:4", "corpus:6", "s"]
+    assert errors.type.tolist() == [
+        *("empty_text", "worker_died", "annotation_failed", "annotation_failed")
+    ]
+    assert errors.message[1].startswith("The worker process died on document 'corpus:4' (out of")
+    assert "cannot be sent from a worker process" in errors.message[3]
+    assert frames["answers"].status.tolist() == [
+        "error" if i in (2, 3, 5, 7) else "ok" for i in range(9)
+    ]
+
+
+def test_a_component_that_the_processes_do_not_know(tmp_path, quick, corpus) -> None:
+    """Registered in this process alone: said once, not blamed on every document."""
+    Language.component("known_here_alone", func=lambda doc: doc)
+    started = time.monotonic()
+    with pytest.raises(WorkersFailed) as error:
+        run(corpus("a"), tmp_path / "out", pipeline=quick("known_here_alone"), n_process=2)
+    assert time.monotonic() - started < 100
+    assert "known_here_alone" in str(error.value)
+    assert str(error.value).isprintable()
+    assert "Run without --n-process" in str(error.value)
