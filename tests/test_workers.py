@@ -1,4 +1,4 @@
-"""Worker processes: the same tables as without, and a dead one costs the document that killed it."""
+"""Worker processes: the same tables as without, and a dead one costs one document."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from nlp_pipeline.errors.escaping import escaped
+
 PLAIN_EVERY = 10.0
 """Seconds between two plain lines."""
 
@@ -79,7 +81,7 @@ class PlainProgress:
 
     def warn(self, message: str) -> None:
         """Passes a warning on."""
-        click.echo(f"Warning: {message}", err=True)
+        click.echo(f"Warning: {escaped(message, 1000)}", err=True)
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -120,7 +122,8 @@ class BarProgress:
 
     def warn(self, message: str) -> None:
         """Prints a warning above the bar."""
-        self._bar.console.print(f"Warning: {message}", markup=False, highlight=False)
+        text = f"Warning: {escaped(message, 1000)}"
+        self._bar.console.print(text, markup=False, highlight=False)
 
     def __enter__(self) -> BarProgress:
         self._bar.start()

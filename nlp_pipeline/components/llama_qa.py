@@ -156,7 +156,7 @@ class LlamaQA(LlamaComponent):
         return _bare(said) in ("", _bare(self.no_answer))
 
     def set_annotations(self, doc: Doc, result: list[dict[str, Any]]) -> None:
-        """Adds the answers to those of other components, and a Span for each that stands in the text.
+        """Adds the answers to those of others, and a Span for each that stands in the text.
 
         What this component wrote to the Doc before is replaced.
         """

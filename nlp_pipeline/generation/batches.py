@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.sampling import TokenSampler, advance, log_probabilities
 from nlp_pipeline.generation.sequence import Sequence
 
@@ -68,6 +69,8 @@ class BatchExecutor:
         batch = self._next_batch()
         try:
             self._generate(batch)
+        except RankLost:  # nothing can be computed any more
+            raise
         except Exception as error:
             self._retry_alone(batch, error)
         return batch
@@ -89,6 +92,8 @@ class BatchExecutor:
                 if len(batch) == 1:
                     raise error
                 self._generate([sequence])
+            except RankLost:
+                raise
             except Exception as culprit:
                 sequence.reset()
                 sequence.fail(GenerationFailed(" ".join(str(culprit).split())[:300]))

@@ -10,6 +10,7 @@ import torch
 from nlp_pipeline.errors.generation import BatchTooLarge
 from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.encoding import PromptEncoder
+from nlp_pipeline.generation.engine import Engine, supports
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
@@ -44,7 +45,9 @@ class Llama:
         self.max_seq_len = max_seq_len
         self.max_batch_size = max_batch_size
         self.seed = seed
-        executor = BatchExecutor(
+        # Plain batches serve the models that our attention cannot be put into.
+        make_executor = Engine if supports(loaded.model) else BatchExecutor
+        executor = make_executor(
             loaded.model,
             eos_token_ids=loaded.eos_token_ids,
             token_bytes=self.encoder.token_bytes,

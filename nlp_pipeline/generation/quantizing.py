@@ -11,6 +11,7 @@ Sources: Dettmers et al. 2022 (LLM.int8), Dettmers et al. 2023 (QLoRA: NF4).
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from typing import Any
 
@@ -91,6 +92,8 @@ def _linear4(library: Any, linear: nn.Linear) -> nn.Module:
 
 
 def _bitsandbytes() -> Any:
+    # It tells with every product that it converts its inputs.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells of every GPU library that is not there

@@ -24,9 +24,9 @@ class ExecutorSession:
 
     @property
     def room(self) -> int:
-        """Places in the shared waiting line; one even in a full line, for a stream with nothing in it.
+        """Places in the shared waiting line; at least one for a stream that has nothing in it.
 
-        Another stream may have filled the line and wait for this one to go on.
+        Another stream may have filled the line, and wait for this one to go on.
         """
         return max(self._pool.executor.room, 0 if self.running else 1)
 

@@ -91,7 +91,7 @@ def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """A text without case, runs of white space and kinds of quotes; and where each character was."""
+    """A text without case, runs of white space and kinds of quotes; where each character was."""
     folded: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):

@@ -37,7 +37,8 @@ def fill_defaults(config: Config) -> None:
         # What is unknown here is refused, with a message, when the pipeline is built.
         with suppress(ValueError, ImportError):
             if factory and Language.has_factory(factory):
-                for key, value in Language.get_factory_meta(factory).default_config.items():
+                defaults = Language.get_factory_meta(factory).default_config or {}
+                for key, value in defaults.items():
                     component.setdefault(key, deepcopy(value))
             _fill_generator(component.get("generator"))
 

@@ -28,13 +28,27 @@ from nlp_pipeline.errors.config import (
 from nlp_pipeline.errors.generation import GenerationFailed, InvalidModelSetting
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": "UNSPEAKABLE"}
-KEYS = (
-    "component question_id question answer status grounded start_char end_char start_token "
-    "end_token finish_reason mean_logprob min_logprob prompt_tokens reused_tokens output_tokens "
-    "model error"
-).split()
+KEYS = [
+    "component",
+    "question_id",
+    "question",
+    "answer",
+    "status",
+    "grounded",
+    "start_char",
+    "end_char",
+    "start_token",
+    "end_token",
+    "finish_reason",
+    "mean_logprob",
+    "min_logprob",
+    "prompt_tokens",
+    "reused_tokens",
+    "output_tokens",
+    "model",
+    "error",
+]
 TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
-"""With it the echo answers with the document's last words."""
 
 
 @pytest.fixture
@@ -158,7 +172,10 @@ class TestFailures:
     def test_only_the_culprits_fail_and_the_order_stays(self) -> None:
         docs = list(build().pipe(self.TEXTS))
         assert [doc.text for doc in docs] == list(self.TEXTS)
-        assert [doc._.answers[0]["status"] for doc in docs] == ["ok", "ok", "error"] + [
+        assert [doc._.answers[0]["status"] for doc in docs] == [
+            "ok",
+            "ok",
+            "error",
             "ok",
             "error",
             "ok",
@@ -348,7 +365,9 @@ for docs in (kept, made):
 """
         for code in (first, second):
             command = [sys.executable, "-W", "error", "-c", code]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, done.stderr
         kept, made = map(json.loads, done.stdout.splitlines())
         assert kept == made
@@ -392,9 +411,9 @@ LLAMA = "nlp_pipeline.Llama.v1"
             "max_batch_size=0 is not possible: it must be an integer of at least 1.",
         ),
         (
-            {"generator": {"@llama_generators": LLAMA, "modle": "x"}},
+            {"generator": {"@llama_generators": LLAMA, "model_name": "x"}},
             ConfigValidationError,
-            "modle",
+            "model_name",
         ),
     ],
 )

@@ -58,7 +58,9 @@ def test_two_of_one_id_about_a_document() -> None:
     doc = spacy.blank("en").make_doc("a")
     doc._.record_id = "doc-7"
     doc._.questions = [{"id": "q1", "text": "Again?"}]
-    with pytest.raises(DuplicateQuestion, match=r"is used twice in 'llama_qa' for document 'doc-7'"):
+    with pytest.raises(
+        DuplicateQuestion, match=r"is used twice in 'llama_qa' for document 'doc-7'"
+    ):
         questions_of("llama_qa", OWN, doc)
 
 

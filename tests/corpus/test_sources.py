@@ -168,6 +168,14 @@ def test_standard_input_has_no_total_and_no_files():
     assert source_files("-") == []
 
 
+def test_a_copy_of_standard_input_is_read_in_its_place(tmp_path):
+    copy = tmp_path / "copy"
+    copy.write_text('{"text": "a"}\n{"id": "x", "text": "b"}\n')
+    rows = list(read_corpus("-", stdin=copy))
+    assert [(row.id, row.source, row.line) for row in rows] == [("stdin:1", "-", 1), ("x", "-", 2)]
+    assert count_documents("-", stdin=copy) == 2
+
+
 def test_reading_imports_nothing_heavy():
     code = (
         "import sys, nlp_pipeline.corpus\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from nlp_pipeline.generation.loading import LoadedModel
 from nlp_pipeline.generation.session import SessionPool
 
 Oracle = Callable[[tuple[int, ...], int], list[int]]
+
 
 @pytest.fixture(scope="session")
 def encoder(tiny: LoadedModel) -> PromptEncoder:
@@ -58,7 +59,7 @@ def make_pool(
 def oracle(tiny: LoadedModel) -> Oracle:
     """transformers' own greedy ids for one prompt, cut after the end-of-sequence token."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def generated(prompt: tuple[int, ...], max_new_tokens: int) -> list[int]:
         ids = torch.tensor([prompt])
         out = tiny.model.generate(

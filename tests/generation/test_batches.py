@@ -53,9 +53,7 @@ class TestGreedyEqualsTransformers:
     @settings(max_examples=25, deadline=None)
     @given(
         rows=st.lists(
-            st.tuples(
-                st.lists(st.integers(0, 639), min_size=1, max_size=24), st.integers(1, 6)
-            ),
+            st.tuples(st.lists(st.integers(0, 639), min_size=1, max_size=24), st.integers(1, 6)),
             min_size=1,
             max_size=6,
         ),

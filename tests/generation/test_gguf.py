@@ -100,9 +100,7 @@ def test_the_folder_is_named_after_the_digest(folder: Path) -> None:
     assert oct(folder.stat().st_mode & 0o777) == "0o755"
 
 
-def test_it_is_converted_once(
-    gguf: Path, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_it_is_converted_once(gguf: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     before = (folder / "model.safetensors").stat()
     assert converted_folder(gguf, DIGEST, folder.parent.parent) == folder

@@ -5,7 +5,6 @@ from itertools import count, islice
 from typing import Any
 
 import pytest
-from doubles import chat
 
 from nlp_pipeline.errors import InvalidSamplingParams
 from nlp_pipeline.errors.generation import EmptyPrompt
@@ -137,5 +136,3 @@ class TestGenerate:
 def test_a_failed_completion_names_its_sample() -> None:
     failed = Completion.failed("r", EmptyPrompt(), 7, sample=2)
     assert (failed.request_id, failed.prompt_tokens, failed.sample) == ("r", 7, 2)
-
-

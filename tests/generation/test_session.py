@@ -107,9 +107,7 @@ class TestRequestsThatCannotBeServed:
             "The prompt is empty: it encodes to no token. Give it some text."
         )
 
-    def test_a_prompt_longer_than_the_context_names_both_lengths(
-        self, make_pool: MakePool
-    ) -> None:
+    def test_a_prompt_longer_than_the_context_names_both_lengths(self, make_pool: MakePool) -> None:
         session = make_pool(max_seq_len=20).open()
         session.submit(request("fits", [7] * 19))
         session.submit(request("full", [7] * 20))
@@ -165,7 +163,7 @@ class TestCompletions:
         assert (whole.prompt_token_ids, whole.prompt_logprobs, whole.top_logprobs) == ((), (), ())
         assert (part.text, part.finish_reason) == ("Omar Had", "length")
         assert len(part.prompt_token_ids) == len(part.prompt_logprobs) == part.prompt_tokens == 79
-        assert [[a.text for a in alternatives][0] for alternatives in part.top_logprobs] == [
+        assert [alternatives[0].text for alternatives in part.top_logprobs] == [
             "O",
             "mar",
             " H",

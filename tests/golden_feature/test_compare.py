@@ -87,12 +87,12 @@ def test_a_tolerance_is_a_number(value: Any) -> None:
 
 
 def test_a_changed_short_text() -> None:
-    text = report(answers(row(answer="Ines Falk")), answers(row(answer="Ines Volk")))
+    text = report(answers(row(answer="Nora Falk")), answers(row(answer="Nora Volk")))
     assert text == (
         "answers: 1 difference\n"
         "  document_id=d1, question_id=q1, component=llama_qa\n"
-        '    answer: expected "Ines Falk"\n'
-        '            found    "Ines Volk"\n'
+        '    answer: expected "Nora Falk"\n'
+        '            found    "Nora Volk"\n'
         "                           ^^"
     )
 
@@ -109,8 +109,8 @@ def test_a_changed_long_text_shows_the_words() -> None:
 
 
 def test_characters_that_look_alike_are_named() -> None:
-    text = report(answers(row(answer="caf\u00e9")), answers(row(answer="cafe\u0301")))
-    assert "  the first difference, at character 3: U+00E9 → U+0065" in text
+    text = report(answers(row(answer="Zo\u00eb")), answers(row(answer="Zoe\u0308")))
+    assert "  the first difference, at character 2: U+00EB → U+0065" in text
 
 
 def test_a_control_character_cannot_reach_the_terminal() -> None:

@@ -11,9 +11,10 @@ from spacy.tokens import Doc
 from nlp_pipeline.grounding.align import ground
 
 NLP = spacy.blank("en")
-PIECES = st.sampled_from(
-    ["東京", "日", "🚢", "👩\u200d🔬", "e\u0301", "é", "\u20d7", "\r\n", "\n", " ", "  ", "\u3000"]
-    + ["Anna", "anna", "12", ".", "(", "[a-z]+", "\\d", "$", "^", "*", "’", '"', "ﬁ", "İ", "ß"]
+PIECES = st.one_of(
+    st.sampled_from(["東京", "日", "🚢", "👩\u200d🔬", "e\u0301", "é", "\u20d7", "ﬁ", "İ", "ß"]),
+    st.sampled_from(["\r\n", "\n", " ", "  ", "\u3000", ".", "’", '"']),
+    st.sampled_from(["Anna", "anna", "12", "(", "[a-z]+", "\\d", "$", "^", "*"]),
 )
 texts = st.lists(PIECES, max_size=14).map("".join)
 

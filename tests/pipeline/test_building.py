@@ -78,7 +78,7 @@ def test_the_two_halves(nlp_en) -> None:
 def test_every_shipped_pipeline_builds(name, monkeypatch, tmp_path) -> None:
     if name == "en_trf_qa":
         monkeypatch.setenv("NLP_PIPELINE_CACHE", str(tmp_path))
-        with pytest.raises(SpacyPackageMissing, match="Type `pip install .*train_en_trf.py`"):
+        with pytest.raises(SpacyPackageMissing, match=r"Type `pip install .*train_en_trf\.py`"):
             load_pipeline(PipelineSpec(name, dry_run=True))
         return
     nlp = load_pipeline(PipelineSpec(name, dry_run=True))
@@ -158,9 +158,7 @@ def test_digests_of_sources_see_a_changed_weight(with_vectors) -> None:
         ("de_core_news_md", "python -m spacy download de_core_news_md"),
     ],
 )
-def test_a_missing_spacy_package_says_what_to_type(
-    package, install, monkeypatch, tmp_path
-) -> None:
+def test_a_missing_spacy_package_says_what_to_type(package, install, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("nlp_pipeline.pipeline.sources.is_package", lambda _: False)
     config = tmp_path / "x.cfg"
     config.write_text(

@@ -89,5 +89,5 @@ def test_an_unknown_key_names_the_near_ones(key, near) -> None:
 
 @pytest.mark.parametrize("setting", ["", "seed", "=1", " =1"])
 def test_what_is_no_setting(setting) -> None:
-    with pytest.raises(SettingSyntax, match="write it as key=value, such as components.llama_qa"):
+    with pytest.raises(SettingSyntax, match="write it as key=value, such as components"):
         resolve(setting)

@@ -33,7 +33,23 @@ SCHEMA = pa.schema(
     ]
 )
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
-    ["", "NULL", "null", "nan", "NaN", "N/A", "#N/A", "-", '"', '""', "\r\n", "\r", "a,b", "[]", "1"]
+    [
+        "",
+        "NULL",
+        "null",
+        "nan",
+        "NaN",
+        "N/A",
+        "#N/A",
+        "-",
+        '"',
+        '""',
+        "\r\n",
+        "\r",
+        "a,b",
+        "[]",
+        "1",
+    ]
 )
 ROWS = st.fixed_dictionaries(
     {

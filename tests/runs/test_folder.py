@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -209,13 +210,11 @@ def test_a_full_disk_keeps_what_is_safe_and_the_run_goes_on_when_there_is_room(s
     out = small_disk / "out"
     begin(out, parts=1, errors=1)
     before = tree(out)
-    (small_disk / "ballast").write_bytes(b"x" * 100)
-    with (small_disk / "ballast").open("ab", buffering=0) as ballast, pytest.raises(OSError):
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
         while True:
             ballast.write(b"x" * 4096)
     with open_run(out, MARK, "parquet") as folder, pytest.raises(DiskFull) as error:
-        while True:
-            folder.commit(tables(errors=50), documents=3, failed=0, output_tokens=0)
+        folder.commit(tables(errors=50), documents=3, failed=0, output_tokens=0)
     assert error.value.exit_code == 28
     assert "3 documents are safe" in str(error.value)
     assert not [name for name in tree(out) if ".tmp-" in name]
@@ -224,4 +223,3 @@ def test_a_full_disk_keeps_what_is_safe_and_the_run_goes_on_when_there_is_room(s
     (small_disk / "ballast").unlink()
     begin(out, parts=1, errors=1)
     assert len((out / "errors.jsonl").read_text(encoding="utf-8").splitlines()) == 2
-

@@ -16,7 +16,9 @@ PIECES = (
     *("東京都に行った。", "北京", "서울", "مرحبا", "नमस्ते", "e\u0301", "n\u0303o", "ﬁ", "İ", "ß"),
     *("😀", "👩‍👩‍👧", "🇫🇷", "👍🏽", "𝒳", "don't", "U.S.", "$5,000", "http://a.b/c?d=e", "—", "“x”"),
 )
-TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), min_size=1, max_size=14).map("".join)
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), min_size=1, max_size=14).map(
+    "".join
+)
 TEXTS = TEXTS.filter(bool)
 
 
@@ -36,7 +38,9 @@ def check(doc, text: str) -> None:
             assert text[row.start_char : row.end_char] == row.text
     for table in (sentences, entities):
         for row in table.itertuples():
-            inside = tokens[(tokens.token_id >= row.start_token) & (tokens.token_id < row.end_token)]
+            inside = tokens[
+                (tokens.token_id >= row.start_token) & (tokens.token_id < row.end_token)
+            ]
             assert set(inside.sentence_id) == {row.sentence_id}
             assert inside.start_char.min() == row.start_char
             assert inside.end_char.max() == row.end_char

@@ -40,7 +40,7 @@ class Chunk:
     @property
     def place(self) -> tuple[bool, int, int]:
         """Single tokens first, neighbours of one slab side by side."""
-        return self.length > 1, id(self.row.slot.slab), self.row.slot.row
+        return self.length > 1, self.row.slot.slab.number, self.row.slot.row
 
 
 class Span(Protocol):

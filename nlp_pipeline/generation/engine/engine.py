@@ -9,6 +9,7 @@ import torch
 
 from nlp_pipeline.generation.engine.attention import layer_shapes
 from nlp_pipeline.generation.engine.forward import Forward
+from nlp_pipeline.generation.engine.layout import lay_out_for_few_rows
 from nlp_pipeline.generation.engine.memory import default_batch_size, kv_tokens_that_fit
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
 from nlp_pipeline.generation.engine.slots import SlotPool
@@ -40,6 +41,8 @@ class Engine:
         kv_cache_tokens: Tokens whose keys and values are kept at most, over all sequences and
             the prefix cache; by default what the device has room for. No sequence can be longer.
         prefix_caching: Share the common prefixes of sequences.
+        agree: Of what this process has room for, what all that share the model have room for;
+            they must schedule alike.
     """
 
     def __init__(
@@ -53,10 +56,12 @@ class Engine:
         max_seq_len: int | None = None,
         kv_cache_tokens: int | None = None,
         prefix_caching: bool = True,
+        agree: Callable[[int], int] = int,
     ) -> None:
+        lay_out_for_few_rows(model)
         layers = layer_shapes(model)
         batch = max_batch_size or default_batch_size(layers[0].device)
-        budget = kv_cache_tokens or kv_tokens_that_fit(layers)
+        budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
         context = model.config.max_position_embeddings
         limits = Limits(
             max_batch_size=batch,

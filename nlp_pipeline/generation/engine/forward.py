@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.engine.attention import LayerShape, injected
 from nlp_pipeline.generation.engine.batch import Chunk, PackedBatch
 from nlp_pipeline.generation.engine.head import head_of, scores_of
@@ -67,6 +68,8 @@ class Forward:
             return []
         try:
             return self._together(chunks)
+        except RankLost:  # nothing can be computed any more
+            raise
         except Exception as error:
             if len(chunks) == 1:
                 return [Outcome(chunks[0], failure=str(error) or type(error).__name__)]

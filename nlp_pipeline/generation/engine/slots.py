@@ -28,9 +28,13 @@ class Slab:
     """Rows of one capacity, in every layer.
 
     Zeros at first, because a masked position still meets its value: zero times NaN is NaN.
+    Numbered in the order in which they were made, which is the same in all processes that share
+    a model; where they lie in memory is not.
     """
 
-    def __init__(self, layers: list[LayerShape], rows: int, capacity: int) -> None:
+    def __init__(
+        self, layers: list[LayerShape], rows: int, capacity: int, number: int = 0
+    ) -> None:
         def memory() -> list[torch.Tensor]:
             return [
                 torch.zeros(
@@ -40,6 +44,7 @@ class Slab:
                 for shape in layers
             ]  # fmt: skip
 
+        self.number = number
         self.keys, self.values = memory(), memory()
         self.slots = [Slot(self, row, capacity) for row in range(rows)]
 
@@ -180,7 +185,7 @@ class SlotPool:
         rows = min(max(SLAB_TOKENS, capacity), self._budget - self.tokens) // capacity
         if rows < 1:
             return None
-        self._slabs.append(Slab(self._layers, rows, capacity))
+        self._slabs.append(Slab(self._layers, rows, capacity, next(self._clock)))
         return self._slabs[-1].slots[0]
 
 

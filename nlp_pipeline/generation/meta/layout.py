@@ -71,7 +71,9 @@ class MetaLayout:
             return parts[0]
         for i, part in enumerate(parts):
             if not torch.equal(part, parts[i - i % copies]):
-                raise ShardsDisagree(self.folder, name, "not the same where it is shared")
+                raise ShardsDisagree(
+                    self.folder, name, f"not the same in the {copies} files that share a KV head"
+                )
         return torch.cat(parts[::copies], dim=axis)
 
     def _axis(self, name: str) -> int | None:

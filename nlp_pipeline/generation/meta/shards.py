@@ -47,7 +47,7 @@ def read_shard(file: Path) -> dict[str, Tensor]:
                 raise
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if asked_for := re.search(r"(?:GLOBAL|Unsupported \w+):? (\S+)", str(error)):
+        if asked_for := re.search(r"(?:GLOBAL|class|function) (\w+\.[\w.]+)", str(error)):
             raise UnsafeShard(str(file), escaped(asked_for[1], 80)) from error
         raise ShardUnreadable(str(file), _reason(error)) from error
     except Exception as error:  # what a damaged file makes torch raise is nowhere declared

@@ -42,7 +42,7 @@ SERVE = """\
 import sys, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.n_ctx, params.n_parallel, params.port = sys.argv[1], 8192, 4, 0
-params.cpuparams.n_threads, params.warmup, params.api_keys = 2, False, sys.argv[2:]
+params.cpuparams.n_threads, params.warmup, params.api_keys = 1, False, sys.argv[2:]
 server = xllamacpp.Server(params)
 print("serving", server.listening_address, flush=True)
 sys.stdin.read()
@@ -157,13 +157,9 @@ def test_a_wrong_key_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> No
         # llama.cpp lists its models to everybody, and answers nobody without a key.
         monkeypatch.setenv("OPENAI_API_KEY", key)
         generator = ServerGenerator(ServerSettings(url))
-        try:
-            (done,) = generate(generator, [GenerationRequest("r", "Hello")])
-            assert "401" in str(done.error)
-        except ServerKeyRefused as error:
-            assert "OPENAI_API_KEY" in str(error)
-        finally:
-            generator.close()
+        with pytest.raises(ServerKeyRefused, match="OPENAI_API_KEY"):
+            list(generate(generator, [GenerationRequest("r", "Hello")]))
+        generator.close()
 
 
 def test_a_pipeline_over_the_server(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stub_server import Body, Handler, StubServer, fail, hang, reply, said
+from stub_server import Action, Body, Handler, StubServer, fail, hang, reply, said
 
 import nlp_pipeline
 from nlp_pipeline.generation.backends.server.generator import _close_all
@@ -115,17 +115,28 @@ def echo_key(status: int) -> Callable[[Handler, Body], None]:
     return act
 
 
+def good_then(last: Action) -> Action:
+    """Answers three times, then does something else."""
+    left = [reply(said("Falk"))] * 3
+
+    def act(handler: Handler, body: Body) -> None:
+        (left.pop() if left else last)(handler, body)
+
+    return act
+
+
 @pytest.mark.parametrize(
     ("at_start", "later", "code"),
     [
         (None, reply(said("Falk")), 0),
         (echo_key(401), reply(said()), 1),
-        (None, echo_key(401), 3),
+        (None, echo_key(401), 1),
+        (None, good_then(echo_key(401)), 3),
         (None, echo_key(500), 3),
         (None, reply(b"<html>"), 3),
         (None, hang, 3),
     ],
-    ids=["good", "401-at-start", "401-later", "500", "garbage", "time-out"],
+    ids=["good", "401-at-start", "401-later", "401-last", "500", "garbage", "time-out"],
 )
 def test_the_key_is_nowhere_but_in_the_header(
     stub: StubServer,

@@ -7,11 +7,11 @@ import logging
 from dataclasses import replace
 
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.errors.generation import GenerationFailed, ModelError
 from nlp_pipeline.errors.server import ServerGone
 from nlp_pipeline.generation.backends.server.client import Reply, ServerClient
 from nlp_pipeline.generation.backends.server.counting import count_tokens
-from nlp_pipeline.generation.backends.server.discovery import served_model
+from nlp_pipeline.generation.backends.server.discovery import served_model, unusable
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
 from nlp_pipeline.generation.backends.server.replies import completion_of
@@ -41,8 +41,9 @@ class Connection:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.gone: ServerGone | None = None
+        self.gone: ModelError | None = None
         self._failures = 0
+        self._answered = False
         self._client = ServerClient(settings)
         self._slots = asyncio.Semaphore(settings.max_concurrency)
         self.loop = LoopThread("nlp-pipeline-server")
@@ -93,17 +94,24 @@ class Connection:
                 wait = wait_before(attempt, answer)
                 logger.debug("%s; next attempt in %.1f s", answer.reason, wait)
                 await asyncio.sleep(wait)
-        self._book(answer)
+        self._book(answer, at_start=at_start)
         return answer
 
-    def _book(self, answer: Reply | Failure) -> None:
-        """Counts the failures in a row that say something about the server."""
-        if isinstance(answer, Failure) and (answer.again or answer.key_refused):
+    def _book(self, answer: Reply | Failure, *, at_start: bool) -> None:
+        """Counts the failures in a row that say something about the server.
+
+        Some servers (llama.cpp) list their models to everybody: a key that is wrong from the
+        start shows at the first request.
+        """
+        if isinstance(answer, Failure) and answer.status == 401 and not self._answered:
+            self.gone = unusable(answer, self.settings, has_key=self._client.has_key)
+        elif isinstance(answer, Failure) and (answer.again or answer.key_refused):
             self._failures += 1
             if self._failures == GIVE_UP_AFTER:
                 self.gone = ServerGone(self.settings.base_url, self._failures, answer.reason)
         else:
             self._failures = 0
+            self._answered = not at_start
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of a prompt; see `counting.count_tokens`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from nlp_pipeline.errors.server import NotOfferedByServer
@@ -21,6 +21,11 @@ LLAMACPP_WINDOW = 4096
 """Tokens that llama.cpp's repetition penalty looks back, where the context's length is unknown."""
 
 
+_OFFERED = frozenset(
+    ["max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "stop", "seed", "logprobs", "n"]
+)
+
+
 @dataclass(frozen=True)
 class Sent:
     """What goes out for one request, and what is needed to read the reply.
@@ -36,6 +41,13 @@ class Sent:
     body: Body
     pairs: dict[str, str]
     prefix: str = ""
+
+
+def _check_offered(params: SamplingParams) -> None:
+    """Refuses what would otherwise be left out without a word, such as `echo`."""
+    for field in fields(params):
+        if field.name not in _OFFERED and getattr(params, field.name) != field.default:
+            raise NotOfferedByServer(field.name, "Leave it out, or use the in-process Llama.")
 
 
 class RequestWriter:
@@ -60,8 +72,7 @@ class RequestWriter:
             NotOfferedByServer: It asks for what only the in-process engine can do.
         """
         params = request.params
-        if params.echo:
-            raise NotOfferedByServer("echo", "Leave it out, or use the in-process Llama.")
+        _check_offered(params)
         sent = self.prompt(request.prompt)
         sent.body.update(
             model=self._served.name,

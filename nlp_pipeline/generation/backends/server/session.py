@@ -47,6 +47,7 @@ class ServerSession:
 
         Raises:
             ServerGone: Nothing but failures for a while.
+            ServerKeyRefused: Not one answer, for want of a valid key.
             ServerClosed: The generator was closed.
         """
         if not self._running:

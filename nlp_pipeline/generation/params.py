@@ -1,0 +1,80 @@
+"""How tokens are chosen and when a completion ends: checked where it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_pipeline.errors import InvalidSamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How the next token is chosen and when to stop.
+
+    Attributes:
+        max_new_tokens: At most so many tokens are generated; at least 1.
+        temperature: 0 is greedy; above 0 divides the logits before sampling.
+        top_p: Nucleus: keep the smallest set of tokens with this probability; in (0, 1].
+        top_k: Keep the k likeliest tokens; 0 keeps all.
+        min_p: Keep tokens at least this fraction as likely as the likeliest; in [0, 1].
+        repetition_penalty: Above 1 makes tokens of the prompt and the answer less likely.
+        stop: Texts that end the completion; the text found is not part of it.
+        seed: The same request with the same seed gives the same sample in any batch.
+        logprobs: So many top alternatives per token are returned; 0 returns none. The chosen
+            token's own log-probability always is.
+        echo: Return the prompt's tokens with their log-probabilities too.
+        n: How many independent samples; sample i uses `seed + i`.
+
+    Raises:
+        InvalidSamplingParams: A value is out of its range or of the wrong type.
+    """
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 1
+    logprobs: int = 0
+    echo: bool = False
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        for name, kind, ok, allowed in _RANGES:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
+                raise InvalidSamplingParams(name, value, allowed)
+        if not isinstance(self.echo, bool):
+            raise InvalidSamplingParams("echo", self.echo, "true or false")
+        object.__setattr__(self, "stop", _texts(self.stop))
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature == 0
+
+
+def _texts(stop: Any) -> tuple[str, ...]:
+    """The stop strings as a tuple; a bare text is refused, which would become its letters."""
+    texts = None if isinstance(stop, str) or not isinstance(stop, Iterable) else tuple(stop)
+    if texts is None or not all(isinstance(text, str) and text for text in texts):
+        raise InvalidSamplingParams("stop", stop, "a list of non-empty strings")
+    return texts
+
+
+_NUMBER = (int, float)
+_RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
+    ("max_new_tokens", int, lambda v: v >= 1, "an integer of at least 1"),
+    ("temperature", _NUMBER, lambda v: 0 <= v < float("inf"), "a number of at least 0"),
+    ("top_p", _NUMBER, lambda v: 0 < v <= 1, "a number above 0 and at most 1"),
+    ("top_k", int, lambda v: v >= 0, "an integer of at least 0 (0 keeps all tokens)"),
+    ("min_p", _NUMBER, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
+    ("repetition_penalty", _NUMBER, lambda v: 0 < v < float("inf"), "a number above 0"),
+    ("seed", int, lambda v: 0 <= v < 2**63, "an integer from 0 to 2**63 - 1"),
+    ("logprobs", int, lambda v: 0 <= v <= 100, "an integer from 0 to 100"),
+    ("n", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
+)

@@ -1,0 +1,203 @@
+"""`nlp-pipeline run`: exit codes, streams, and messages in place of tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from nlp_pipeline import read_run
+from nlp_pipeline.runs.folder import open_run
+
+HOSTILE = Path(__file__).parents[2] / "corpora" / "hostile"
+SLOW = """\
+import time
+from spacy.language import Language
+
+@Language.component("slow")
+def slow(doc):
+    time.sleep(0.03)
+    return doc
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_ends_by_saying_where_the_tables_lie_and_what_the_answers_are(
+    cli, quick, corpus
+) -> None:
+    source = corpus({"id": "one", "text": "Ada met Charles."}, {"id": "two", "text": "b"})
+    done = cli("run", source, "-p", quick(), "-q", "Who?", "-q", "Where?")
+    assert done.code == 0
+    assert re.search(
+        r"^2 documents \(2 ok, 0 failed\) in [\d.]+ s. The tables lie in runs/corpus-quick/$",
+        done.out,
+        re.MULTILINE,
+    )
+    assert "answers (4 rows), the first 4:" in done.out
+    assert "Where?" in done.out
+    assert "\x1b" not in done.out + done.err
+    assert re.fullmatch(
+        r"2/2 documents, 2 ok, 0 failed, [\d.]+ documents/s, \d+ tokens/s\n", done.err
+    )
+    assert len(read_run("runs/corpus-quick")["answers"]) == 4
+
+
+def test_failed_documents_exit_with_3_and_the_preview_hides_no_control_character(cli) -> None:
+    done = cli("run", HOSTILE / "records.jsonl", "-o", "out", "--dry-run")
+    assert done.code == 3
+    assert done.err.rstrip().endswith("What failed and why: out/errors.jsonl")
+    assert "Traceback" not in done.err
+    for stream in (done.out, done.err):
+        assert all(line.isprintable() for line in stream.split("\n"))
+
+
+def test_the_preview_escapes_what_a_document_could_do_to_a_terminal(cli, quick, corpus) -> None:
+    source = corpus({"id": "[red]\x1b[31m\u202e", "text": "[bold]x[/bold] \x1b]0;title\x07"})
+    done = cli("run", source, "-p", quick(), "-q", "\x1b[2J?")
+    assert r"[red]\x1b[31m\u202e" in done.out
+    assert "\x1b" not in done.out + done.err
+
+
+def test_json_alone_on_stdout(cli, quick, corpus) -> None:
+    done = cli("run", corpus("a", ""), "-p", quick(), "-o", "out", "--json")
+    assert done.code == 3
+    result = json.loads(done.out)
+    assert {key: result[key] for key in ("out", "documents", "ok", "failed", "resumed")} == {
+        "out": "out",
+        "documents": 2,
+        "ok": 1,
+        "failed": 1,
+        "resumed": 0,
+    }
+    assert "documents/s" in done.err
+
+
+def test_quiet_says_nothing(cli, quick, corpus) -> None:
+    source = corpus("a", {"id": 1, "text": "UNSPEAKABLE"}, {"id": 1, "text": "twice"})
+    done = cli("run", source, "-p", quick(), "-o", "out", "--quiet")
+    assert done == (3, "", "")
+    done = cli("run", source, "-p", quick(), "-o", "out", "--quiet", "--json")
+    assert (json.loads(done.out)["documents"], done.err) == (3, "")
+
+
+def test_the_same_command_again_and_another_one(cli, quick, corpus) -> None:
+    command = ["run", corpus("a"), "-p", quick(), "-o", "out"]
+    assert cli(*command).code == 0
+    assert cli(*command).code == 0
+    done = cli(*command, "--limit", "1", "--set", "components.llama_qa.seed=5")
+    assert done.code == 65
+    assert done.out == ""
+    assert done.err.splitlines() == [
+        "Error: The output folder 'out' holds a different run. What differs (then → now):",
+        "  limit: (none) → 1",
+        "  components.llama_qa.seed: 1 → 5",
+        "Name another folder with --out, or start over in this one with --fresh.",
+    ]
+    assert cli(*command, "--limit", "1", "--fresh").code == 0
+
+
+def test_a_busy_folder(cli, quick, corpus) -> None:
+    with open_run(Path("out"), {}, "parquet"):
+        done = cli("run", corpus("a"), "-p", quick(), "-o", "out")
+    assert done.code == 75
+    assert done.err == (
+        f"Error: Another run holds the output folder 'out' (process {os.getpid()}). Wait for it "
+        "to end, or name another folder with --out.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.jsonl"], "The corpus 'nowhere.jsonl' was not found."),
+        (["x.docx"], "has no format that is read here"),
+        (["c.jsonl", "-p", "nope"], "There is no pipeline 'nope'."),
+        (["c.jsonl", "-p", "broken.cfg"], "The pipeline 'broken.cfg' cannot be built: "),
+        (["c.jsonl", "--set", "a.b=1"], "--set a.b: the pipeline has no such setting."),
+        (["c.jsonl", "--set", "a"], "--set a: write it as key=value"),
+        (["c.jsonl", "-p", "en_summary", "-q", "Who?"], "it has no llama_qa component"),
+        (["c.jsonl", "-o", "c.jsonl"], "The output folder 'c.jsonl' cannot be written to"),
+        (["c.jsonl", "-o", "/proc/x/y"], "The output folder '/proc/x/y' cannot be written to"),
+        (["c.jsonl", "-o", "mine"], "The output folder 'mine' is not empty and holds no run"),
+        (["c.csv"], "Name the column with --text-key"),
+        (["c.jsonl", "--device", "cuda:99"], "cuda:99"),
+        (["c.jsonl", "--model", "./no/where"], "./no/where"),
+        (["c.jsonl", "--set", "components.ner.source=xx_none"], "python -m spacy download xx_none"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, said) -> None:
+    corpus("a", name="c.jsonl")
+    Path("c.csv").write_text("body\na\n")
+    Path("x.docx").write_text("")
+    Path("broken.cfg").write_text("[nlp\n")
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("")
+    real_model = {"--device", "--model"} & set(arguments)
+    options = [] if real_model else ["--dry-run"]
+    if "-p" not in arguments and not {"--set", "--model", "--device"} & set(arguments):
+        options += ["-p", quick()]
+    done = cli("run", *arguments, *options)
+    assert done.code == 1
+    assert done.out == ""
+    assert said in done.err
+    (line,) = [line for line in done.err.splitlines() if "documents" not in line][-1:]
+    assert done.err.startswith("Error: ") or line.startswith("Error: ")
+    assert "Traceback" not in done.err
+
+
+def test_ctrl_c_on_a_terminal_leaves_a_bar_and_one_clean_line(
+    quick, corpus, register, tmp_path
+) -> None:
+    folder = register("slow_of_a_test", SLOW)
+    source, out = corpus(*(f"Text {i}." for i in range(2000))), tmp_path / "out"
+    ours, theirs = pty.openpty()
+    command = ["-m", "nlp_pipeline", "run", source, "-p", quick("slow"), "-o", str(out)]
+    child = subprocess.Popen(
+        [sys.executable, *command, "--batch-size", "1"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(folder), "TERM": "xterm", "COLUMNS": "150"},
+    )
+    os.close(theirs)
+    seen: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(ours, seen))
+    reader.start()
+    deadline = time.monotonic() + 90
+    while not re.search(rb"[1-9]\d*/2000 doc", b"".join(seen)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    printed = child.communicate(timeout=60)[0]
+    reader.join(timeout=10)
+    os.close(ours)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", b"".join(seen).decode())
+    assert child.returncode == 130
+    assert printed == b""
+    assert re.search(r"━ \d+/2000 documents, \d+ ok, 0 failed, [\d.]+ documents/s, \d+ tok", shown)
+    assert re.search(r"\d+ tokens/s, 0:\d\d:\d\d left", shown)
+    assert "Traceback" not in shown
+    last = shown.strip().splitlines()[-1]
+    assert last == "Interrupted. Type the same command again to go on where it stopped."
+
+
+def _read_all(handle: int, seen: list[bytes]) -> None:
+    while True:
+        try:
+            data = os.read(handle, 4096)
+        except OSError:
+            return
+        if not data:
+            return
+        seen.append(data)

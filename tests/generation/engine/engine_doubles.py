@@ -1,0 +1,94 @@
+"""Tiny models of every tested type, what transformers says of them, and ways to drive an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, CONFIG_MAPPING
+
+from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.sequence import Sequence
+
+VOCABULARY = 300
+CONTEXT = 160
+EOS = frozenset(range(0, VOCABULARY, 17))
+
+
+@lru_cache(maxsize=None)
+def tiny_model(kind: str = "llama", **more: Any) -> Any:
+    """Random weights in float64, where rounding flips no choice. Never trained, never saved."""
+    torch.manual_seed(5)
+    config = CONFIG_MAPPING[kind](
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.2,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        **more,
+    )
+    return AutoModelForCausalLM.from_config(config).to(torch.float64).eval()
+
+
+@lru_cache(maxsize=None)
+def reference(
+    prompt: tuple[int, ...], max_new_tokens: int, kind: str = "llama"
+) -> tuple[int, ...]:
+    """transformers' own greedy ids for this prompt alone, the end-of-sequence token included."""
+    ids = torch.tensor([prompt])
+    out = tiny_model(kind).generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=sorted(EOS),
+        pad_token_id=0,
+    )
+    return tuple(out[0, len(prompt) :].tolist())
+
+
+def token_bytes(token: int) -> bytes:
+    """Letters; every tenth token is half of a two-byte character."""
+    return b"\xc3" if token % 10 == 3 else bytes([97 + token % 26])
+
+
+def make_engine(model: Any = None, *, eos: frozenset[int] = EOS, **settings: Any) -> Engine:
+    return Engine(
+        tiny_model() if model is None else model,
+        eos_token_ids=eos,
+        token_bytes=token_bytes,
+        **{"kv_cache_tokens": 4096, **settings},
+    )
+
+
+def finish(engine: Engine, sequences: Iterable[Sequence], arrive: int = 10**9) -> list[Sequence]:
+    """Adds `arrive` sequences before every step, until all have come back; in that order."""
+    line, done = list(sequences), []
+    total = len(line)
+    while len(done) < total:
+        for sequence in line[:arrive]:
+            engine.add(sequence)
+        line = line[arrive:]
+        done += engine.step()
+    assert engine.step() == []
+    return done
+
+
+def sequence(name: str, ids: Iterable[int], *, group: str | None = None, **params: Any) -> Sequence:
+    return Sequence(name, list(ids), SamplingParams(**params), group=group)
+
+
+def logits_after(ids: list[int], kind: str = "llama") -> torch.Tensor:
+    """What a plain forward pass says. Shape: (len(ids), vocabulary)."""
+    with torch.inference_mode():
+        return torch.as_tensor(tiny_model(kind)(torch.tensor([ids]), use_cache=False).logits[0])

@@ -1,0 +1,126 @@
+"""Small weights, on the CPU where bitsandbytes is installed; and models over several devices."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from meta_reference import Shape, random_weights, write_checkpoint
+
+from nlp_pipeline.errors.generation import InvalidModelSetting
+from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation.llama import Llama
+from nlp_pipeline.generation.loading import LoadedModel, load
+from nlp_pipeline.generation.parallel import World
+from nlp_pipeline.generation.quantizing import check_quantization
+from nlp_pipeline.generation.spreading import check_device_map, spread
+
+IDS = torch.tensor([[3, 17, 42, 9, 128, 77, 5, 1, 2, 3]])
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def library() -> Any:
+    """bitsandbytes, which is an extra."""
+    try:
+        return importlib.import_module("bitsandbytes")
+    except ImportError:
+        pytest.skip("bitsandbytes is not installed (extra quant)")
+
+
+@pytest.fixture
+def shape() -> Shape:
+    return Shape(n_kv_heads=4, dim=128, width=192)
+
+
+# bitsandbytes' own, on a machine without a GPU or in another number format than its kernels'.
+@pytest.mark.filterwarnings("ignore::UserWarning:bitsandbytes")
+@pytest.mark.filterwarnings("ignore::FutureWarning:bitsandbytes")
+@pytest.mark.usefixtures("library")
+class TestSmallWeights:
+    @pytest.mark.parametrize(
+        ("kind", "dtype", "size", "error"),
+        [("int8", torch.int8, 1.0, 0.02), ("int4", torch.uint8, 0.5, 0.15)],
+    )
+    def test_they_are_small_and_near(
+        self, tmp_path: Path, shape: Shape, kind: str, dtype: torch.dtype, size: float, error: float
+    ) -> None:
+        folder = write_checkpoint(tmp_path, shape, random_weights(shape), shards=2)
+        exact, small = load(folder, device="cpu"), load(folder, device="cpu", quantization=kind)
+        weight = small.model.model.layers[0].mlp.up_proj.weight
+        assert weight.dtype == dtype
+        assert weight.numel() * weight.itemsize == pytest.approx(128 * 192 * size)
+        assert small.model.lm_head.weight.dtype == torch.float32
+        assert small.details["quantization"] == kind
+        assert small.details["parameters"] == exact.details["parameters"]
+        rows = torch.randn(5, 128)
+        with torch.inference_mode():
+            expected = exact.model.model.layers[0].mlp.up_proj(rows)
+            found = small.model.model.layers[0].mlp.up_proj(rows)
+        assert 1e-4 < (found - expected).norm() / expected.norm() < error
+
+    @pytest.mark.parametrize("kind", ["int8", "int4"])
+    def test_an_answer_does_not_depend_on_its_batch(self, tiny_llama: str, kind: str) -> None:
+        llama = Llama.build(tiny_llama, device="cpu", quantization=kind, max_seq_len=256)
+        prompts = ["Where is the new bridge?", "a", "Anna Berg of Northwind Ltd said " * 3]
+        together = llama.generate(prompts, max_new_tokens=12)
+        alone = [llama.generate([prompt], max_new_tokens=12)[0] for prompt in prompts]
+        assert [c.token_ids for c in together] == [c.token_ids for c in alone]
+
+
+class TestSettings:
+    def test_the_package_is_missing(self, monkeypatch: pytest.MonkeyPatch, tiny_llama: str) -> None:
+        monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+        with pytest.raises(PackageMissing, match=r"Type `pip install 'nlp-pipeline\[quant\]'`"):
+            load(tiny_llama, device="cpu", quantization="int8")
+
+    def test_an_unknown_kind(self, tiny_llama: str) -> None:
+        with pytest.raises(InvalidModelSetting, match="quantization='int2' is not possible"):
+            load(tiny_llama, device="cpu", quantization="int2")
+
+    def test_a_device_that_cannot(self) -> None:
+        with pytest.raises(InvalidModelSetting, match="left out on the device mps"):
+            check_quantization("int8", torch.device("mps"))
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            (("balanced", "auto", World(), None), "auto or left out"),
+            (("auto", "auto", World(0, 2), None), "left out where 2 processes share the model"),
+            (("auto", "cpu", World(), None), "left out where the device is named"),
+            (("auto", "auto", World(), "int8"), "left out together with quantization='int8'"),
+        ],
+    )
+    def test_what_excludes_a_device_map(self, values: Any, said: str) -> None:
+        with pytest.raises(InvalidModelSetting, match=said):
+            check_device_map(*values)
+
+
+class TestSpread:
+    """On a machine without a GPU everything lands on the CPU; the way there is the same."""
+
+    def test_a_folder(self, tiny: LoadedModel, tiny_llama: str) -> None:
+        loaded = load(tiny_llama, dtype="float64", device_map="auto")
+        assert loaded.model.hf_device_map
+        assert loaded.details["device_map"] == "auto"
+        with torch.inference_mode():
+            there = loaded.model(IDS.to(loaded.model.device)).logits.cpu()
+            torch.testing.assert_close(there, tiny.model(IDS).logits)
+
+    def test_a_meta_checkpoint(self, tmp_path: Path, shape: Shape) -> None:
+        folder = write_checkpoint(tmp_path, shape, random_weights(shape))
+        exact = load(folder, device="cpu", dtype="float64")
+        loaded = load(folder, dtype="float64", device_map="auto")
+        assert loaded.model.hf_device_map
+        with torch.inference_mode():
+            there = loaded.model(IDS.to(loaded.model.device)).logits.cpu()
+            torch.testing.assert_close(there, exact.model(IDS).logits)
+
+    def test_what_is_spread_stays_where_it_is(self) -> None:
+        model = SimpleNamespace(hf_device_map={"": "cpu"})
+        assert spread(model) is model
