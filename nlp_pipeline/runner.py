@@ -83,12 +83,17 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             manifest = describe(request, nlp, mark)
             finished = (read_manifest(request.out) or {}).get("state") == FINISHED
             if not finished:
-                folder.write_manifest({**manifest, "state": "running"})
+                kept = stdin and keep(stdin)
+                total = count_documents(request.corpus, request.limit, stdin=kept)
+                folder.write_manifest({**manifest, "total": total, "state": "running"})
                 folder.write_config(config.to_str())
-                _write_parts(request, nlp, folder, stdin and keep(stdin), progress or Silent())
+                progress = progress or Silent()
+                progress.start(total, folder.documents_done)
+                _write_parts(request, nlp, folder, kept, progress)
             result = _result(request, folder, before, time.perf_counter() - started)
             if not finished:
-                folder.write_manifest({**manifest, "state": FINISHED, **_figures(result)})
+                manifest.update(total=result.documents, state=FINISHED)
+                folder.write_manifest({**manifest, **_figures(result)})
     return result
 
 
@@ -104,7 +109,6 @@ def _write_parts(
 ) -> None:
     """Sends the records that are not done yet through the pipeline and commits them."""
     done = folder.documents_done
-    progress.start(count_documents(request.corpus, request.limit, stdin=stdin), done)
     items = read_corpus(
         request.corpus,
         text_key=request.text_key,

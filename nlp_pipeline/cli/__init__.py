@@ -64,6 +64,8 @@ def main() -> None:
     """The entry point: errors become one line on stderr and an exit code here, nowhere else."""
     # Hugging Face's tokenizers warn about forks that never happen here.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait for each other in a busy loop take ten times as long beside other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = group.main(prog_name="nlp-pipeline", standalone_mode=False)
     except NlpPipelineError as error:

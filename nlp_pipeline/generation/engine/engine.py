@@ -83,6 +83,7 @@ class Engine:
         """Puts a sequence in the waiting line; one that can never fit comes back with an error."""
         self._scheduler.add(sequence)
 
+    @torch.inference_mode()
     def cancel(self, sequences: list[Sequence]) -> None:
         """Forgets sequences, waiting or running."""
         self._scheduler.cancel(sequences)

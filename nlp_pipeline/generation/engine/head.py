@@ -47,7 +47,8 @@ class SlicedHead:
     def __call__(self, hidden: Tensor) -> Tensor:
         """See `Head`."""
         if len(hidden) > FEW_ROWS:
-            return self._head(hidden)
+            whole: Tensor = self._head(hidden)
+            return whole
         parts = zip(self._weights, self._biases, strict=True)
         return torch.cat([linear(hidden, weight, bias) for weight, bias in parts], dim=-1)
 

@@ -32,9 +32,7 @@ class Slab:
     a model; where they lie in memory is not.
     """
 
-    def __init__(
-        self, layers: list[LayerShape], rows: int, capacity: int, number: int = 0
-    ) -> None:
+    def __init__(self, layers: list[LayerShape], rows: int, capacity: int, number: int = 0) -> None:
         def memory() -> list[torch.Tensor]:
             return [
                 torch.zeros(
@@ -172,8 +170,10 @@ class SlotPool:
         kept = sum(bool(slot.tokens) for slot in free)
         if exact and (not exact[0].tokens or kept >= self._spare):
             return exact[0]
-        return self._on_new_slab(capacity) or next(iter(exact + fitting), None) or (
-            self._on_new_slab(capacity, drop=True)
+        return (
+            self._on_new_slab(capacity)
+            or next(iter(exact + fitting), None)
+            or (self._on_new_slab(capacity, drop=True))
         )
 
     def _on_new_slab(self, capacity: int, *, drop: bool = False) -> Slot | None:

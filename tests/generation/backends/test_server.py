@@ -159,7 +159,9 @@ def test_garbled_scores_cost_no_answer(stub: StubServer, connect: Connect, score
 
 
 def test_what_a_server_cannot_do_is_said(stub: StubServer, connect: Connect) -> None:
-    for done in (ask(connect(), [1, 2]), ask(connect(), echo=True)):
+    bound = GenerationRequest("r", CHAT, constraint=lambda *_: None)  # type: ignore[arg-type]
+    (constrained,) = generate(connect(), [bound])
+    for done in (ask(connect(), [1, 2]), ask(connect(), echo=True), constrained):
         assert isinstance(done.error, NotOfferedByServer)
         assert not done.error.retryable
     assert not stub.bodies

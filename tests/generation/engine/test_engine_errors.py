@@ -127,7 +127,7 @@ def test_cancelled_sequences_never_come_back() -> None:
     engine.cancel([*gone, long])
     while len(done) < 3:
         done += engine.step()
-    assert done == [long, *kept]
+    assert set(done) == {long, *kept}
     assert engine.step() == []
     assert_right(kept)
 
@@ -150,9 +150,7 @@ def test_every_place_is_used() -> None:
     """Slots are refilled at once: as many forward passes as the longest lane needs."""
     engine: Engine = make_engine(max_batch_size=2, prefix_caching=False, eos=frozenset())
     budgets = [8, 2, 2, 2, 2]
-    sequences = [
-        sequence(str(n), [n + 1] * 5, max_new_tokens=new) for n, new in enumerate(budgets)
-    ]
+    sequences = [sequence(str(n), [n + 1] * 5, max_new_tokens=new) for n, new in enumerate(budgets)]
     steps = 0
     for one in sequences:
         engine.add(one)

@@ -15,6 +15,8 @@ from engine_doubles import (
     token_bytes,
 )
 
+from nlp_pipeline.generation.engine.stopping import StopRule
+
 PROMPT = random.Random(1).choices(range(VOCABULARY), k=45)
 
 
@@ -61,22 +63,16 @@ def free_run(length: int = 12) -> list[int]:
 @pytest.mark.parametrize("where", [0, 1, 5])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_stop_string_ends_the_sequence(where: int, size: int) -> None:
-    ids = [i if i % 10 != 3 else 2 for i in free_run()]
-    text = b"".join(map(token_bytes, free_run())).decode("utf-8", "replace")
+    text = b"".join(map(token_bytes, free_run())).decode()
     stop = text[where : where + size]
-    if "�" in stop:
-        pytest.skip("half a character cannot be asked for")
     end = text.find(stop) + size
     one = sequence("a", PROMPT, max_new_tokens=12, stop=("never to be found", stop))
     finish(make_engine(eos=frozenset()), [one])
     assert (len(one.output_ids), one.finish_reason) == (end, "stop")
     assert not one.stopped_by_token
-    assert len(ids) == 12
 
 
 def test_a_stop_string_of_a_character_split_over_tokens() -> None:
-    from nlp_pipeline.generation.engine.stopping import StopRule
-
     pieces = {1: b"ab", 2: b"\xc3", 3: b"\xa9c"}
     rule = StopRule(("é",), 10, frozenset(), pieces.__getitem__)
     assert [rule.after(token) for token in (1, 2, 1, 2, 3)] == [None, None, None, None, "stop"]

@@ -114,7 +114,8 @@ def test_requests_that_sample_alike_share_a_recipe() -> None:
 
 def test_noise_is_uniform_and_independent() -> None:
     numbers = torch.tensor([[uniform(seed, i) for i in range(64)] for seed in range(64)])
-    assert 0 <= numbers.min() and numbers.max() < 1
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
     assert torch.histc(numbers, 16, 0, 1).sub(256).abs().max() < 5 * 256**0.5
     centred = numbers - 0.5
     for neighbours in (centred[1:] * centred[:-1], centred[:, 1:] * centred[:, :-1]):

@@ -20,10 +20,11 @@ MAX_SEED = 2**31 - 1
 LLAMACPP_WINDOW = 4096
 """Tokens that llama.cpp's repetition penalty looks back, where the context's length is unknown."""
 
-
-_OFFERED = frozenset(
-    ["max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "stop", "seed", "logprobs", "n"]
+_OFFERED = (
+    *("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"),
+    *("stop", "seed", "logprobs", "n"),
 )
+_INSTEAD = "Leave it out, or use the in-process Llama."
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,14 @@ class Sent:
     prefix: str = ""
 
 
-def _check_offered(params: SamplingParams) -> None:
+def _check_offered(request: GenerationRequest) -> None:
     """Refuses what would otherwise be left out without a word, such as `echo`."""
+    if request.constraint is not None:
+        raise NotOfferedByServer("constraint", _INSTEAD)
+    params = request.params
     for field in fields(params):
         if field.name not in _OFFERED and getattr(params, field.name) != field.default:
-            raise NotOfferedByServer(field.name, "Leave it out, or use the in-process Llama.")
+            raise NotOfferedByServer(field.name, _INSTEAD)
 
 
 class RequestWriter:
@@ -71,8 +75,8 @@ class RequestWriter:
         Raises:
             NotOfferedByServer: It asks for what only the in-process engine can do.
         """
+        _check_offered(request)
         params = request.params
-        _check_offered(params)
         sent = self.prompt(request.prompt)
         sent.body.update(
             model=self._served.name,

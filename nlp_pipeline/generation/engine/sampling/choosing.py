@@ -48,7 +48,10 @@ def choose(logits: Tensor, sequences: list[Sequence], recipes: list[Recipe]) -> 
     # Ids are exact in float32 below 2**24, which no vocabulary reaches.
     columns = (tokens[:, None].to(logits.dtype), scores, best.values - total)
     table = torch.cat([*columns, best.indices.to(logits.dtype)], dim=1).tolist()
-    return [_choice(row, sequence.params.logprobs) for row, sequence in zip(table, sequences, strict=True)]
+    return [
+        _choice(row, sequence.params.logprobs)
+        for row, sequence in zip(table, sequences, strict=True)
+    ]
 
 
 def _choice(row: list[float], wanted: int) -> Choice:

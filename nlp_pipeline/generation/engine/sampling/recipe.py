@@ -96,5 +96,3 @@ def _built(
     if greedy and not processors:
         return GREEDY
     return Processed(processors, take_likeliest if greedy else draw_by_noise)
-
-

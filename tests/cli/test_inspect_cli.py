@@ -1,0 +1,69 @@
+"""`status`, `errors`, `show` and `export`: what a run holds, on the terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nlp_pipeline import runner
+
+
+@pytest.fixture
+def out(tmp_path, quick, corpus):
+    """A run with an answer, a record without a text and one that the generator fails on."""
+    source = corpus(
+        {"id": "ada", "text": "Ada met \x1b[31mCharles."},
+        {"id": "b"},
+        {"id": "mute", "text": "UNSPEAKABLE"},
+    )
+    runner.run(source, tmp_path / "out", pipeline=quick())
+    return tmp_path / "out"
+
+
+def test_status(cli, out) -> None:
+    done = cli("status", out)
+    assert done.code == 0
+    assert done.out.startswith("finished: 3 of 3 documents, 1 ok, 2 failed\n")
+    assert json.loads(cli("status", out, "--json").out)["failed"] == 2
+
+
+def test_errors_by_type(cli, out) -> None:
+    done = cli("errors", out)
+    assert "1 × missing_text (stage read)" in done.out
+    assert "1 × generation_failed (stage generate, trying again can help)" in done.out
+    assert "documents: mute" in done.out
+    one = cli("errors", out, "--type", "generation_failed")
+    assert one.out == "mute: Generation failed: the prompt holds 'UNSPEAKABLE'\n"
+    assert json.loads(cli("errors", out, "--json").out)[0]["type"] == "missing_text"
+    assert cli("errors", out, "--type", "x").out == "No errors of type x.\n"
+
+
+def test_show_escapes_what_the_document_holds(cli, out) -> None:
+    done = cli("show", out, "ada")
+    assert done.out.startswith("ada  (ok)\n")
+    assert "\\x1b[31mCharles." in done.out
+    assert "Who is named?: " in done.out
+    assert "\x1b" not in done.out
+
+
+def test_show_says_what_failed(cli, out) -> None:
+    assert "generate: Generation failed" in cli("show", out, "mute").out
+
+
+def test_show_of_an_unknown_document(cli, out) -> None:
+    done = cli("show", out, "nobody")
+    assert done.code == 1
+    assert f"The run in '{out}' has no document 'nobody'" in done.err
+
+
+def test_export(cli, out, tmp_path) -> None:
+    done = cli("export", out, tmp_path / "t", "--format", "csv", "--table", "answers")
+    assert done.out == f"{tmp_path}/t/answers.csv\n"
+
+
+@pytest.mark.parametrize("command", [["status"], ["errors"], ["show", "x"], ["export", "y"]])
+def test_no_run(cli, tmp_path, command) -> None:
+    done = cli(command[0], tmp_path, *command[1:])
+    assert done.code == 1
+    assert f"Error: '{tmp_path}' holds no run" in done.err

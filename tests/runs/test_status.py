@@ -1,0 +1,55 @@
+"""How a run stands: finished, going on, or interrupted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nlp_pipeline import runner
+from nlp_pipeline.errors.run import RunNotFound
+from nlp_pipeline.runs.folder import MANIFEST
+from nlp_pipeline.runs.lock import locked
+from nlp_pipeline.runs.status import run_status
+
+
+@pytest.fixture
+def out(tmp_path, quick, corpus):
+    """A finished run of three records, one of which failed."""
+    source = corpus("Ada met Charles.", {"id": "b"}, "Grace wrote it.")
+    runner.run(source, tmp_path / "out", pipeline=quick(), part_size=2)
+    return tmp_path / "out"
+
+
+def _unfinish(out) -> None:
+    """What a kill between the two parts would have left."""
+    manifest = json.loads((out / MANIFEST).read_text())
+    manifest.update(state="running")
+    (out / MANIFEST).write_text(json.dumps(manifest))
+    (out / "_receipts" / "part-00001.json").unlink()
+
+
+def test_a_finished_run(out) -> None:
+    found = run_status(out)
+    assert (found.state, found.total, found.done) == ("finished", 3, 3)
+    assert (found.ok, found.failed, found.left) == (2, 1, 0)
+    assert found.output_tokens > 0
+    assert found.seconds is not None
+
+
+def test_a_run_that_was_killed(out) -> None:
+    _unfinish(out)
+    found = run_status(out)
+    assert (found.state, found.total, found.done, found.left) == ("interrupted", 3, 2, 1)
+
+
+def test_a_run_that_is_going_on(out) -> None:
+    _unfinish(out)
+    with locked(out):
+        assert run_status(out).state == "running"
+    assert run_status(out).state == "interrupted"
+
+
+def test_no_run(tmp_path) -> None:
+    with pytest.raises(RunNotFound, match=r"holds no run \(there is no manifest.json\)"):
+        run_status(tmp_path)
