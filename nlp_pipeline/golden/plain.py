@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NOT_COMPARED = ("reused_tokens",)
+"""Columns that say how the work went, not what came out of it: what a prompt can share depends on
+which others happen to be computed before it, so a resumed run or another batch size changes it."""
+
+
 def plain_tables(frames: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
     """Every frame as columns and rows; the index is left out."""
     return {name: plain_table(frame) for name, frame in frames.items()}
@@ -23,8 +28,9 @@ def plain_table(frame: pd.DataFrame) -> Table:
     pandas keeps a missing float as NaN: both are null here. What JSON has no word for, such as a
     time, is its text.
     """
-    columns = [str(column) for column in frame.columns]
-    cells = [[plain(v) for v in frame.iloc[:, i].tolist()] for i in range(len(columns))]
+    kept = {i: str(c) for i, c in enumerate(frame.columns) if str(c) not in NOT_COMPARED}
+    columns = list(kept.values())
+    cells = [[plain(v) for v in frame.iloc[:, i].tolist()] for i in kept]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     return Table(columns, rows)
 

@@ -109,7 +109,7 @@ class TestTwoProcesses:
     def test_another_number_than_was_started(self, tmp_path: Path, tiny_llama: str) -> None:
         done, found = torchrun("disagrees", tmp_path, tiny_llama)
         assert done.returncode != 0
-        assert found[0]["error"] == "WorldSizeDisagrees"
+        assert {seen["error"] for seen in found.values()} == {"WorldSizeDisagrees"}
 
 
 @pytest.fixture
@@ -142,6 +142,11 @@ class TestWithoutOthers:
             "tensor_parallel_size=4 was asked for and 1 process was started. Start 4 with "
             "`torchrun --nproc-per-node 4 …`, or leave tensor_parallel_size out."
         )
+
+    @pytest.mark.parametrize("size", [0, -2, "2", True, 2.0])
+    def test_no_number(self, size: Any) -> None:
+        with pytest.raises(InvalidModelSetting, match="must be an integer of at least 1"):
+            parallel.join(size, "auto")
 
     @pytest.mark.usefixtures("started")
     def test_fewer_than_were_started(self) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nlp_pipeline.errors.generation import PromptTooLong
+from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong
 from nlp_pipeline.generation.engine.batch import Chunk
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.sampling.recipe import recipe_for
@@ -88,12 +88,13 @@ class Scheduler:
         """Fills free places, then gives every decoding row a token and the rest to prefill."""
         self._admit()
         decoding = [Chunk(row, 1) for row in self._rows if row.pending == 1]
-        chunks, left = decoding, self._limits.max_batched_tokens - len(decoding)
+        prefilling: list[Chunk] = []
+        left = max(1, self._limits.max_batched_tokens - len(decoding))
         for row in self._rows:
-            if row.pending > 1 and (left > 0 or not chunks):
-                chunks.append(Chunk(row, min(row.pending, max(left, 1))))
-                left -= chunks[-1].length
-        return chunks
+            if row.pending > 1 and left > 0:
+                prefilling.append(Chunk(row, min(row.pending, left)))
+                left -= prefilling[-1].length
+        return decoding + prefilling
 
     def retire(self) -> list[Sequence]:
         """Frees the slots of what ended and returns it."""
@@ -121,7 +122,7 @@ class Scheduler:
             if promised - shared >= WORTH_SHARING:
                 continue
             slot = self._slot_for(sequence, source, shared)
-            if slot is None:
+            if slot is None and self._rows:
                 return
             self._window.remove(sequence)
             self._start(sequence, slot)
@@ -157,8 +158,12 @@ class Scheduler:
             slot.copy_prefix(source, shared)
         return slot
 
-    def _start(self, sequence: Sequence, slot: Slot) -> None:
+    def _start(self, sequence: Sequence, slot: Slot | None) -> None:
         limits = self._limits
+        if slot is None:
+            sequence.fail(GenerationFailed("there is no memory for its keys and values"))
+            self._refused.append(sequence)
+            return
         row = Row.start(
             sequence,
             slot,
