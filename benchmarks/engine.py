@@ -184,13 +184,10 @@ def jobs(ways: Ways, options: argparse.Namespace) -> list[Job]:
     for name in options.skip:
         first.pop(skipped[name], None)
         second.pop(skipped[name], None)
+    about = shared(ways, documents, options.documents, options.document_tokens)
     return [
         Job("many prompts", many(ways, documents, options.prompts), first),
-        Job(
-            "5 questions each",
-            shared(ways, documents, options.documents, options.document_tokens),
-            second,
-        ),
+        Job("5 questions each", about, second),
     ]
 
 

@@ -22,6 +22,7 @@ from nlp_pipeline.generation.interface import (
     generate,
 )
 from nlp_pipeline.generation.loading import LoadedModel, load
+from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings
 
@@ -45,16 +46,20 @@ class Llama:
         self.max_seq_len = max_seq_len
         self.max_batch_size = max_batch_size
         self.seed = seed
-        # Plain batches serve the models that our attention cannot be put into.
-        make_executor = Engine if supports(loaded.model) else BatchExecutor
-        executor = make_executor(
-            loaded.model,
-            eos_token_ids=loaded.eos_token_ids,
-            token_bytes=self.encoder.token_bytes,
-            max_batch_size=max_batch_size,
-            max_seq_len=max_seq_len,
-        )
-        self._sessions = SessionPool(executor, self.encoder, max_seq_len)
+        self._sessions = SessionPool(self._executor(), self.encoder, max_seq_len)
+
+    def _executor(self) -> Executor:
+        """The engine, or plain batches for models that our attention cannot be put into."""
+        loaded = self.loaded
+        options: dict[str, Any] = {
+            "eos_token_ids": loaded.eos_token_ids,
+            "token_bytes": self.encoder.token_bytes,
+            "max_batch_size": self.max_batch_size,
+            "max_seq_len": self.max_seq_len,
+        }
+        if supports(loaded.model):
+            return Engine(loaded.model, agree=loaded.world.smallest, **options)
+        return BatchExecutor(loaded.model, **options)
 
     @classmethod
     def build(

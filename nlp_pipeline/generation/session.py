@@ -119,7 +119,14 @@ class SessionPool:
         if len(ids) >= self.max_seq_len:
             raise PromptTooLong(len(ids), self.max_seq_len)
         return [
-            Sequence(request.id, ids, request.params, sample=sample, group=request.group)
+            Sequence(
+                request.id,
+                ids,
+                request.params,
+                sample=sample,
+                group=request.group,
+                constraint=request.constraint,
+            )
             for sample in range(request.params.n)
         ]
 

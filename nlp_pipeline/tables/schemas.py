@@ -44,7 +44,11 @@ _GENERATED = (
     Column("mean_logprob", FLOAT, "mean log-probability (natural) of the generated tokens"),
     Column("min_logprob", FLOAT, "the lowest of them"),
     Column("prompt_tokens", INT, "length of the prompt in model tokens"),
-    Column("reused_tokens", INT, "prompt tokens that another request had computed already; depends on the order of the work"),
+    Column(
+        "reused_tokens",
+        INT,
+        "prompt tokens that another request had computed already; depends on the order of the work",
+    ),
     Column("output_tokens", INT, "tokens generated"),
     Column("model", STRING, "the model that generated it"),
     Column("error", STRING, "what went wrong, where the status is `error`"),

@@ -17,10 +17,12 @@ from typing import Any
 import torch
 
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.generation.engine.engine import Engine
-from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams, generate
+from nlp_pipeline.generation.batches import BatchExecutor
+from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.parallel import is_main
+from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 
 PROMPTS = [
@@ -37,34 +39,36 @@ def build(model: str, **options: Any) -> Llama:
 
 
 def everything(llama: Llama) -> dict[str, Any]:
-    """Completions of every kind, as they come from plain batches and from the engine."""
-    greedy = llama.generate(PROMPTS, max_new_tokens=24, logprobs=2, echo=True)
-    sampled = llama.generate(PROMPTS, max_new_tokens=24, temperature=1.2, seed=7, top_p=0.95, n=2)
+    """Completions of every kind: by `generate`, by a crowded engine, by plain batches."""
+    loaded = llama.loaded
+    options: dict[str, Any] = {
+        "eos_token_ids": loaded.eos_token_ids,
+        "token_bytes": llama.encoder.token_bytes,
+        "max_batch_size": 2,
+        "max_seq_len": 512,
+    }
+    engine = Engine(loaded.model, max_batched_tokens=32, agree=loaded.world.smallest, **options)
+    greedy = llama.generate(PROMPTS, max_new_tokens=16, logprobs=2, echo=True)
+    sampled = llama.generate(PROMPTS, max_new_tokens=16, temperature=1.2, seed=7, top_p=0.95, n=2)
     return {
         "greedy": [asdict(c) for c in greedy],
         "sampled": [asdict(c) for c in sampled],
-        "engine": [asdict(c) for c in through_engine(llama)],
+        "engine": [asdict(c) for c in through(engine, llama)],
+        "batches": [asdict(c) for c in through(BatchExecutor(loaded.model, **options), llama)],
     }
 
 
-def through_engine(llama: Llama) -> list[Any]:
-    """The prompts through the continuous batching engine, two at a time."""
-    executor = Engine(
-        llama.loaded.model,
-        eos_token_ids=llama.loaded.eos_token_ids,
-        token_bytes=llama.encoder.token_bytes,
-        max_batch_size=2,
-        max_batched_tokens=32,
-        agree=llama.loaded.world.smallest,
-    )
-    pool = SessionPool(executor, llama.encoder, 512)
-    llama._sessions = pool
-    requests = [
-        GenerationRequest(f"{i}{t}", prompt, SamplingParams(16, temperature=t, seed=3))
-        for i, prompt in enumerate(PROMPTS)
-        for t in (0.0, 1.0)
-    ]
-    return sorted(generate(llama, requests), key=lambda c: c.request_id)
+def through(executor: Executor, llama: Llama) -> list[Completion]:
+    """The prompts through an executor, greedy and sampled, two at a time."""
+    session = SessionPool(executor, llama.encoder, 512).open()
+    for number, prompt in enumerate(PROMPTS):
+        for temperature in (0.0, 1.0):
+            params = SamplingParams(12, temperature=temperature, seed=3)
+            session.submit(GenerationRequest(f"{number} {temperature}", prompt, params))
+    done: list[Completion] = []
+    while session.running:
+        done += session.step()
+    return sorted(done, key=lambda c: c.request_id)
 
 
 def same(out: Path, model: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from nlp_pipeline.errors.parallel import TooFewDevices, WorldSizeDisagrees
 from nlp_pipeline.generation import parallel
 from nlp_pipeline.generation.llama import Llama
 
+KINDS = ("greedy", "sampled", "engine", "batches")
 RANKS = Path(__file__).with_name("ranks.py")
 
 
@@ -48,7 +49,7 @@ def completions(found: dict[str, Any], kind: str) -> list[tuple[Any, ...]]:
 
 
 def assert_same(found: dict[str, Any], alone: dict[str, Any]) -> None:
-    for kind in ("greedy", "sampled", "engine"):
+    for kind in KINDS:
         assert completions(found, kind) == completions(alone, kind)
     for ours, theirs in zip(found["greedy"], alone["greedy"], strict=True):
         assert ours["logprobs"] == pytest.approx(theirs["logprobs"], abs=1e-6)
@@ -67,9 +68,7 @@ class TestTwoProcesses:
         assert done.returncode == 0, done.stderr
         alone = as_json(everything(build(tiny_llama)))
         assert_same(found[0], alone)
-        assert found[0]["greedy"] == found[1]["greedy"]
-        assert found[0]["sampled"] == found[1]["sampled"]
-        assert found[0]["engine"] == found[1]["engine"]
+        assert all(found[0][kind] == found[1][kind] for kind in KINDS)
         assert [found[rank]["main"] for rank in (0, 1)] == [True, False]
         assert [found[rank]["heads"] for rank in (0, 1)] == [1, 1]
         assert found[0]["weights"] < 115_008

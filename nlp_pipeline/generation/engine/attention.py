@@ -75,13 +75,16 @@ def injected(model: Any) -> Iterator[None]:
 def supports(model: Any) -> bool:
     """Whether the engine can run the model; else plain batches must.
 
-    Not so for wrapped models and untested architectures, for attention windows shorter than the
-    context, and for rotary embeddings that change with the longest sequence of a batch.
+    Not so for wrapped models and untested architectures, for layers on several devices, for
+    attention windows shorter than the context, and for rotary embeddings that change with the
+    longest sequence of a batch.
     """
     config = getattr(model, "config", None)
     if getattr(config, "model_type", None) not in TESTED_TYPES:
         return False
     if not type(model).__name__.endswith("ForCausalLM") or model.training:
+        return False
+    if len(set(getattr(model, "hf_device_map", {}).values())) > 1:
         return False
     return not _has_window(config) and _rope_type(config) in STATIC_ROPE
 
@@ -94,7 +97,9 @@ def _has_window(config: Any) -> bool:
 
 
 def _rope_type(config: Any) -> str:
-    scaling = getattr(config, "rope_scaling", None) or {}
+    # transformers 5 calls it rope_parameters.
+    scaling = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    scaling = scaling or {}
     return str(scaling.get("rope_type", scaling.get("type", "default")))
 
 

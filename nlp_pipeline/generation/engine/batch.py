@@ -159,8 +159,9 @@ class DecodeSpan:
 
 def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:
     """Added to scores of `size` tokens after `start` others. Shape: (size, start + size)."""
-    blocked = torch.full((size, start + size), float("-inf"), dtype=shape.dtype)
-    return blocked.triu(start + 1).to(shape.device)
+    everything = (size, start + size)
+    blocked = torch.full(everything, float("-inf"), dtype=shape.dtype, device=shape.device)
+    return blocked.triu(start + 1)
 
 
 def padding_mask(ends: Tensor, longest: int, shape: LayerShape) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -18,5 +19,6 @@ def lay_out_for_few_rows(model: Any) -> None:
     for module in model.get_decoder().layers.modules():
         if type(module) is nn.Linear and type(module.weight) is nn.Parameter:
             weight = module.weight
-            if weight.device.type == "cpu" and weight.is_contiguous():
+            measured = weight.device.type == "cpu" and weight.dtype == torch.float32
+            if measured and weight.is_contiguous():
                 weight.data = weight.data.t().contiguous().t()

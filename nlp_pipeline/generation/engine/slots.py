@@ -185,7 +185,10 @@ class SlotPool:
         rows = min(max(SLAB_TOKENS, capacity), self._budget - self.tokens) // capacity
         if rows < 1:
             return None
-        self._slabs.append(Slab(self._layers, rows, capacity, next(self._clock)))
+        try:
+            self._slabs.append(Slab(self._layers, rows, capacity, next(self._clock)))
+        except (MemoryError, RuntimeError):  # the budget was an estimate
+            return None
         return self._slabs[-1].slots[0]
 
 

@@ -108,6 +108,9 @@ def test_models_that_need_plain_batches() -> None:
     model = type("NamedForCausalLM", (), {"config": config, "training": False})()
     assert not supports(model)
     assert not supports(tiny_model("mistral", sliding_window=16))
+    split = type("SplitForCausalLM", (), {"hf_device_map": {"a": 0, "b": 1}, "training": False})()
+    split.config = tiny_model().config
+    assert not supports(split)
 
 
 def test_defaults_fit_the_device() -> None:

@@ -13,10 +13,14 @@ from engine_doubles import (
     reference,
     sequence,
     tiny_model,
+    token_bytes,
 )
 
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong
 from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
+from nlp_pipeline.generation.engine.slots import SlotPool
 from nlp_pipeline.generation.sequence import Sequence
 
 BAD = 291
@@ -158,3 +162,22 @@ def test_every_place_is_used() -> None:
         engine.step()
         steps += 1
     assert steps == 8
+
+
+def test_prefill_goes_on_beside_more_decoding_rows_than_the_budget() -> None:
+    engine = make_engine(max_batch_size=8, max_batched_tokens=2)
+    sequences = prompts(8)
+    finish(engine, sequences)
+    assert_right(sequences)
+
+
+def test_no_memory_for_a_slot() -> None:
+    """The device has less room than was thought: the sequence fails, the engine goes on."""
+    nowhere = LayerShape(2, 2**50, torch.float64, torch.device("cpu"))
+    limits = Limits(2, 512, 100, frozenset(), token_bytes, prefix_caching=True)
+    scheduler = Scheduler(limits, SlotPool([nowhere], 4096, spare=2))
+    one = sequence("a", [5] * 20)
+    scheduler.add(one)
+    assert scheduler.schedule() == []
+    assert scheduler.retire() == [one]
+    assert isinstance(one.error, GenerationFailed)

@@ -143,3 +143,11 @@ def test_a_constraint_is_obeyed_and_scores_are_the_models_own(temperature: float
     assert len(one.output_ids) == len(free.output_ids) == 4
     own = logits_after(PROMPT)[-1].log_softmax(-1)
     assert one.logprobs[0] == pytest.approx(own[31].item())
+
+
+def test_a_constraint_that_allows_nothing_fails_alone() -> None:
+    one, other = (sequence(name, PROMPT, max_new_tokens=2) for name in "ab")
+    one.constraint = OnlyThese([31], [])
+    finish(make_engine(eos=frozenset()), [one, other])
+    assert "allows no token" in str(one.error)
+    assert (other.error, len(other.output_ids)) == (None, 2)

@@ -50,6 +50,8 @@ class Constrained:
         allowed = None if constraint is None else constraint.allowed(sequence.output_ids)
         if allowed is None:
             return logits
+        if not len(allowed):
+            raise ValueError("the constraint allows no token")
         ids = torch.tensor(list(allowed), dtype=torch.long, device=logits.device)
         return torch.full_like(logits, BLOCKED).scatter(0, ids, logits[ids])
 
