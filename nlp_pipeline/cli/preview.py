@@ -39,6 +39,6 @@ def _print(frame: object) -> None:
     for column in frame.columns:  # type: ignore[attr-defined]
         table.add_column(column, overflow="fold")
     for row in frame.itertuples(index=False):  # type: ignore[attr-defined]
-        table.add_row(*(Text(escaped(value)) for value in row))
+        table.add_row(*(Text(escaped(value, limit=240)) for value in row))
     width = shutil.get_terminal_size((110, 24)).columns
     Console(width=max(width, 60)).print(table)

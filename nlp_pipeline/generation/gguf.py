@@ -14,6 +14,8 @@ import logging
 import os
 import shutil
 import tempfile
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +71,12 @@ def _convert(gguf: Path, folder: Path) -> None:
     from nlp_pipeline.generation.loading import dtype_keyword
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, **dtype_keyword(torch.float32)
-        )
+        # Its progress bar obeys no switch of transformers and no terminal.
+        with redirect_stderr(StringIO()):
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+            model = AutoModelForCausalLM.from_pretrained(
+                gguf.parent, gguf_file=gguf.name, **dtype_keyword(torch.float32)
+            )
     except Exception as error:  # transformers raises what its parser happens to raise
         reason = f"transformers cannot read it ({escaped(error, 300)})"
         raise CheckpointUnreadable(str(gguf), reason) from error

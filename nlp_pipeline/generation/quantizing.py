@@ -5,6 +5,11 @@ and head stay as they are. It is done after loading, so it works for every forma
 of a model that one rank holds. Written to keep the promise that an answer does not depend on its
 batch: 8 bits without LLM.int8's outlier columns (`threshold=0`), which are chosen over all rows.
 
+Measured with bitsandbytes 0.50.2 on the CPU, default model, texts of corpora/varied.jsonl:
+8 bits, 3,775 tokens: perplexity 61.6 → 63.8, the likeliest token stays so at 87% of the positions;
+4 bits, 1,215 tokens: 57.0 → 71.5, 69%, about 7 times the CPU time of float32. It saves memory;
+on a CPU it costs time; nothing of it was measured on a GPU.
+
 Sources: Dettmers et al. 2022 (LLM.int8), Dettmers et al. 2023 (QLoRA: NF4).
 """
 
