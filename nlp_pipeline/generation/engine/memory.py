@@ -20,7 +20,7 @@ UNKNOWN = 4 * 2**30
 
 def default_batch_size(device: torch.device) -> int:
     """Sequences that run together where nobody says: the GPU wants many more rows than a CPU."""
-    return {"cuda": 128}.get(device.type, 16)
+    return {"cuda": 128}.get(device.type, 32)
 
 
 def kv_tokens_that_fit(layers: list[LayerShape]) -> int:
