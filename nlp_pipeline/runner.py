@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -79,7 +79,8 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     with _standard_input(request) as stdin:
         mark = fingerprint(request, nlp, config, stdin)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            before = folder.documents_done
+            parts = _Parts(request, folder)
+            before = parts.documents
             manifest = describe(request, nlp, mark)
             finished = (read_manifest(request.out) or {}).get("state") == FINISHED
             if not finished:
@@ -88,8 +89,8 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
                 folder.write_manifest({**manifest, "total": total, "state": "running"})
                 folder.write_config(config.to_str())
                 progress = progress or Silent()
-                progress.start(total, folder.documents_done)
-                _write_parts(request, nlp, folder, kept, progress)
+                progress.start(total, before)
+                _write_parts(request, nlp, parts, kept, progress)
             result = _result(request, folder, before, time.perf_counter() - started)
             if not finished:
                 manifest.update(total=result.documents, state=FINISHED)
@@ -105,10 +106,10 @@ def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
 
 
 def _write_parts(
-    request: RunRequest, nlp: Language, folder: RunFolder, stdin: Path | None, progress: Progress
+    request: RunRequest, nlp: Language, parts: _Parts, stdin: Path | None, progress: Progress
 ) -> None:
     """Sends the records that are not done yet through the pipeline and commits them."""
-    done = folder.documents_done
+    done = parts.documents
     items = read_corpus(
         request.corpus,
         text_key=request.text_key,
@@ -118,43 +119,75 @@ def _write_parts(
         on_warning=progress.warn,
         stdin=stdin,
     )
-    part = _Part()
-    for rows in _rows(request, nlp, (item for item in items if item.index >= done)):
-        failed, tokens = part.add(rows)
-        progress.document(failed=failed, output_tokens=tokens)
-        if part.documents == request.part_size:
-            part.commit(folder)
-            part = _Part()
-    if part.documents or not folder.receipts:
-        part.commit(folder)
+    try:
+        for rows in _rows(request, nlp, (item for item in items if item.index >= done)):
+            failed, tokens = parts.add(rows)
+            progress.document(failed=failed, output_tokens=tokens)
+        parts.finish()
+    finally:
+        parts.close()
 
 
-class _Part:
-    """The rows of the documents that are not committed yet, and their counts."""
+class _Parts:
+    """Puts documents into parts; those of the part that is not full yet lie in its journal."""
 
-    def __init__(self) -> None:
-        self.documents = self.failed = self.output_tokens = 0
-        self._rows: Rows = {name: [] for name in TABLES}
+    def __init__(self, request: RunRequest, folder: RunFolder) -> None:
+        self._folder = folder
+        self._size = request.part_size
+        self._begin()
+        for rows in self._journal.read():
+            self._take(rows)
+
+    @property
+    def documents(self) -> int:
+        """Documents that are safe: in parts and in the journal."""
+        return self._folder.documents_done + self._documents
 
     def add(self, rows: Rows) -> tuple[bool, int]:
         """Takes in a document; returns whether it failed and the tokens generated for it."""
+        self._commit_if_full()  # a killed process may have left a journal as long as a part
+        self._journal.append(rows)
+        figures = self._take(rows)
+        self._commit_if_full()
+        return figures
+
+    def finish(self) -> None:
+        """Writes the last part; an empty corpus has one without rows."""
+        if self._documents or not self._folder.receipts:
+            self._commit()
+
+    def close(self) -> None:
+        """Lets go of the journal."""
+        self._journal.close()
+
+    def _begin(self) -> None:
+        self._journal = self._folder.journal()
+        self._documents = self._failed = self._output_tokens = 0
+        self._rows: Rows = {name: [] for name in TABLES}
+
+    def _take(self, rows: Mapping[str, list[dict[str, Any]]]) -> tuple[bool, int]:
         failed = rows["documents"][0]["status"] != "ok"
         tokens = sum(row["output_tokens"] or 0 for row in [*rows["answers"], *rows["summaries"]])
         for name, more in rows.items():
             self._rows[name] += more
-        self.documents += 1
-        self.failed += failed
-        self.output_tokens += tokens
+        self._documents += 1
+        self._failed += failed
+        self._output_tokens += tokens
         return failed, tokens
 
-    def commit(self, folder: RunFolder) -> None:
-        """Writes the part."""
-        folder.commit(
+    def _commit_if_full(self) -> None:
+        if self._documents >= self._size:
+            self._commit()
+
+    def _commit(self) -> None:
+        self._folder.commit(
             dict(iter_tables(self._rows)),
-            documents=self.documents,
-            failed=self.failed,
-            output_tokens=self.output_tokens,
+            documents=self._documents,
+            failed=self._failed,
+            output_tokens=self._output_tokens,
         )
+        self._journal.discard()
+        self._begin()
 
 
 def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:

@@ -80,7 +80,7 @@ def _one_thread() -> Iterator[None]:
     """Keeps torch to one thread: on batches this small more threads gain little.
 
     On a busy machine they spend most of their time waiting for each other: a training on two
-    cores then took over half an hour.
+    cores was then not done in half an hour.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -6,6 +6,7 @@ The layout, in the order in which a part comes to be:
 - `<table>/part-00012.parquet`, one per table
 - `errors.jsonl`, grown by the part's errors
 - `_receipts/part-00012.json`, written last: the part is done once it is there
+- `_wip/part-00013.jsonl`, the finished documents of the part that is being made
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nlp_pipeline.runs.files import (
     write_table,
     write_text,
 )
+from nlp_pipeline.runs.journal import WIP, Journal, holds_documents, sweep
 from nlp_pipeline.runs.lock import LOCK, locked
 from nlp_pipeline.runs.spool import INPUT
 from nlp_pipeline.tables.schemas import TABLES
@@ -92,6 +94,10 @@ class RunFolder:
         """Keeps the resolved pipeline config beside the tables."""
         with disk_errors(self.path, self.documents_done):
             write_text(self.path / CONFIG, text)
+
+    def journal(self) -> Journal:
+        """The journal of the next part."""
+        return Journal(self.path, len(self.receipts), self.documents_done)
 
     def commit(
         self, tables: Mapping[str, pa.Table], *, documents: int, failed: int, output_tokens: int
@@ -157,7 +163,9 @@ def open_run(
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
-        yield RunFolder(path, format_, _receipts(path))
+            receipts = _receipts(path)
+            sweep(path, len(receipts))
+        yield RunFolder(path, format_, receipts)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -195,7 +203,8 @@ def _is_beginning(entry: Path) -> bool:
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
-    return manifest.get("state") == CLEARED or not _receipts(path)
+    nothing = not _receipts(path) and not holds_documents(path)
+    return manifest.get("state") == CLEARED or nothing
 
 
 def _clear(path: Path) -> None:
@@ -203,7 +212,7 @@ def _clear(path: Path) -> None:
     with disk_errors(path):
         # A process killed in the middle of this leaves a run that the next one clears again.
         write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
-        for name in (RECEIPTS, *TABLES):
+        for name in (RECEIPTS, WIP, *TABLES):
             if (path / name).exists():
                 shutil.rmtree(path / name)
         for name in (ERRORS, CONFIG):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from nlp_pipeline.errors.run import RunNotFound
 from nlp_pipeline.runs.folder import RECEIPTS, read_manifest
+from nlp_pipeline.runs.journal import journaled
 from nlp_pipeline.runs.lock import LOCK
 
 State = Literal["running", "interrupted", "finished"]
@@ -24,11 +25,11 @@ class RunStatus:
         state: `running`: a process holds the folder; `interrupted`: none does and documents are
             missing; `finished`.
         total: Records of the corpus; None while they are not counted.
-        done: Records in finished parts.
+        done: Records that are safe: in finished parts and in the journal.
         ok: Of these, those without an error.
         failed: Those with one.
         left: Still to do; None while the total is not known.
-        output_tokens: Tokens generated for those that are done.
+        output_tokens: Tokens generated for those in finished parts.
         seconds: From the start of the latest process to its end, or to now; None if unknown.
     """
 
@@ -56,8 +57,10 @@ def run_status(path: str | Path) -> RunStatus:
         json.loads(file.read_text(encoding="utf-8"))
         for file in sorted((folder / RECEIPTS).glob("part-*.json"))
     ]
-    done = sum(receipt["documents"] for receipt in receipts)
+    journal = [rows["documents"][0] for rows in journaled(folder, len(receipts))]
+    done = sum(receipt["documents"] for receipt in receipts) + len(journal)
     failed = sum(receipt["failed"] for receipt in receipts)
+    failed += sum(document["status"] != "ok" for document in journal)
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
     return RunStatus(
