@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 Item = Record | Reject
+_TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,12 @@ def _with_error(nlp: Language, stage: str, kind: str, message: str, *, retryable
 
 
 def dress(doc: Doc, item: Item) -> Doc:
-    """Puts what the record says on its Doc."""
+    """Puts what the record says on its Doc, and takes a transformer's activations off it.
+
+    `trf_data` is what listeners listened to: with it every Doc that waits for an answer would
+    hold megabytes of tensors.
+    """
+    doc.user_data.pop(_TRF_DATA, None)
     doc._.record_id = item.id
     if isinstance(item, Record):
         doc._.meta = dict(item.meta)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
+# Threads that wait for each other in a busy loop slow down everything beside them tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, which is later
 
 QUICK = """\

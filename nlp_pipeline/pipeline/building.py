@@ -14,6 +14,10 @@ from nlp_pipeline.errors.config import PipelineInvalid
 from nlp_pipeline.pipeline.configs import PipelineSpec, resolve_config
 from nlp_pipeline.pipeline.sources import base_of, locate_sources
 
+_TRAINING = ("corpora", "initialize", "pretraining", "training")
+"""Sections that say how a pipeline was made. They may name callbacks and files that are not here;
+nothing of them is needed to run it."""
+
 
 def load_pipeline(spec: PipelineSpec) -> Language:
     """Builds the pipeline. Models are not loaded yet.
@@ -37,6 +41,8 @@ def build(config: Config, name: str) -> Language:
     """
     try:
         located = locate_sources(config, name)
+        for section in _TRAINING:
+            located.pop(section, None)
         base = base_of(located)
         nlp = load_model_from_config(located, vocab=base.vocab if base else True, auto_fill=True)
     except (ValueError, OSError, TypeError, KeyError, AttributeError, ImportError) as error:

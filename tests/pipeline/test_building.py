@@ -199,3 +199,13 @@ def test_a_setting_out_of_range(quick) -> None:
     spec = PipelineSpec(quick(), settings=("components.llama_qa.max_new_tokens=0",))
     with pytest.raises(NlpPipelineError, match="max_new_tokens"):
         load_pipeline(spec)
+
+
+def test_how_a_pipeline_was_trained_does_not_matter(tmp_path) -> None:
+    path = tmp_path / "trained.cfg"
+    path.write_text(
+        '[nlp]\nlang = "en"\npipeline = ["sentencizer"]\n\n[components]\n\n'
+        '[components.sentencizer]\nfactory = "sentencizer"\n\n'
+        '[initialize]\n\n[initialize.before_init]\n@callbacks = "not_here.v1"\n'
+    )
+    assert load_pipeline(PipelineSpec(str(path))).pipe_names == ["sentencizer"]
