@@ -16,6 +16,7 @@ CORE = [
     "orjson>=3.10",
     "rich>=13.7",
     "platformdirs>=4.2",
+    "packaging>=23",
     "gguf>=0.10",
     # transformers reads a GGUF file, and spreads a model over devices, only beside it.
     "accelerate>=1.1",

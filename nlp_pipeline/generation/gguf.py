@@ -68,7 +68,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     from tokenizers import processors
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from nlp_pipeline.generation.loading import dtype_keyword
+    from nlp_pipeline.generation.transformers_help import dtype_keyword
 
     try:
         # Its progress bar obeys no switch of transformers and no terminal.

@@ -21,7 +21,6 @@ from nlp_pipeline.generation.quantizing import check_quantization, quantize
 from nlp_pipeline.generation.reading import load_model
 from nlp_pipeline.generation.spreading import check_device_map, spread
 from nlp_pipeline.generation.tokenizing import load_tokenizer, named_tokenizer
-from nlp_pipeline.generation.transformers_help import dtype_keyword as dtype_keyword
 from nlp_pipeline.generation.transformers_help import quiet_transformers
 
 

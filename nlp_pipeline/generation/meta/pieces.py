@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.meta import MetaTokenizerUnreadable, PackageMissing
-from nlp_pipeline.generation.meta.tokenizer import add_specials, put_first
+from nlp_pipeline.generation.meta.specials import add_specials, put_first
 
 SPACE = "▁"
 

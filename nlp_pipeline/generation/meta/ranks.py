@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.meta import MetaTokenizerUnreadable
-from nlp_pipeline.generation.meta.tokenizer import add_specials, put_first
+from nlp_pipeline.generation.meta.specials import add_specials, put_first
 
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"

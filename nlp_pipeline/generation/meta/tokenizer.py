@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,20 +90,3 @@ def _own_template(file: Path) -> str | None:
     except (OSError, ValueError, AttributeError) as error:
         raise MetaTokenizerUnreadable(str(file), f"the template beside it: {error}") from error
     return None
-
-
-def add_specials(backend: Any, names: Iterable[str]) -> None:
-    """Makes tokens special: they are matched as a whole, and only where that is allowed."""
-    from tokenizers import AddedToken
-
-    backend.add_special_tokens([AddedToken(n, special=True, normalized=False) for n in names])
-
-
-def put_first(backend: Any, token: str) -> Any:
-    """A post-processor that begins every text with a token."""
-    from tokenizers import processors
-
-    number = backend.token_to_id(token)
-    return processors.TemplateProcessing(
-        single=f"{token} $A", pair=f"{token} $A {token} $B:1", special_tokens=[(token, number)]
-    )
