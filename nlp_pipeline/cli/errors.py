@@ -17,12 +17,12 @@ IDS_SHOWN = 10
 @click.option("--type", "kind", help="Only this type of error, with every document.")
 @click.option("--json", "as_json", is_flag=True, help="Print the errors as JSON.")
 def errors(out: Path, *, kind: str | None, as_json: bool) -> None:
-    r"""List what failed in the run in the folder OUT, by type, with document ids.
+    """List what failed in the run in the folder OUT, by type, with document ids.
 
     \b
     Example:
       nlp-pipeline errors runs/sample-en_qa_summary --type missing_text
-    """
+    """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.runs.reading import iter_rows
 
     rows = [row for row in iter_rows(out, "errors") if kind is None or row["type"] == kind]

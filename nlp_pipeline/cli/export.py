@@ -20,14 +20,14 @@ import click
 )
 @click.option("--table", "tables", multiple=True, help="Only this table. Repeatable.")
 def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...]) -> None:
-    r"""Write each table of the run in OUT as one file into the folder TARGET.
+    """Write each table of the run in OUT as one file into the folder TARGET.
 
     For DuckDB, TARGET is the database file.
 
     \b
     Example:
       nlp-pipeline export runs/sample-en_qa_summary tables --format csv --table answers
-    """
+    """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.runs.export import ExportFormat, export_run
 
     chosen: ExportFormat = format_  # type: ignore[assignment]

@@ -14,12 +14,12 @@ COLORS = ["cyan", "green", "yellow", "magenta", "blue", "red"]
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("document_id")
 def show(out: Path, document_id: str) -> None:
-    r"""Show the document DOCUMENT_ID of the run in the folder OUT.
+    """Show the document DOCUMENT_ID of the run in the folder OUT.
 
     \b
     Example:
-      nlp-pipeline show runs/sample-en_qa_summary news-sandrow-footbridge
-    """
+      nlp-pipeline show runs/sample-en_qa_summary news-harbour-bridge
+    """  # noqa: D301  (click knows the character itself)
     from rich.console import Console
 
     from nlp_pipeline.runs.reading import document_rows

@@ -14,12 +14,12 @@ from nlp_pipeline.cli.output import print_json
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(out: Path, *, as_json: bool) -> None:
-    r"""Say how the run in the folder OUT stands.
+    """Say how the run in the folder OUT stands.
 
     \b
     Example:
       nlp-pipeline status runs/sample-en_qa_summary
-    """
+    """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.runs.status import run_status
 
     found = run_status(out)

@@ -67,3 +67,11 @@ def test_no_run(cli, tmp_path, command) -> None:
     done = cli(command[0], tmp_path, *command[1:])
     assert done.code == 1
     assert f"Error: '{tmp_path}' holds no run" in done.err
+
+
+@pytest.mark.issue(2)
+@pytest.mark.parametrize("command", ["run", "status", "errors", "show", "export"])
+def test_help_keeps_its_example_on_a_line_of_its_own(cli, command) -> None:
+    done = cli(command, "--help")
+    assert f"\n  Example:\n    nlp-pipeline {command} " in done.out
+    assert "\\b" not in done.out
