@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import sys
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.environment import installed_version
 from nlp_pipeline.models.digests import sha256
 from nlp_pipeline.pipeline import generators, source_digests
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
@@ -48,7 +48,7 @@ def fingerprint(
         "generators": [_generator(generator) for generator in generators(nlp)],
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: installed_version(name) for name in _PACKAGES},
     }
 
 
@@ -62,7 +62,7 @@ def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[s
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "command": sys.argv[1:] if sys.argv[:1] else [],
+        "command": sys.argv[1:],
         "fingerprint": mark,
     }
 
@@ -95,10 +95,3 @@ def _prompts(nlp: Language) -> dict[str, str]:
 def _generator(generator: Any) -> dict[str, Any]:
     info = generator.info
     return {"backend": info.backend, "model": info.model, **info.details}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

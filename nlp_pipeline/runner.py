@@ -20,7 +20,7 @@ from nlp_pipeline.request import Progress as Progress
 from nlp_pipeline.request import RunRequest as RunRequest
 from nlp_pipeline.request import RunResult as RunResult
 from nlp_pipeline.request import Silent as Silent
-from nlp_pipeline.runs.folder import RunFolder, open_run, read_manifest, refuse_strangers
+from nlp_pipeline.runs.folder import FINISHED, RunFolder, open_run, read_manifest, refuse_strangers
 from nlp_pipeline.runs.spool import keep, spooled
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
@@ -29,8 +29,6 @@ from nlp_pipeline.workers import annotate_in_workers
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-FINISHED = "finished"
 
 
 def run(

@@ -126,7 +126,8 @@ def test_a_file_of_the_model(request_of, tiny_llama, tmp_path) -> None:
 @pytest.mark.parametrize("field", ["schema", "versions.spacy"])
 def test_versions(request_of, monkeypatch, field) -> None:
     before = mark_of(request_of())
-    monkeypatch.setattr(manifest, "SCHEMA_VERSION" if field == "schema" else "_version", _other)
+    name = "SCHEMA_VERSION" if field == "schema" else "installed_version"
+    monkeypatch.setattr(manifest, name, _other)
     found = differences(before, mark_of(request_of()))
     assert field in found
     assert all(name.split(".")[0] == field.split(".")[0] for name in found)

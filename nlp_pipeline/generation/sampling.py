@@ -11,6 +11,7 @@ from torch import Tensor
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
+from nlp_pipeline.generation.stopping import StopRule
 
 
 def advance(samplers: list[TokenSampler], logits: Tensor) -> Tensor:
@@ -61,11 +62,8 @@ class TokenSampler:
     ) -> None:
         params = sequence.params
         self._sequence = sequence
-        self._eos = eos_token_ids
-        self._token_bytes = token_bytes
-        self._budget = min(params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
-        self._stop = [text.encode() for text in params.stop]
-        self._tail = b""
+        budget = min(params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
+        self._stop = StopRule(params.stop, budget, eos_token_ids, token_bytes)
         # The CPU's generator on every device: the same seed gives the same sample anywhere.
         self._random = torch.Generator().manual_seed(params.seed + sequence.sample)
 
@@ -94,18 +92,8 @@ class TokenSampler:
         if params.logprobs:
             best = scores.topk(min(params.logprobs, scores.numel()))
             sequence.top.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
-        if token in self._eos:
-            sequence.finish_reason, sequence.stopped_by_token = "stop", True
-        elif self._stop and self._found_stop(token):
-            sequence.finish_reason = "stop"
-        elif len(sequence.output_ids) >= self._budget:
-            sequence.finish_reason = "length"
-
-    def _found_stop(self, token: int) -> bool:
-        self._tail += self._token_bytes(token)
-        found = any(text in self._tail for text in self._stop)
-        self._tail = self._tail[-max(map(len, self._stop)) :]
-        return found
+        sequence.finish_reason = self._stop.after(token)
+        sequence.stopped_by_token = token in self._stop.eos_token_ids
 
 
 def penalized(logits: Tensor, seen: list[int], penalty: float) -> Tensor:

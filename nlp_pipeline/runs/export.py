@@ -9,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from nlp_pipeline.errors.run import DuckdbMissing, TableNotFound
-from nlp_pipeline.runs.files import disk_errors, write_atomically
+from nlp_pipeline.runs.files import disk_errors, lists_as_json, write_atomically
 from nlp_pipeline.runs.reading import iter_parts
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -73,26 +73,19 @@ def _write_parquet(parts: Iterator[pa.Table], schema: pa.Schema, file: Path) -> 
 def _write_csv(parts: Iterator[pa.Table], schema: pa.Schema, file: Path) -> None:
     import pyarrow.csv as pc
 
-    flat = _as_text(schema.empty_table()).schema
+    flat = _tamed(schema.empty_table()).schema
     with pc.CSVWriter(file, flat) as writer:
         for part in parts:
-            writer.write_table(_as_text(part))
+            writer.write_table(_tamed(part))
 
 
-def _as_text(table: pa.Table) -> pa.Table:
+def _tamed(table: pa.Table) -> pa.Table:
     """Lists as JSON texts, and no text that a spreadsheet would run."""
-    import json
-
+    table = lists_as_json(table)
     for index, field in enumerate(table.schema):
-        values = table[field.name].to_pylist()
-        if pa.types.is_list(field.type):
-            values = [None if value is None else json.dumps(value) for value in values]
-        elif pa.types.is_string(field.type):
-            values = [_tame(value) for value in values]
-        else:
-            continue
-        text = pa.field(field.name, pa.string())
-        table = table.set_column(index, text, pa.array(values, pa.string()))
+        if pa.types.is_string(field.type):
+            values = [_tame(value) for value in table[field.name].to_pylist()]
+            table = table.set_column(index, field, pa.array(values, pa.string()))
     return table
 
 

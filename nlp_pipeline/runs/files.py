@@ -121,29 +121,27 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def _flat_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with lists as JSON texts: CSV has no lists."""
-    return pa.schema(f.with_type(pa.string()) if pa.types.is_list(f.type) else f for f in schema)
+def lists_as_json(table: pa.Table) -> pa.Table:
+    """The table with lists as JSON texts: CSV has no lists."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [None if v is None else json.dumps(v) for v in table[field.name].to_pylist()]
+            column = pa.array(texts, pa.string())
+            table = table.set_column(index, field.with_type(pa.string()), column)
+    return table
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
     import pyarrow.csv as pc
 
-    flat = table
-    for index, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            texts = [None if v is None else json.dumps(v) for v in table[field.name].to_pylist()]
-            flat = flat.set_column(
-                index, field.with_type(pa.string()), pa.array(texts, pa.string())
-            )
     # Every text is quoted and no null is: so an empty text and no text stay two things.
-    pc.write_csv(flat, path, pc.WriteOptions(quoting_style="all_valid"))
+    pc.write_csv(lists_as_json(table), path, pc.WriteOptions(quoting_style="all_valid"))
 
 
 def _read_csv(path: Path, schema: pa.Schema) -> pa.Table:
     import pyarrow.csv as pc
 
-    flat = _flat_schema(schema)
+    flat = lists_as_json(schema.empty_table()).schema
     table = pc.read_csv(
         path,
         # A row may be as long as the file, and must lie within one block.

@@ -39,6 +39,8 @@ from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
 CONFIG = "config.cfg"
+FINISHED = "finished"
+"""The state of a run whose every record is in a part."""
 CLEARED = "cleared"
 """The state of a run that was thrown away."""
 RECEIPTS = "_receipts"
@@ -163,7 +165,7 @@ def open_run(
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
-            receipts = _receipts(path)
+            receipts = read_receipts(path)
             sweep(path, len(receipts))
         yield RunFolder(path, format_, receipts)
 
@@ -203,7 +205,7 @@ def _is_beginning(entry: Path) -> bool:
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
-    nothing = not _receipts(path) and not holds_documents(path)
+    nothing = not read_receipts(path) and not holds_documents(path)
     return manifest.get("state") == CLEARED or nothing
 
 
@@ -226,7 +228,7 @@ def _sweep(path: Path) -> None:
             file.unlink()
 
 
-def _receipts(path: Path) -> list[Receipt]:
+def read_receipts(path: Path) -> list[Receipt]:
     """The receipts of the parts that are done, up to the first that is not."""
     files = sorted((path / RECEIPTS).glob("part-*.json"))
     found = [Receipt(**json.loads(file.read_text(encoding="utf-8"))) for file in files]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFound, TableNotFound
 from nlp_pipeline.runs.files import Format, read_table
-from nlp_pipeline.runs.folder import RECEIPTS, read_manifest
+from nlp_pipeline.runs.folder import RECEIPTS, read_manifest, read_receipts
 from nlp_pipeline.tables.frames import to_frame
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -46,7 +45,7 @@ def read_run(
         if name not in TABLES:
             raise TableNotFound(name, TABLES)
     wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
-    format_: Format = _manifest(folder)["format"]
+    format_: Format = run_manifest(folder)["format"]
     parts = [file.stem for file in _receipts(folder)]
     found: dict[str, pd.DataFrame] = {}
     for name in names:
@@ -61,15 +60,20 @@ def row_counts(path: str | Path) -> dict[str, int]:
     Raises:
         RunNotFound: The folder holds no run.
     """
-    _manifest(Path(path))
+    run_manifest(Path(path))
     counts = dict.fromkeys(TABLES, 0)
-    for file in _receipts(Path(path)):
-        for name, rows in json.loads(file.read_text(encoding="utf-8"))["rows"].items():
+    for receipt in read_receipts(Path(path)):
+        for name, rows in receipt.rows.items():
             counts[name] += rows
     return counts
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def run_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run that has begun.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
     manifest = read_manifest(folder)
     if manifest is None or "format" not in manifest:
         raise RunNotFound(str(folder))
@@ -110,7 +114,7 @@ def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
         RunNotFound: The folder holds no run.
     """
     folder = Path(path)
-    format_: Format = _manifest(folder)["format"]
+    format_: Format = run_manifest(folder)["format"]
     for receipt in _receipts(folder):
         yield read_table(folder / table / f"{receipt.stem}.{format_}", TABLES[table], format_)
 
@@ -129,7 +133,7 @@ def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str
         DocumentNotFound: The run has no such document, or has not come to it yet.
     """
     folder = Path(path)
-    format_: Format = _manifest(folder)["format"]
+    format_: Format = run_manifest(folder)["format"]
     for receipt in _receipts(folder):
         files = {name: folder / name / f"{receipt.stem}.{format_}" for name in TABLES}
         ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])

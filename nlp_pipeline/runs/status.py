@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from nlp_pipeline.errors.run import RunNotFound
-from nlp_pipeline.runs.folder import RECEIPTS, read_manifest
+from nlp_pipeline.runs.folder import FINISHED, read_receipts
 from nlp_pipeline.runs.journal import journaled
 from nlp_pipeline.runs.lock import LOCK
+from nlp_pipeline.runs.reading import run_manifest
 
 State = Literal["running", "interrupted", "finished"]
 
@@ -50,16 +49,11 @@ def run_status(path: str | Path) -> RunStatus:
         RunNotFound: The folder holds no run.
     """
     folder = Path(path)
-    manifest = read_manifest(folder)
-    if manifest is None or "format" not in manifest:
-        raise RunNotFound(str(path))
-    receipts = [
-        json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted((folder / RECEIPTS).glob("part-*.json"))
-    ]
+    manifest = run_manifest(folder)
+    receipts = read_receipts(folder)
     journal = [rows["documents"][0] for rows in journaled(folder, len(receipts))]
-    done = sum(receipt["documents"] for receipt in receipts) + len(journal)
-    failed = sum(receipt["failed"] for receipt in receipts)
+    done = sum(receipt.documents for receipt in receipts) + len(journal)
+    failed = sum(receipt.failed for receipt in receipts)
     failed += sum(document["status"] != "ok" for document in journal)
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
@@ -70,13 +64,13 @@ def run_status(path: str | Path) -> RunStatus:
         ok=done - failed,
         failed=failed,
         left=None if total is None else max(0, total - done),
-        output_tokens=sum(receipt["output_tokens"] for receipt in receipts),
+        output_tokens=sum(receipt.output_tokens for receipt in receipts),
         seconds=_seconds(manifest, state),
     )
 
 
 def _state(folder: Path, manifest: dict[str, Any]) -> State:
-    if manifest.get("state") == "finished":
+    if manifest.get("state") == FINISHED:
         return "finished"
     return "running" if _held(folder) else "interrupted"
 

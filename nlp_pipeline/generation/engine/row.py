@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine.sampling.recipe import Recipe
 from nlp_pipeline.generation.engine.slots import Slot
-from nlp_pipeline.generation.engine.stopping import StopRule
 from nlp_pipeline.generation.sequence import Sequence
+from nlp_pipeline.generation.stopping import StopRule
 
 
 @dataclass(slots=True, eq=False)

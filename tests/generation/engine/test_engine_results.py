@@ -15,7 +15,7 @@ from engine_doubles import (
     token_bytes,
 )
 
-from nlp_pipeline.generation.engine.stopping import StopRule
+from nlp_pipeline.generation.stopping import StopRule
 
 PROMPT = random.Random(1).choices(range(VOCABULARY), k=45)
 
