@@ -19,6 +19,7 @@ from nlp_pipeline.errors.run import DocumentFailed
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
+    Constraint,
     GenerationRequest,
     Generator,
     SamplingParams,
@@ -37,10 +38,19 @@ ErrorHandler = Callable[[str, Any, list[Doc], Exception], Any]
 
 @dataclass(frozen=True)
 class Ask:
-    """One request a component makes for a Doc. `key` names it within the Doc."""
+    """One request a component makes for a Doc.
+
+    Attributes:
+        key: Names it within the Doc.
+        chat: The prompt.
+        constraint: What may be answered; None allows all.
+        params: How to sample where it is not as the component's other asks.
+    """
 
     key: str
     chat: Chat
+    constraint: Constraint | None = None
+    params: SamplingParams | None = None
 
 
 @dataclass
@@ -147,7 +157,10 @@ class LlamaComponent(ABC):
             item.error = error
             return item
         for number, ask in enumerate(asks):
-            request = GenerationRequest(f"{group}-{number}", ask.chat, self.params, group)
+            params = ask.params or self.params
+            request = GenerationRequest(
+                f"{group}-{number}", ask.chat, params, group, ask.constraint
+            )
             owners[request.id] = (item, ask.key)
             item.missing += 1
             session.submit(request)

@@ -26,7 +26,7 @@ class PromptEncoder:
     """
 
     def __init__(self, tokenizer: Any, model: str) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._model = model
         # A token of one character cannot be broken by a mark inside it, and none is known.
         specials = [token for token in _special_tokens(tokenizer) if len(token) > 1]
@@ -47,7 +47,7 @@ class PromptEncoder:
         if isinstance(prompt, Chat):
             return self._encode_chat(prompt)
         if isinstance(prompt, str):
-            return list(self._tokenizer(prompt, split_special_tokens=True).input_ids)
+            return list(self.tokenizer(prompt, split_special_tokens=True).input_ids)
         size = self._vocabulary
         for token in prompt:
             if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < size:
@@ -55,7 +55,7 @@ class PromptEncoder:
         return list(prompt)
 
     def _encode_chat(self, chat: Chat) -> list[int]:
-        if not self._tokenizer.chat_template:
+        if not self.tokenizer.chat_template:
             raise NoChatTemplate(self._model)
         mark = _unused_character(chat)
         messages = [
@@ -63,7 +63,7 @@ class PromptEncoder:
             for message in chat.messages
         ]
         try:
-            rendered = self._tokenizer.apply_chat_template(
+            rendered = self.tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=True
             )
         except Exception as error:  # the template is code of whoever made the model
@@ -87,22 +87,22 @@ class PromptEncoder:
         token in a content, what stands between the template's own is encoded piece by piece.
         """
         matches = list(self._specials.finditer(rendered)) if self._specials else []
-        controls = self._tokenizer.convert_tokens_to_ids([match[0] for match in matches])
-        ids = self._encode_text(rendered.replace(mark, ""), split=False)
-        if [token for token in ids if token in self._special_ids] == controls:
+        controls = self.tokenizer.convert_tokens_to_ids([match[0] for match in matches])
+        ids = self.encode_text(rendered.replace(mark, ""), split=False)
+        if [token for token in ids if token in self.special_ids] == controls:
             return ids
         ids, start = [], 0
         for match, control in zip(matches, controls, strict=True):
             piece = rendered[start : match.start()].replace(mark, "")
-            ids += [*self._encode_text(piece, split=True), control]
+            ids += [*self.encode_text(piece, split=True), control]
             start = match.end()
-        return ids + self._encode_text(rendered[start:].replace(mark, ""), split=True)
+        return ids + self.encode_text(rendered[start:].replace(mark, ""), split=True)
 
-    def _encode_text(self, text: str, *, split: bool) -> list[int]:
-        """Token ids; with `split` no special token can come of the text."""
+    def encode_text(self, text: str, *, split: bool = True) -> list[int]:
+        """Token ids of a piece; with `split` no special token can come of the text."""
         if not text:
             return []
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split)
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
         return list(encoded.input_ids)
 
     def decode(self, token_ids: SequenceOf[int], end: int | None = None) -> str:
@@ -119,7 +119,7 @@ class PromptEncoder:
         for token in token_ids:
             piece = self.token_bytes(token)[:end]
             end = None if end is None else end - len(piece)
-            if token not in self._special_ids:
+            if token not in self.special_ids:
                 pieces.append(piece)
         text = b"".join(pieces).decode("utf-8", errors="replace")
         if not self._byte_level and text.startswith(" "):
@@ -128,7 +128,7 @@ class PromptEncoder:
 
     def token_bytes(self, token_id: int) -> bytes:
         """The UTF-8 bytes that a token stands for; empty for an id outside the vocabulary."""
-        token = self._tokenizer.convert_ids_to_tokens(token_id)
+        token = self.tokenizer.convert_ids_to_tokens(token_id)
         if token is None:
             return b""
         if token_id in self._added_ids:
@@ -141,21 +141,22 @@ class PromptEncoder:
 
     @cached_property
     def _byte_level(self) -> bool:
-        backend = self._tokenizer.backend_tokenizer
+        backend = self.tokenizer.backend_tokenizer
         return "ByteLevel" in f"{backend.pre_tokenizer} {backend.decoder}"
 
     @cached_property
     def _vocabulary(self) -> int:
-        return len(self._tokenizer)
+        return len(self.tokenizer)
 
     @cached_property
     def _added_ids(self) -> frozenset[int]:
         """Tokens that are written as they are, not in the letters of the byte table."""
-        return self._special_ids | frozenset(self._tokenizer.added_tokens_decoder)
+        return self.special_ids | frozenset(self.tokenizer.added_tokens_decoder)
 
     @cached_property
-    def _special_ids(self) -> frozenset[int]:
-        ids = self._tokenizer.convert_tokens_to_ids(list(_special_tokens(self._tokenizer)))
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the control tokens."""
+        ids = self.tokenizer.convert_tokens_to_ids(list(_special_tokens(self.tokenizer)))
         return frozenset(ids)
 
 

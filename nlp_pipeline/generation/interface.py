@@ -13,6 +13,7 @@ from nlp_pipeline.generation.params import SamplingParams as SamplingParams
 
 if TYPE_CHECKING:
     from nlp_pipeline.errors import NlpPipelineError
+    from nlp_pipeline.generation.vocabulary import Vocabulary
 
 FinishReason = Literal["stop", "length", "error"]
 """`stop`: an end-of-sequence token or a stop string; `length`: `max_new_tokens` reached."""
@@ -43,11 +44,26 @@ Prompt = str | Chat | Sequence[int]
 """A text (encoded as it is), a chat (rendered by the chat template) or token ids (as given)."""
 
 
-class Constraint(Protocol):
-    """What may be generated, such as only what stands in the document. Keeps no state."""
+class BoundConstraint(Protocol):
+    """A constraint in the tokens of one model, for one sample of one request."""
 
     def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | None:
-        """The token ids that may follow the output so far, at least one; None allows all."""
+        """The token ids that may follow the output so far, at least one; None allows all.
+
+        The answer depends on `output_ids` alone: what is kept between calls only saves time.
+        """
+        ...
+
+
+class Constraint(Protocol):
+    """What may be generated, such as only what stands in the document; knows no model."""
+
+    def bind(self, vocabulary: Vocabulary) -> BoundConstraint:
+        """The constraint in a model's tokens, new for every sample of every request.
+
+        Raises:
+            NlpPipelineError: No text of this model's tokens can satisfy it. The request fails.
+        """
         ...
 
 

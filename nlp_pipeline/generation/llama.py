@@ -46,7 +46,9 @@ class Llama:
         self.max_seq_len = max_seq_len
         self.max_batch_size = max_batch_size
         self.seed = seed
-        self._sessions = SessionPool(self._executor(), self.encoder, max_seq_len)
+        self._sessions = SessionPool(
+            self._executor(), self.encoder, max_seq_len, loaded.eos_token_ids
+        )
 
     def _executor(self) -> Executor:
         """The engine, or plain batches for models that our attention cannot be put into."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nlp_pipeline.errors import NlpPipelineError
-    from nlp_pipeline.generation.interface import Constraint, FinishReason, SamplingParams
+    from nlp_pipeline.generation.interface import BoundConstraint, FinishReason, SamplingParams
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +36,7 @@ class Sequence:
     params: SamplingParams
     sample: int = 0
     group: str | None = None
-    constraint: Constraint | None = None
+    constraint: BoundConstraint | None = None
     output_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     top: list[list[tuple[int, float]]] = field(default_factory=list)

@@ -9,6 +9,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, TokenAlternative
 from nlp_pipeline.generation.sequence import Executor, Sequence
+from nlp_pipeline.generation.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.encoding import PromptEncoder
@@ -77,12 +78,20 @@ class SessionPool:
         executor: Advances the sequences.
         encoder: Turns prompts into ids and ids into text.
         max_seq_len: Tokens of prompt and completion together that fit.
+        eos_token_ids: Tokens that end a completion, for constraints.
     """
 
-    def __init__(self, executor: Executor, encoder: PromptEncoder, max_seq_len: int) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        encoder: PromptEncoder,
+        max_seq_len: int,
+        eos_token_ids: frozenset[int] = frozenset(),
+    ) -> None:
         self.executor = executor
         self.encoder = encoder
         self.max_seq_len = max_seq_len
+        self.vocabulary = Vocabulary(encoder, eos_token_ids)
         self._owners: dict[Sequence, ExecutorSession] = {}
 
     def open(self) -> ExecutorSession:
@@ -112,12 +121,14 @@ class SessionPool:
         Raises:
             EmptyPrompt: The prompt encodes to no token.
             PromptTooLong: It leaves no room for a new token.
+            NlpPipelineError: Its constraint cannot be satisfied.
         """
         ids = self.encoder.encode(request.prompt)
         if not ids:
             raise EmptyPrompt
         if len(ids) >= self.max_seq_len:
             raise PromptTooLong(len(ids), self.max_seq_len)
+        constraint = request.constraint
         return [
             Sequence(
                 request.id,
@@ -125,7 +136,7 @@ class SessionPool:
                 request.params,
                 sample=sample,
                 group=request.group,
-                constraint=request.constraint,
+                constraint=None if constraint is None else constraint.bind(self.vocabulary),
             )
             for sample in range(request.params.n)
         ]

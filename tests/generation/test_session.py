@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 
 import pytest
@@ -14,6 +14,7 @@ from nlp_pipeline.generation.interface import Completion, GenerationRequest, Sam
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading import LoadedModel
 from nlp_pipeline.generation.session import ExecutorSession, SessionPool
+from nlp_pipeline.generation.vocabulary import Vocabulary
 
 MakePool = Callable[..., SessionPool]
 
@@ -137,6 +138,31 @@ class TestRequestsThatCannotBeServed:
         done = {c.request_id: c for c in drain(session)}
         assert isinstance(done["a"].error, PromptNotEncoded)
         assert done["b"].error is None
+
+    def test_a_constraint_is_bound_to_the_vocabulary_for_each_sample(
+        self, make_pool: MakePool, tiny: LoadedModel
+    ) -> None:
+        pool = make_pool()
+        vocabularies: list[Vocabulary] = []
+
+        class Bound:
+            def allowed(self, output_ids: Sequence[int]) -> None:
+                return None
+
+        class Free:
+            def bind(self, vocabulary: Vocabulary) -> Bound:
+                vocabularies.append(vocabulary)
+                return Bound()
+
+        request = GenerationRequest("a", "Ada", SamplingParams(n=2), constraint=Free())
+        first, second = pool.sequences(request)
+        assert first.constraint is not second.constraint
+        assert vocabularies == [pool.vocabulary] * 2
+        ids = pool.vocabulary.encode("Ada <|im_end|>")
+        pieces = [pool.vocabulary.token_bytes[i] for i in ids]
+        assert b"".join(pieces).decode().strip() == "Ada <|im_end|>"
+        specials = set(tiny.tokenizer.all_special_ids)
+        assert all(pool.vocabulary.token_bytes[i] == b"" for i in specials)
 
     def test_the_others_go_on_where_the_model_fails(
         self, make_pool: MakePool, tiny: LoadedModel
