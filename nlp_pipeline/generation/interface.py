@@ -106,6 +106,7 @@ class Completion:
         token_ids: The tokens of the completion, without the end-of-sequence token.
         logprobs: One per token of `token_ids`: the log-probability in the model's own
             distribution, unscaled and unmasked. Empty where a backend knows none.
+        stop_logprob: That of the end-of-sequence token; None where something else ended it.
         finish_reason: Why it ended.
         prompt_tokens: Length of the encoded prompt.
         reused_tokens: How many of these were not computed again (prefix sharing).
@@ -130,6 +131,7 @@ class Completion:
     prompt_logprobs: tuple[float | None, ...] = ()
     sample: int = 0
     error: NlpPipelineError | None = None
+    stop_logprob: float | None = None
 
     @classmethod
     def failed(

@@ -162,6 +162,7 @@ class SessionPool:
             prompt_token_ids=tuple(sequence.prompt_ids) if params.echo else (),
             prompt_logprobs=tuple(sequence.prompt_logprobs),
             sample=sequence.sample,
+            stop_logprob=sequence.logprobs[-1] if sequence.stopped_by_token else None,
         )
 
     def _cut(self, sequence: Sequence) -> tuple[int, str]:

@@ -186,6 +186,9 @@ class TestCompletions:
         assert (whole.text, whole.finish_reason) == ("Omar Haddad", "stop")
         assert len(whole.token_ids) == len(whole.logprobs) == 6
         assert whole.output_tokens == 7, "the end-of-sequence token was generated, too"
+        assert whole.stop_logprob is not None
+        assert whole.stop_logprob <= 0
+        assert part.stop_logprob is None, "it did not stop by itself"
         assert (whole.prompt_token_ids, whole.prompt_logprobs, whole.top_logprobs) == ((), (), ())
         assert (part.text, part.finish_reason) == ("Omar Had", "length")
         assert len(part.prompt_token_ids) == len(part.prompt_logprobs) == part.prompt_tokens == 79
