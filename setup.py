@@ -32,6 +32,8 @@ EXTRAS = {
     "meta": ["sentencepiece>=0.2"],
     # Small weights; from 0.49 on also on the CPU.
     "quant": ["bitsandbytes>=0.49"],
+    # Answers that obey a JSON schema: the grammar, and the check of what came out.
+    "structured": ["llguidance>=1.5,<2", "jsonschema>=4.20,<5"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     "test": [
         "pytest>=8.3,<10",
@@ -51,7 +53,7 @@ EXTRAS = {
 }
 # The suite tries every format and language, so a test install brings them all.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
-EXTRAS["test"] += EXTRAS["duckdb"]
+EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"]
 EXTRAS["dev"] += EXTRAS["test"]
 
 setup(
@@ -78,6 +80,9 @@ setup(
         "console_scripts": ["nlp-pipeline = nlp_pipeline.cli:main"],
         "spacy_factories": [
             "llama_qa = nlp_pipeline.components.llama_qa:make_llama_qa",
+            "llama_extractor = nlp_pipeline.components.llama_extractor:make_llama_extractor",
+            "llama_classifier = nlp_pipeline.components.llama_classifier:make_llama_classifier",
+            "llama_prompt = nlp_pipeline.components.llama_prompt:make_llama_prompt",
             "llama_summarizer = nlp_pipeline.components.llama_summarizer:make_llama_summarizer",
         ],
         "pytest11": ["nlp_pipeline_golden = nlp_pipeline.golden.fixture"],

@@ -88,8 +88,13 @@ def _config_lines(config: str) -> dict[str, str]:
 
 
 def _prompts(nlp: Language) -> dict[str, str]:
-    templates = {name: getattr(pipe, "template", None) for name, pipe in nlp.pipeline}
-    return {name: template.digest for name, template in templates.items() if template is not None}
+    """Digests of templates and schemas: the config may only say where they stand."""
+    found = {
+        name if part == "template" else f"{name}.{part}": getattr(pipe, part, None)
+        for name, pipe in nlp.pipeline
+        for part in ("template", "schema")
+    }
+    return {name: item.digest for name, item in found.items() if item is not None}
 
 
 def _generator(generator: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spacy.tokens import Doc
@@ -100,6 +100,10 @@ class LlamaComponent(ABC):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> Any:
         """What the completions (by `Ask.key`) mean for a Doc. Writes nothing."""
 
+    def review(self, completion: Completion) -> NlpPipelineError | None:
+        """What is wrong with a completion that the generator was content with; None if nothing."""
+        return None
+
     @abstractmethod
     def set_annotations(self, doc: Doc, result: Any) -> None:
         """Writes a result to its Doc."""
@@ -166,10 +170,12 @@ class LlamaComponent(ABC):
             session.submit(request)
         return item
 
-    @staticmethod
-    def _collect(session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
+    def _collect(self, session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
         """Advances the generator and books what it finished."""
         for completion in session.step():
+            wrong = None if completion.error else self.review(completion)
+            if wrong is not None:
+                completion = replace(completion, error=wrong)
             item, key = owners.pop(completion.request_id)
             item.completions[key] = completion
             item.missing -= 1

@@ -15,6 +15,10 @@ EXTENSIONS: dict[str, Any] = {
     "answers": [],  # list of dicts, one per question; the keys are those of `new_answer`
     "summary": None,  # str: the summary's text
     "summary_details": None,  # dict: status, tokens and log-probabilities of the summary
+    "extraction": None,  # dict: the object of the last extractor
+    "extractions": [],  # list of dicts, one per extractor
+    "classifications": [],  # list of dicts, one per classifier
+    "generations": [],  # list of dicts, one per `llama_prompt`
     "errors": [],  # list of dicts, one per failure; the keys are those of `new_error`
 }
 

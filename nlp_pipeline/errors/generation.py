@@ -153,6 +153,28 @@ class EmptyPrompt(RequestError):
         super().__init__("The prompt is empty: it encodes to no token. Give it some text.")
 
 
+class ConstraintImpossible(RequestError):
+    """A constraint that no text of the model can satisfy, or that is too much to work out."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"No answer can satisfy what is asked of it: {reason}. Loosen the schema or the "
+            "grammar."
+        )
+
+
+class ExtractionInvalid(RequestError):
+    """A completion that is no object of its schema."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        super().__init__(
+            f"The extraction is not valid: {reason}. It begins {shown!r}. Give more room by "
+            "max_new_tokens, or a schema with shorter texts and lists; the generator has to obey "
+            "constraints."
+        )
+
+
 class GenerationFailed(RequestError):
     """The model failed on this request alone, after it was tried by itself."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from nlp_pipeline.generation.params import SamplingParams as SamplingParams
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nlp_pipeline.errors import NlpPipelineError
     from nlp_pipeline.generation.vocabulary import Vocabulary
 
@@ -47,8 +49,11 @@ Prompt = str | Chat | Sequence[int]
 class BoundConstraint(Protocol):
     """A constraint in the tokens of one model, for one sample of one request."""
 
-    def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | None:
-        """The token ids that may follow the output so far, at least one; None allows all.
+    def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | Tensor | None:
+        """What may follow the output so far: token ids, at least one; None allows all.
+
+        Where it is much of the vocabulary, a boolean tensor of shape (tokens,) is cheaper; ids
+        beyond its end are not allowed.
 
         The answer depends on `output_ids` alone: what is kept between calls only saves time.
         """
@@ -57,6 +62,16 @@ class BoundConstraint(Protocol):
 
 class Constraint(Protocol):
     """What may be generated, such as only what stands in the document; knows no model."""
+
+    @property
+    def example(self) -> str:
+        """A text that satisfies it: what the echo generator says."""
+        ...
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema that says as much, for servers; None where none does."""
+        ...
 
     def bind(self, vocabulary: Vocabulary) -> BoundConstraint:
         """The constraint in a model's tokens, new for every sample of every request.

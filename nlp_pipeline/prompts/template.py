@@ -13,6 +13,7 @@ somebody else wrote, and the values come from documents.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,6 +127,18 @@ def load_template(name: str) -> PromptTemplate:
     if name not in template_names():
         raise PromptTemplateNotFound(name, template_names())
     return PromptTemplate(name, (files(__package__) / (name + SUFFIX)).read_text("utf-8"))
+
+
+def inline_template(component: str, prompt: str) -> PromptTemplate:
+    """The template of a prompt that stands in a config: blocks, or the user's turn as it is.
+
+    Raises:
+        PromptTemplateInvalid: It is no Jinja.
+    """
+    source = prompt
+    if not re.search(r"{%-?\s*block\s+user\b", prompt):
+        source = f"{{% block user %}}{prompt}{{% endblock %}}"
+    return PromptTemplate(f"components.{component}.prompt", source)
 
 
 def template_names() -> list[str]:

@@ -50,6 +50,10 @@ def doc_rows(doc: Doc, origin: Origin) -> Rows:
         "categories": ({"label": k, "score": float(v)} for k, v in doc.cats.items()),
         "answers": _answers(doc, sentence_ids),
         "summaries": _summaries(doc),
+        "extractions": _extractions(doc),
+        "extraction_fields": _extraction_fields(doc),
+        "classifications": _classifications(doc),
+        "generations": iter(extension(doc, "generations") or []),
         "errors": _errors(doc, origin),
     }
     key = origin.document_id
@@ -167,6 +171,27 @@ def _summaries(doc: Doc) -> Iterator[Row]:
     details = extension(doc, "summary_details")
     if details is not None:
         yield details
+
+
+def _extractions(doc: Doc) -> Iterator[Row]:
+    for found in extension(doc, "extractions") or []:
+        value = found["extraction"]
+        yield {**found, "extraction": None if value is None else _json(value)}
+
+
+def _extraction_fields(doc: Doc) -> Iterator[Row]:
+    for found in extension(doc, "extractions") or []:
+        for field_ in found["fields"]:
+            yield {"component": found["component"], **field_}
+
+
+def _classifications(doc: Doc) -> Iterator[Row]:
+    for found in extension(doc, "classifications") or []:
+        yield {**found, "logprobs": _json(found["logprobs"])}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _errors(doc: Doc, origin: Origin) -> Iterator[Row]:

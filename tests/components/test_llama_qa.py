@@ -393,7 +393,7 @@ LLAMA = "nlp_pipeline.Llama.v1"
         ({"questions": "Who?"}, ConfigValidationError, "questions"),
         ({"questions": [3]}, QuestionsInvalid, "components.llama_qa.questions: 3 is no question."),
         ({"questions": ["a", {"id": "q1", "text": "b"}]}, DuplicateQuestion, "id 'q1' is used twi"),
-        ({"template": "qa.v9"}, PromptTemplateNotFound, "or one of: qa.v1, qa_fr.v1, summary.v1."),
+        ({"template": "qa.v9"}, PromptTemplateNotFound, "extract.v1, qa.v1, qa_fr.v1, summary.v1."),
         ({"template": 3}, ConfigValidationError, "template"),
         ({"no_answer": 3}, ConfigValidationError, "no_answer"),
         ({"max_new_tokens": "2"}, InvalidSamplingParams, "max_new_tokens='2' is not possible"),

@@ -25,10 +25,16 @@ from nlp_pipeline.golden.store import Golden, read_golden, write
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-PIPELINES = ("en_qa", "en_qa_summary", "en_summary", "fr_qa")
+PIPELINES = ("en_classify", "en_extract", "en_qa", "en_qa_summary", "en_summary", "fr_qa")
 LOCAL = {"en_trf_qa": "its weights are trained on each machine, and no two trainings are equal"}
 REAL = ("en_qa_summary_smollm2",)
-COMPONENTS = ("llama_qa", "llama_summarizer")
+COMPONENTS = (
+    "llama_classifier",
+    "llama_extractor",
+    "llama_prompt",
+    "llama_qa",
+    "llama_summarizer",
+)
 OWNED = {*PIPELINES, *REAL, *COMPONENTS}
 
 # In the words that the tiny model was trained on, so that some answers stand in the text.
@@ -44,7 +50,30 @@ QUESTIONS = [
     {"id": "about", "text": "What is it about?"},
     {"id": "organisation", "text": "Which organisation is named?"},
 ]
-TABLES = ("documents", "spans", "answers", "summaries", "errors")
+COMMON = ("documents", "spans", "errors")
+FORM = {
+    "type": "object",
+    "properties": {
+        "who": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2},
+        "what": {"type": ["string", "null"], "maxLength": 20},
+    },
+    "required": ["who", "what"],
+}
+CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    (
+        "llama_classifier",
+        {"labels": ["water", "water supply", "data"]},
+        ("categories", "classifications"),
+    ),
+    (
+        "llama_extractor",
+        {"schema": FORM, "substrings": ["who"]},
+        ("extractions", "extraction_fields"),
+    ),
+    ("llama_prompt", {"prompt": "{{ text }} What is it about?"}, ("generations",)),
+    ("llama_qa", {"questions": QUESTIONS}, ("answers",)),
+    ("llama_summarizer", {}, ("summaries",)),
+]
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -64,11 +93,13 @@ def test_real_model(golden: GoldenFixture, name: str) -> None:
     golden.check(HERE / name)
 
 
-@pytest.mark.parametrize(
-    ("name", "config"), [("llama_qa", {"questions": QUESTIONS}), ("llama_summarizer", {})]
-)
+@pytest.mark.parametrize(("name", "config", "tables"), CASES, ids=COMPONENTS)
 def test_component(
-    golden: GoldenFixture, monkeypatch: pytest.MonkeyPatch, name: str, config: dict[str, Any]
+    golden: GoldenFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    config: dict[str, Any],
+    tables: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(ROOT)
     nlp = spacy.blank("en")
@@ -80,7 +111,7 @@ def test_component(
     }
     nlp.add_pipe(name, config={**config, "generator": generator})
     frames = to_frames(nlp.pipe(TEXTS))
-    golden.check_frames({table: frames[table] for table in TABLES}, HERE / name)
+    golden.check_frames({table: frames[table] for table in (*COMMON, *tables)}, HERE / name)
 
 
 def unowned(folder: Path, owned: Iterable[str]) -> list[str]:

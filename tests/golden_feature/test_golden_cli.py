@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from nlp_pipeline.cli.golden import golden
 from nlp_pipeline.errors.golden import GoldenFolderInUse
 from nlp_pipeline.golden.store import ATOL, RTOL
+from nlp_pipeline.tables import TABLES
 
 RECORD = ["record", "corpus.jsonl", "-p", "mine.cfg", "-d", "golden/mine", "--quiet"]
 
@@ -24,7 +25,7 @@ def recorded(project: Path) -> Path:
     done = call(*RECORD)
     assert done.exit_code == 0, done.output
     assert done.stdout == (
-        "Recorded 9 tables in golden/mine/ (portable).\n"
+        f"Recorded {len(TABLES)} tables in golden/mine/ (portable).\n"
         "Check them with: nlp-pipeline golden check golden/mine\n"
     )
     return project

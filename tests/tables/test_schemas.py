@@ -20,6 +20,10 @@ def test_the_tables_are_those_of_the_specification() -> None:
         "categories",
         "answers",
         "summaries",
+        "extractions",
+        "extraction_fields",
+        "classifications",
+        "generations",
         "errors",
     ]
     assert all(schema.names[0] == "document_id" for schema in TABLES.values())

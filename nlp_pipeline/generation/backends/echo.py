@@ -42,7 +42,10 @@ class EchoGenerator:
         return _EchoSession(self)
 
     def complete(self, request: GenerationRequest, sample: int = 0) -> Completion:
-        """The last `max_new_tokens` words of the prompt; the same for every sample."""
+        """The last `max_new_tokens` words of the prompt; the same for every sample.
+
+        Under a constraint its example instead.
+        """
         words = _words(request.prompt)
         if not words:
             return Completion.failed(request.id, EmptyPrompt(), sample=sample)
@@ -50,6 +53,8 @@ class EchoGenerator:
             error = GenerationFailed(f"the prompt holds '{self._fail_on}'")
             return Completion.failed(request.id, error, len(words), sample)
         said = words[-request.params.max_new_tokens :]
+        if request.constraint is not None:
+            said = [request.constraint.example]
         return Completion(
             request_id=request.id,
             text=" ".join(said),

@@ -13,6 +13,8 @@ from stub_server import StubServer, hang, reply, said, scored, slow
 
 from nlp_pipeline.errors.server import NotOfferedByServer, ServerClosed
 from nlp_pipeline.generation.backends.server import BACKEND, ServerGenerator
+from nlp_pipeline.generation.constraints.forced import Forced
+from nlp_pipeline.generation.constraints.grammar import Grammar
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
@@ -159,12 +161,22 @@ def test_garbled_scores_cost_no_answer(stub: StubServer, connect: Connect, score
 
 
 def test_what_a_server_cannot_do_is_said(stub: StubServer, connect: Connect) -> None:
-    bound = GenerationRequest("r", CHAT, constraint=lambda *_: None)  # type: ignore[arg-type]
+    bound = GenerationRequest("r", CHAT, constraint=Forced("a"))
     (constrained,) = generate(connect(), [bound])
     for done in (ask(connect(), [1, 2]), ask(connect(), echo=True), constrained):
         assert isinstance(done.error, NotOfferedByServer)
         assert not done.error.retryable
     assert not stub.bodies
+
+
+def test_a_schema_becomes_a_response_format(stub: StubServer, connect: Connect) -> None:
+    form = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    bound = GenerationRequest("r", CHAT, constraint=Grammar("start: /x/", "{}", form))
+    (done,) = generate(connect(), [bound])
+    assert done.error is None
+    sent = stub.bodies[-1]["response_format"]
+    assert sent["type"] == "json_schema"
+    assert sent["json_schema"]["schema"] == form
 
 
 def test_completions_come_as_they_finish_and_once(stub: StubServer, connect: Connect) -> None:

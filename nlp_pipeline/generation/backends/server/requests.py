@@ -46,7 +46,7 @@ class Sent:
 
 def _check_offered(request: GenerationRequest) -> None:
     """Refuses what would otherwise be left out without a word, such as `echo`."""
-    if request.constraint is not None:
+    if request.constraint is not None and request.constraint.schema is None:
         raise NotOfferedByServer("constraint", _INSTEAD)
     params = request.params
     for field in fields(params):
@@ -87,6 +87,11 @@ class RequestWriter:
         )
         if params.stop:
             sent.body["stop"] = list(params.stop)
+        if request.constraint is not None:
+            # What the schema cannot say, such as which texts stand in the document, is not
+            # enforced by a server; the tables say of each value where it stands.
+            form = {"name": "answer", "schema": request.constraint.schema, "strict": True}
+            sent.body["response_format"] = {"type": "json_schema", "json_schema": form}
         if self._logprobs:
             # At least one alternative: llama.cpp takes 0 for no log-probabilities at all.
             top = max(1, params.logprobs)

@@ -11,6 +11,8 @@ from torch import Tensor
 from nlp_pipeline.generation.sequence import Sequence
 
 BLOCKED = float("-inf")
+_FEW = 64
+"""So few allowed tokens are written one by one; a mask costs a pass over the vocabulary."""
 
 
 class Processor(Protocol):
@@ -50,6 +52,12 @@ class Constrained:
         allowed = None if constraint is None else constraint.allowed(sequence.output_ids)
         if allowed is None:
             return logits
+        if isinstance(allowed, Tensor):
+            mask = torch.zeros(logits.shape, dtype=torch.bool)
+            mask[: len(allowed)] = allowed[: len(mask)]
+            allowed = mask.nonzero()[:, 0].tolist() if mask.sum() < _FEW else mask
+        if isinstance(allowed, Tensor):
+            return logits.masked_fill(~allowed.to(logits.device), BLOCKED)
         if not len(allowed):
             raise ValueError("the constraint allows no token")
         ids = torch.tensor(list(allowed), dtype=torch.long, device=logits.device)

@@ -1,0 +1,51 @@
+"""What the factories of the Llama components share: the sampling settings, spelled out once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from nlp_pipeline.components.base import sampling_params
+
+_TYPES: dict[str, Any] = {
+    "max_new_tokens": int,
+    "temperature": float,
+    "top_p": float,
+    "top_k": int,
+    "min_p": float,
+    "repetition_penalty": float,
+    "stop": list[str],
+    "seed": int,
+}
+SAMPLING: dict[str, Any] = {
+    "max_new_tokens": 64,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "stop": [],
+    "seed": 1,
+}
+"""The settings of every component that samples, with their defaults; see `SamplingParams`."""
+
+
+def takes_sampling(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a factory take the sampling settings one by one and hands them on as `params`.
+
+    spaCy checks a config against the factory's signature, so that it has to name them.
+    """
+
+    @wraps(make)
+    def factory(**settings: Any) -> Any:
+        values = {name: settings.pop(name) for name in _TYPES}
+        return make(params=sampling_params(settings["name"], **values), **settings)
+
+    own = inspect.signature(make).parameters.values()
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "params"]
+    for name, type_ in _TYPES.items():
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=type_))
+    factory.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return factory

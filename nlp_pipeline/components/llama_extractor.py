@@ -1,0 +1,166 @@
+"""`llama_extractor`: an object that obeys a JSON schema, out of each Doc."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
+from nlp_pipeline.components.factories import SAMPLING, takes_sampling
+from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.schemas import ExtractionSchema, parse_schema
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.generation import ExtractionInvalid
+from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
+from nlp_pipeline.grounding.align import Grounding, ground
+from nlp_pipeline.prompts import PromptTemplate, load_template
+
+_KEY = "extraction"
+
+_DEFAULTS: dict[str, Any] = {
+    **SAMPLING,
+    "schema": {},
+    "substrings": [],
+    "template": "extract.v1",
+    "max_new_tokens": 256,
+    "generator": DEFAULT_GENERATOR,
+}
+
+
+@Language.factory(
+    "llama_extractor",
+    assigns=["doc._.extraction", "doc._.extractions"],
+    default_config=_DEFAULTS,
+)
+@takes_sampling
+def make_llama_extractor(
+    nlp: Language,
+    name: str,
+    schema: Any,
+    substrings: list[str],
+    template: str,
+    generator: Any,
+    params: SamplingParams,
+) -> LlamaExtractor:
+    """Makes a `LlamaExtractor`; the settings are described there and in `SamplingParams`."""
+    parsed = parse_schema(name, schema, substrings)
+    return LlamaExtractor(name, generator, params, schema=parsed, template=load_template(template))
+
+
+class LlamaExtractor(LlamaComponent):
+    """Fills in a form about each Doc: an object into `doc._.extraction` that obeys a schema.
+
+    Decoding can produce nothing else than what the schema allows, so there is nothing to parse
+    and repair; strings and arrays that the schema leaves endless are bounded. A completion that
+    `max_new_tokens` cut off is an error, never half an object.
+
+    `doc._.extractions` has a plain dict per extractor: the object, its status (`ok`,
+    `no_answer` where every value is empty, `error`), the place of each string in the text, and
+    the figures of the completion.
+
+    Args:
+        name: The component's name in the pipeline.
+        generator: Completes the prompts; it has to obey constraints.
+        params: How.
+        schema: What the object looks like.
+        template: Is given `text` and `fields` (each with `name` and `description`).
+
+    Raises:
+        PromptTemplateInvalid: The template uses a value that there is none of.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        generator: Generator,
+        params: SamplingParams,
+        *,
+        schema: ExtractionSchema,
+        template: PromptTemplate,
+    ) -> None:
+        super().__init__(name, generator, params)
+        template.check(("text", "fields"))
+        self.schema = schema
+        self.template = template
+
+    def asks(self, doc: Doc) -> list[Ask]:
+        """One request; none about a text without words."""
+        if not doc.text.strip():
+            return []
+        pieces = [piece for token in doc for piece in (token.text, token.whitespace_)]
+        chat = self.template.render({"text": doc.text, "fields": self.schema.fields()})
+        return [Ask(_KEY, chat, self.schema.constraint(pieces))]
+
+    def review(self, completion: Completion) -> NlpPipelineError | None:
+        """Refuses what is no valid object."""
+        try:
+            value = json.loads(completion.text)
+        except ValueError:
+            cut = completion.finish_reason == "length"
+            return ExtractionInvalid(
+                "max_new_tokens was reached" if cut else "the reply is no JSON", completion.text
+            )
+        problem = self.schema.problem(value)
+        return None if problem is None else ExtractionInvalid(problem, completion.text)
+
+    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
+        """The object, where its strings stand, and the figures."""
+        if not completions:
+            return self._result(doc, None, "no_answer", Completion("", "", (), (), "stop", 0))
+        completion = completions[_KEY]
+        value = None if completion.error else _stripped(json.loads(completion.text))
+        filled = any(leaf not in (None, "") for _, leaf in _leaves(value))
+        status = "error" if completion.error else "ok" if filled else "no_answer"
+        return self._result(doc, value, status, completion)
+
+    def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
+        """No object, and why."""
+        return self._result(doc, None, "error", Completion.failed("", error))
+
+    def _result(self, doc: Doc, value: Any, status: str, completion: Completion) -> dict[str, Any]:
+        return {
+            "component": self.name,
+            "extraction": value,
+            "status": status,
+            "fields": [_field(doc, path, leaf) for path, leaf in _leaves(value)],
+            **token_figures(completion, self.model_name(completion)),
+        }
+
+    def set_annotations(self, doc: Doc, result: dict[str, Any]) -> None:
+        """Writes the object; what this component wrote to the Doc before is replaced."""
+        others = [e for e in doc._.extractions if e["component"] != self.name]
+        doc._.extractions = [*others, result]
+        doc._.extraction = result["extraction"]
+
+
+def _stripped(value: Any) -> Any:
+    """Without the spaces around texts, which a piece of a document may begin and end with."""
+    if isinstance(value, dict):
+        return {key: _stripped(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_stripped(child) for child in value]
+    return value.strip() if isinstance(value, str) else value
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is neither object nor array, by its JSON pointer (RFC 6901)."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            escaped = str(key).replace("~", "~0").replace("/", "~1")
+            yield from _leaves(child, f"{path}/{escaped}")
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from _leaves(child, f"{path}/{number}")
+    elif path:
+        yield path, value
+
+
+def _field(doc: Doc, path: str, value: Any) -> dict[str, Any]:
+    """A leaf and where it stands in the text."""
+    text = value if isinstance(value, str) else None if value is None else json.dumps(value)
+    found = ground(doc, text) if text else Grounding.nowhere()
+    return {"field": path, "value": text, **found.as_dict()}
