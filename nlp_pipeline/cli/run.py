@@ -66,6 +66,14 @@ PREVIEW_ROWS = 6
 )
 @click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name.")
+@click.option(
+    "--tensor-parallel-size",
+    type=click.IntRange(min=1),
+    help="Processes that share the model.  [default: all that torchrun started]",
+)
+@click.option("--device-map", help="auto spreads the model over all GPUs of one process.")
+@click.option("--quantization", help="int8, int4 or int8_dynamic (on the CPU): lossy.")
 @click.option(
     "--n-process",
     type=click.IntRange(min=1),
@@ -126,6 +134,10 @@ def _request(
     settings: tuple[str, ...],
     model: str | None,
     device: str | None,
+    dtype: str | None,
+    tensor_parallel_size: int | None,
+    device_map: str | None,
+    quantization: str | None,
     dry_run: bool,
     format_: Any,
     **options: Any,
@@ -134,7 +146,18 @@ def _request(
     from nlp_pipeline.pipeline import PipelineSpec
     from nlp_pipeline.runner import RunRequest
 
-    spec = PipelineSpec(pipeline, questions, settings, model, device, dry_run)
+    spec = PipelineSpec(
+        pipeline,
+        questions,
+        settings,
+        model,
+        device,
+        dry_run,
+        dtype,
+        tensor_parallel_size,
+        device_map,
+        quantization,
+    )
     return RunRequest(
         corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options
     )

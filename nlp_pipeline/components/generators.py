@@ -38,6 +38,9 @@ def make_llama(
     max_batch_size: int = 16,
     max_seq_len: int | None = None,
     threads: int | None = None,
+    tensor_parallel_size: int | None = None,
+    device_map: str | None = None,
+    quantization: str | None = None,
 ) -> LlamaGenerator:
     """The in-process Llama. The model is loaded when it is first needed.
 
@@ -48,8 +51,22 @@ def make_llama(
         max_batch_size: Sequences that run together.
         max_seq_len: Tokens of prompt and completion together; the model's own by default.
         threads: CPU threads; None leaves torch's choice.
+        tensor_parallel_size: Processes that share the model; None takes all that torchrun started.
+        device_map: `auto` spreads the model over all GPUs of this one process.
+        quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
     """
-    return LlamaGenerator(LlamaSettings(model, device, dtype, max_batch_size, max_seq_len, threads))
+    settings = LlamaSettings(
+        model,
+        device,
+        dtype,
+        max_batch_size,
+        max_seq_len,
+        threads,
+        tensor_parallel_size,
+        device_map,
+        quantization,
+    )
+    return LlamaGenerator(settings)
 
 
 @llama_generators(SERVER)

@@ -93,7 +93,8 @@ class Llama:
             tensor_parallel_size: Processes that share the model; None takes all that torchrun
                 started. All make the same calls, and get the same completions.
             device_map: `auto` spreads a model over all GPUs of this one process.
-            quantization: `int8` or `int4` weights (lossy; extra `quant`); None leaves them.
+            quantization: `int8` or `int4` weights (extra `quant`), or `int8_dynamic`: products in
+                8 bits on the CPU. All are lossy; None leaves the weights.
             threads: CPU threads of torch; None leaves torch's own choice.
             seed: For samples of calls that give none.
 
@@ -101,7 +102,17 @@ class Llama:
             InvalidModelSetting: A setting is of the wrong type or out of its range.
             ModelError: The checkpoint cannot be found, read or put on the device.
         """
-        LlamaSettings(checkpoint, device, dtype, max_batch_size, max_seq_len, threads)  # checks
+        LlamaSettings(  # checks
+            checkpoint,
+            device,
+            dtype,
+            max_batch_size,
+            max_seq_len,
+            threads,
+            tensor_parallel_size,
+            device_map,
+            quantization,
+        )
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(

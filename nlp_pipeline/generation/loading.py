@@ -15,9 +15,10 @@ from nlp_pipeline.generation import parallel
 from nlp_pipeline.generation.assembling import Placement
 from nlp_pipeline.generation.checks import check_folder
 from nlp_pipeline.generation.devices import resolve_device, resolve_dtype
+from nlp_pipeline.generation.dynamic_int8 import activation_bits
 from nlp_pipeline.generation.gguf import converted_folder
 from nlp_pipeline.generation.parallel import ALONE, World
-from nlp_pipeline.generation.quantizing import check_quantization, quantize
+from nlp_pipeline.generation.quantizing import DYNAMIC, check_quantization, quantize
 from nlp_pipeline.generation.reading import load_model
 from nlp_pipeline.generation.spreading import check_device_map, spread
 from nlp_pipeline.generation.tokenizing import load_tokenizer, named_tokenizer
@@ -69,7 +70,8 @@ def load(
             started.
         device_map: `auto` spreads the layers over all GPUs of this process, and over main memory
             where they do not suffice.
-        quantization: `int8` or `int4` weights; None leaves them as they are.
+        quantization: `int8` or `int4` weights, or `int8_dynamic` products on the CPU; None leaves
+            them as they are.
         fetch_missing: Fetch a known model that is not in the cache yet.
 
     Raises:
@@ -108,6 +110,8 @@ def load(
     }
     extra = {"device_map": device_map, "quantization": quantization}
     details |= {option: value for option, value in extra.items() if value is not None}
+    if quantization == DYNAMIC:
+        details["activation_bits"] = activation_bits()
     if world.size > 1:
         details["tensor_parallel_size"] = world.size
     return LoadedModel(

@@ -10,6 +10,9 @@ Measured with bitsandbytes 0.50.2 on the CPU, default model, texts of corpora/va
 4 bits, 1,215 tokens: 57.0 → 71.5, 69%, about 7 times the CPU time of float32. It saves memory;
 on a CPU it costs time; nothing of it was measured on a GPU.
 
+`int8_dynamic` needs no package: it multiplies in 8 bits, on the CPU, to save time (`dynamic_int8`;
+docs/devices.md has what it does to speed and answers).
+
 Sources: Dettmers et al. 2022 (LLM.int8), Dettmers et al. 2023 (QLoRA: NF4).
 """
 
@@ -18,6 +21,8 @@ from __future__ import annotations
 import importlib
 import logging
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,8 +30,10 @@ from torch import nn
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation.dynamic_int8 import DynamicInt8Linear, activation_bits
+from nlp_pipeline.generation.settings import QUANTIZATIONS
 
-KINDS = ("int8", "int4")
+DYNAMIC = "int8_dynamic"
 
 
 def check_quantization(kind: str | None, device: torch.device) -> None:
@@ -38,11 +45,22 @@ def check_quantization(kind: str | None, device: torch.device) -> None:
     """
     if kind is None:
         return
-    if kind not in KINDS:
-        raise InvalidModelSetting("quantization", kind, "int8, int4 or left out")
+    if kind not in QUANTIZATIONS:
+        raise InvalidModelSetting("quantization", kind, "int8, int4, int8_dynamic or left out")
+    if kind == DYNAMIC:
+        _check_dynamic(device)
+        return
     if device.type not in ("cuda", "cpu"):
         raise InvalidModelSetting("quantization", kind, f"left out on the device {device}")
     _bitsandbytes()
+
+
+def _check_dynamic(device: torch.device) -> None:
+    if device.type != "cpu":
+        raise InvalidModelSetting("quantization", DYNAMIC, f"for the device cpu, not {device}")
+    if activation_bits() is None:
+        allowed = "left out here: this torch has no exact 8-bit product for this CPU"
+        raise InvalidModelSetting("quantization", DYNAMIC, allowed)
 
 
 def quantize(model: Any, kind: str, device: torch.device) -> None:
@@ -50,18 +68,23 @@ def quantize(model: Any, kind: str, device: torch.device) -> None:
 
     Args:
         model: A causal language model of transformers, in its full weights.
-        kind: `int8` or `int4`.
+        kind: One of `QUANTIZATIONS`.
         device: Where the small weights go.
     """
-    library = _bitsandbytes()
-    make = _linear8 if kind == "int8" else _linear4
+    make = _maker(kind)
     for parent in list(model.base_model.layers.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):
-                small = make(library, child).to(device)
+                small = make(child).to(device)
                 # What was hung on the old one (the sum over the ranks) goes over to the new one.
                 small._forward_hooks.update(child._forward_hooks)
                 setattr(parent, name, small)
+
+
+def _maker(kind: str) -> Callable[[nn.Linear], nn.Module]:
+    if kind == DYNAMIC:
+        return DynamicInt8Linear
+    return partial(_linear8 if kind == "int8" else _linear4, _bitsandbytes())
 
 
 def _linear8(library: Any, linear: nn.Linear) -> nn.Module:

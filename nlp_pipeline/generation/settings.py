@@ -8,6 +8,8 @@ from typing import Any
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.models import DEFAULT_MODEL
 
+QUANTIZATIONS = ("int8", "int4", "int8_dynamic")
+
 
 @dataclass(frozen=True)
 class LlamaSettings:
@@ -20,6 +22,9 @@ class LlamaSettings:
         max_batch_size: Sequences that run together.
         max_seq_len: Tokens of prompt and completion together; None for the model's own.
         threads: CPU threads; None leaves torch's choice.
+        tensor_parallel_size: Processes that share the model; None takes all that torchrun started.
+        device_map: `auto` spreads the model over all GPUs of this one process.
+        quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
 
     Raises:
         InvalidModelSetting: A value is of the wrong type or out of its range.
@@ -31,16 +36,22 @@ class LlamaSettings:
     max_batch_size: int = 16
     max_seq_len: int | None = None
     threads: int | None = None
+    tensor_parallel_size: int | None = None
+    device_map: str | None = None
+    quantization: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
             value = getattr(self, name)
-            if value is None and name in ("max_seq_len", "threads"):
+            if value is None and name in _OPTIONAL:
                 continue
             if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
                 raise InvalidModelSetting(name, value, allowed)
 
 
+_OPTIONAL = frozenset(
+    ("max_seq_len", "threads", "tensor_parallel_size", "device_map", "quantization")
+)
 _RANGES: tuple[tuple[str, type, Any, str], ...] = (
     ("model", str, bool, "a name or a path"),
     ("device", str, bool, "a device's name"),
@@ -48,4 +59,7 @@ _RANGES: tuple[tuple[str, type, Any, str], ...] = (
     ("max_batch_size", int, lambda v: v >= 1, "an integer of at least 1"),
     ("max_seq_len", int, lambda v: v >= 2, "an integer of at least 2"),
     ("threads", int, lambda v: v >= 1, "an integer of at least 1"),
+    ("tensor_parallel_size", int, lambda v: v >= 1, "an integer of at least 1"),
+    ("device_map", str, lambda v: v == "auto", "auto or left out"),
+    ("quantization", str, lambda v: v in QUANTIZATIONS, "int8, int4, int8_dynamic or left out"),
 )

@@ -17,6 +17,16 @@ from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
 from nlp_pipeline.pipeline.sources import package_folder
 
+_OF_THE_GENERATOR = (
+    "model",
+    "device",
+    "dtype",
+    "tensor_parallel_size",
+    "device_map",
+    "quantization",
+)
+"""What a spec may replace in every generator block that has a setting of that name."""
+
 
 @dataclass(frozen=True)
 class PipelineSpec:
@@ -30,6 +40,10 @@ class PipelineSpec:
         model: Replaces the model of every Llama component.
         device: Replaces the device.
         dry_run: Replaces every generator by the echo.
+        dtype: Replaces the dtype.
+        tensor_parallel_size: Replaces the number of processes that share a model.
+        device_map: Replaces how a model is spread over the devices of one process.
+        quantization: Replaces the number format of the weights.
     """
 
     name: str
@@ -38,6 +52,10 @@ class PipelineSpec:
     model: str | None = None
     device: str | None = None
     dry_run: bool = False
+    dtype: str | None = None
+    tensor_parallel_size: int | None = None
+    device_map: str | None = None
+    quantization: str | None = None
 
 
 def pipeline_names() -> list[str]:
@@ -110,8 +128,8 @@ def _with_generator(config: Config) -> list[dict[str, Any]]:
 
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
-    """Puts model, device and the echo where a component names its generator."""
-    given = {"model": spec.model, "device": spec.device}
+    """Puts model, device and the like, or the echo, where a component names its generator."""
+    given = {key: getattr(spec, key) for key in _OF_THE_GENERATOR}
     if spec.dry_run:
         generator.clear()
         given = {"@llama_generators": ECHO}

@@ -14,6 +14,8 @@ from meta_reference import Shape, random_weights, write_checkpoint
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation import quantizing
+from nlp_pipeline.generation.dynamic_int8 import DynamicInt8Linear
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading import LoadedModel, load
 from nlp_pipeline.generation.parallel import World
@@ -71,6 +73,54 @@ class TestSmallWeights:
         together = llama.generate(prompts, max_new_tokens=12)
         alone = [llama.generate([prompt], max_new_tokens=12)[0] for prompt in prompts]
         assert [c.token_ids for c in together] == [c.token_ids for c in alone]
+
+
+class TestDynamic:
+    """Products in 8 bits, rows scaled one by one."""
+
+    def test_a_row_has_no_company(self) -> None:
+        linear = torch.nn.Linear(96, 40)
+        small = DynamicInt8Linear(linear)
+        rows = torch.randn(33, 96)
+        rows[5] *= 1e4  # with one scale for all, nothing would be left of the others
+        with torch.inference_mode():
+            exact, together = linear(rows), small(rows)
+            alone = torch.cat([small(row[None]) for row in rows])
+            turned = small(rows.flip(0)[None])[0].flip(0)
+        assert torch.equal(together, alone)
+        assert torch.equal(together, turned)
+        errors = (together - exact).norm(dim=1) / exact.norm(dim=1)
+        assert 1e-4 < errors.max() < 0.04
+
+    def test_zeros_and_the_dtype(self) -> None:
+        linear = torch.nn.Linear(16, 16, dtype=torch.float64)
+        with torch.inference_mode():
+            found = DynamicInt8Linear(linear)(torch.zeros(2, 3, 16, dtype=torch.float64))
+        assert found.dtype == torch.float64
+        torch.testing.assert_close(found, linear.bias.expand(2, 3, 16), atol=1e-6, rtol=0)
+
+    def test_a_model(self, tiny_llama: str) -> None:
+        llama = Llama.build(tiny_llama, device="cpu", quantization="int8_dynamic", max_seq_len=256)
+        exact = load(tiny_llama, device="cpu")
+        assert llama.loaded.details["quantization"] == "int8_dynamic"
+        assert llama.loaded.details["activation_bits"] in (7, 8)
+        assert llama.loaded.details["parameters"] == exact.details["parameters"]
+        with torch.inference_mode():
+            near, far = (m(IDS).logits for m in (llama.loaded.model, exact.model))
+        assert 1e-4 < (near - far).norm() / far.norm() < 0.1
+        prompts = ["Where is the new bridge?", "a", "Anna Berg of Northwind Ltd said " * 3]
+        together = llama.generate(prompts, max_new_tokens=12)
+        alone = [llama.generate([prompt], max_new_tokens=12)[0] for prompt in prompts]
+        assert [c.token_ids for c in together] == [c.token_ids for c in alone]
+
+    def test_where_the_product_is_not_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(quantizing, "activation_bits", lambda: None)
+        with pytest.raises(InvalidModelSetting, match="no exact 8-bit product for this CPU"):
+            check_quantization("int8_dynamic", CPU)
+
+    def test_only_on_the_cpu(self) -> None:
+        with pytest.raises(InvalidModelSetting, match="for the device cpu, not cuda:0"):
+            check_quantization("int8_dynamic", torch.device("cuda", 0))
 
 
 class TestSettings:
