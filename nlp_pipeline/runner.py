@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from nlp_pipeline.annotate import Annotated, annotate, chain
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.generation.leading import together
+from nlp_pipeline.generation.parallel import world_size
 from nlp_pipeline.manifest import describe, fingerprint
-from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, split
+from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_place, split
 from nlp_pipeline.request import Progress as Progress
 from nlp_pipeline.request import RunRequest as RunRequest
 from nlp_pipeline.request import RunResult as RunResult
@@ -69,7 +71,18 @@ def check(request: RunRequest) -> None:
 
 
 def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
-    """Runs a request from the first record, or from where an earlier run was stopped."""
+    """Runs a request from the first record, or from where an earlier run was stopped.
+
+    Of the processes that torchrun starts, rank 0 does it, the others compute along with its
+    model, and all return the same.
+    """
+    if world_size() == 1:
+        return _execute(request, progress)
+    place = shared_place(resolve_config(request.pipeline))
+    return together(*place, lambda: _execute(request, progress))
+
+
+def _execute(request: RunRequest, progress: Progress | None) -> RunResult:
     started = time.perf_counter()
     check(request)
     config = resolve_config(request.pipeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +24,8 @@ _COMMANDS = {
     "golden": "nlp_pipeline.cli.golden:golden",
 }
 INTERRUPTED = 130
+RANK_0_S = 10.0
+"""Seconds that torchrun has to end the other ranks once rank 0 has said what is wrong."""
 
 
 class LazyGroup(click.Group):
@@ -69,15 +72,26 @@ def main() -> None:
     try:
         status = group.main(prog_name="nlp-pipeline", standalone_mode=False)
     except NlpPipelineError as error:
+        _let_rank_0_speak()
         _say(f"Error: {error}")
         sys.exit(error.exit_code)
     except click.ClickException as error:
+        _let_rank_0_speak()
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _say("Interrupted. Type the same command again to go on where it stopped.")
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _let_rank_0_speak() -> None:
+    """What is wrong is mostly wrong on every rank, and torchrun ends the others after the first.
+
+    A rank that is still there then has something of its own to say.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(RANK_0_S)
 
 
 def _say(message: str) -> None:

@@ -109,14 +109,20 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
     Example:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
-    request = _request(corpus, out, **options)
-    show_notes(quiet=quiet)
+    from nlp_pipeline.generation.parallel import is_main
     from nlp_pipeline.runner import check, execute
 
-    check(request)  # before a model is fetched for nothing
-    fetch_models(request.pipeline, quiet=quiet)
+    request = _request(corpus, out, **options)
+    main = is_main()  # of several processes that torchrun started, one speaks
+    quiet = quiet or not main
+    show_notes(quiet=quiet)
+    if main:
+        check(request)  # before a model is fetched for nothing
+        fetch_models(request.pipeline, quiet=quiet)
     with show_progress(quiet=quiet) as progress:
         result = execute(request, progress)
+    if not main:
+        return
     if as_json:
         click.echo(json.dumps(_as_dict(result)))
     elif not quiet:

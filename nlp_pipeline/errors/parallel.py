@@ -80,6 +80,15 @@ class RankLost(NlpPipelineError):
         )
 
 
+class LeaderStopped(NlpPipelineError):
+    """Rank 0 gave up what all ranks did together."""
+
+    stage = "run"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Rank 0 ended the work ({reason}); it says why in its own output.")
+
+
 class RanksDisagree(NlpPipelineError):
     """The processes were given different work, which they can only do together."""
 

@@ -38,6 +38,9 @@ TIMEOUT_VARIABLE = "NLP_PIPELINE_COLLECTIVE_TIMEOUT"
 """Environment variable: seconds after which a rank that does not answer is given up."""
 
 TIMEOUT_S = 300.0
+PATIENCE = timedelta(days=30)
+"""How long a rank waits for work; one that died is noticed at once, over the broken connection."""
+
 ROLL_CALL_S = 2.0
 """How long the others have to answer once one rank has noticed that something is wrong."""
 
@@ -66,12 +69,14 @@ class World:
         size: How many there are.
         device: Where this process computes; None where it is alone and free to choose.
         store: torch's key-value store, which outlives any rank; None where it is alone.
+        control: The process group of `from_main`; None where it is alone.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device | None = None
     store: Any = None
+    control: Any = None
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Adds up the ranks' tensors of one shape, in place.
@@ -110,6 +115,17 @@ class World:
         least, most = self.smallest(digest), -self.smallest(-digest)
         if least != most:
             raise RanksDisagree(what)
+
+    def from_main(self, value: Any = None) -> Any:
+        """Rank 0's value, on every rank; the others wait for it however long it takes.
+
+        Raises:
+            RankLost: A rank died.
+        """
+        held = [value]
+        with self._noticing():
+            dist.broadcast_object_list(held, group=self.control, device=torch.device("cpu"))
+        return held[0]
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
@@ -215,7 +231,9 @@ def _joined(device: torch.device) -> World:
         why = "no CUDA here" if device.type == "cpu" else "torch has no NCCL here"
         logger.info("%d processes share the model over gloo (%s)", size, why)
     own = dist.PrefixStore("nlp_pipeline", store)  # type: ignore[attr-defined]
-    return World(rank, size, device, own)
+    # Rank 0 may read and annotate for any time before it has work for the others.
+    control = dist.new_group(backend="gloo", timeout=PATIENCE)
+    return World(rank, size, device, own, control)
 
 
 def _timeout() -> float:

@@ -9,5 +9,6 @@ from nlp_pipeline.pipeline.configs import PipelineSpec as PipelineSpec
 from nlp_pipeline.pipeline.configs import model_names as model_names
 from nlp_pipeline.pipeline.configs import pipeline_names as pipeline_names
 from nlp_pipeline.pipeline.configs import resolve_config as resolve_config
+from nlp_pipeline.pipeline.configs import shared_place as shared_place
 from nlp_pipeline.pipeline.sources import TRAINED as TRAINED
 from nlp_pipeline.pipeline.sources import source_digests as source_digests

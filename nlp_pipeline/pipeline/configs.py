@@ -13,6 +13,7 @@ from spacy.util import load_config
 
 from nlp_pipeline.components.generators import ECHO
 from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
 from nlp_pipeline.pipeline.sources import package_folder
@@ -98,6 +99,22 @@ def model_names(config: Config) -> list[str]:
     blocks = [component["generator"] for component in _with_generator(config)]
     found = [b.get("model") for b in blocks if b.get("@llama_generators") != SERVER]
     return list(dict.fromkeys(str(name) for name in found if name))
+
+
+def shared_place(config: Config) -> tuple[int | None, str]:
+    """`tensor_parallel_size` and device of the first Llama that is loaded on this machine.
+
+    Args:
+        config: As `resolve_config` gives it.
+
+    Returns:
+        Of a pipeline without one: None and `cpu`.
+    """
+    blocks = [component["generator"] for component in _with_generator(config)]
+    for block in blocks:
+        if block.get("@llama_generators") == LLAMA:
+            return block.get("tensor_parallel_size"), block.get("device", "auto")
+    return None, "cpu"
 
 
 def _read(name: str) -> tuple[Path | None, Config]:

@@ -50,7 +50,9 @@ class TestChats:
         self, tiny: LoadedModel, encoder: PromptEncoder, system: str, content: str
     ) -> None:
         turns = [{"role": "system", "content": system}, {"role": "user", "content": content}]
-        expected = tiny.tokenizer.apply_chat_template(turns, add_generation_prompt=True)
+        expected = tiny.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, return_dict=True
+        )["input_ids"]
         given_chat = Chat((Message("system", system), Message("user", content)))
         assert encoder.encode(given_chat) == expected
 
@@ -169,7 +171,9 @@ class TestSentencePiece:
     @pytest.mark.parametrize("content", ["ab cab", " a", "ab é", ""])
     def test_chats_as_transformers_encodes_them(self, prepend: str, content: str) -> None:
         tokenizer = sentencepiece(prepend)
-        expected = tokenizer.apply_chat_template([{"role": "user", "content": content}])
+        expected = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], return_dict=True
+        )["input_ids"]
         assert PromptEncoder(tokenizer, "m").encode(user(content)) == expected
 
     @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def write_gguf(model: Any, tokenizer: Any, path: Path, *, add_bos: bool | None) 
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_rope_dimension_count(config.head_dim)
-    writer.add_rope_freq_base(config.rope_theta)
+    # transformers 5 keeps it among the rope_parameters.
+    rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}
+    writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
+from nlp_pipeline.generation.leading import announced, led
 from nlp_pipeline.generation.settings import LlamaSettings as LlamaSettings
 
 if TYPE_CHECKING:
@@ -28,12 +29,17 @@ class LlamaGenerator:
         Raises:
             ModelError: It cannot be found, read or put on the device.
         """
+        self.load()
+        return _LOADED[self.settings]
+
+    def load(self) -> None:
+        """Loads the model, unless somebody has; see `llama`."""
         if self.settings not in _LOADED:
             from nlp_pipeline.generation.llama import Llama
 
             values = asdict(self.settings)
-            _LOADED[self.settings] = Llama.build(values.pop("model"), **values)
-        return _LOADED[self.settings]
+            with announced("load", self.settings):
+                _LOADED[self.settings] = Llama.build(values.pop("model"), **values)
 
     @property
     def info(self) -> GeneratorInfo:
@@ -47,7 +53,7 @@ class LlamaGenerator:
 
     def session(self) -> Session:
         """Opens a stream of requests. Loads the model."""
-        return self.llama.session()
+        return led(self.settings, self.llama.session())
 
     def close(self) -> None:
         """Frees the model, for everybody who shares it."""
