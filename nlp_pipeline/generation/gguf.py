@@ -65,7 +65,6 @@ def converted_folder(gguf: Path, digest: str, cache: Path) -> Path:
 def _convert(gguf: Path, folder: Path) -> None:
     """Writes config, weights (float32, as dequantized) and the mended tokenizer to `folder`."""
     import torch
-    from tokenizers import processors
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from nlp_pipeline.generation.transformers_help import dtype_keyword
@@ -80,15 +79,40 @@ def _convert(gguf: Path, folder: Path) -> None:
     except Exception as error:  # transformers raises what its parser happens to raise
         reason = f"transformers cannot read it ({escaped(error, 300)})"
         raise CheckpointUnreadable(str(gguf), reason) from error
-    if not _adds_bos(gguf):
-        tokenizer.backend_tokenizer.post_processor = processors.Sequence([])
+    _set_bos(tokenizer, _adds_bos(gguf))
+    _forget_the_file(model)
     model.save_pretrained(folder)
     _save_tokenizer(tokenizer, model.generation_config, folder)
     folder.chmod(0o755)  # a temporary folder is made for its owner alone
 
 
+def _forget_the_file(model: Any) -> None:
+    """transformers 5 takes dequantized weights for quantized ones, and refuses to save them."""
+    model.hf_quantizer = None
+    if getattr(model.config, "quantization_config", None) is not None:
+        del model.config.quantization_config
+
+
+def _set_bos(tokenizer: Any, adds: bool) -> None:
+    """Texts begin with the begin-of-sequence token, or not: whatever transformers made of it."""
+    from tokenizers import processors
+
+    backend, bos = tokenizer.backend_tokenizer, tokenizer.bos_token
+    if not adds or bos is None:
+        backend.post_processor = processors.Sequence([])
+    elif tokenizer.bos_token_id not in tokenizer("").input_ids:
+        backend.post_processor = processors.TemplateProcessing(
+            single=[bos, "$A"],
+            pair=[bos, "$A", bos, "$B:1"],
+            special_tokens=[(bos, tokenizer.bos_token_id)],
+        )
+
+
 def _adds_bos(gguf: Path) -> bool:
-    """Whether texts begin with a begin-of-sequence token; transformers 4.53 ignores the field."""
+    """Whether texts begin with a begin-of-sequence token; they do where the file says nothing.
+
+    transformers 4.53 ignores the field, 5 takes a missing one for a no.
+    """
     from gguf import GGUFReader
 
     field = GGUFReader(gguf).fields.get("tokenizer.ggml.add_bos_token")
