@@ -59,7 +59,7 @@ class Llama:
             "max_batch_size": self.max_batch_size,
             "max_seq_len": self.max_seq_len,
         }
-        if supports(loaded.model):
+        if supports(loaded.model, self.max_seq_len):
             return Engine(loaded.model, agree=loaded.world.smallest, **options)
         return BatchExecutor(loaded.model, **options)
 

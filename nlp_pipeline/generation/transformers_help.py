@@ -36,7 +36,9 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if "couldn't connect to" in text:
         return "the Hugging Face hub cannot be reached and has left nothing in its cache"
-    if "ignore_mismatched_sizes" in text or "size mismatch" in text:  # the version decides whether it says more than that
+    if (
+        "ignore_mismatched_sizes" in text or "size mismatch" in text
+    ):  # the version decides whether it says more than that
         return "its weights have other sizes than its config.json says"
     return escaped(text, 300).rstrip(".") or type(error).__name__
 

@@ -72,11 +72,15 @@ def injected(model: Any) -> Iterator[None]:
         config._attn_implementation = before
 
 
-def supports(model: Any) -> bool:
+def supports(model: Any, max_seq_len: int | None = None) -> bool:
     """Whether the engine can run the model; else plain batches must.
 
+    Args:
+        model: A causal language model.
+        max_seq_len: The longest sequence that will be run; by default the model's context.
+
     Not so for wrapped models and untested architectures, for layers on several devices, for
-    attention windows shorter than the context, and for rotary embeddings that change with the
+    attention windows shorter than a sequence, and for rotary embeddings that change with the
     longest sequence of a batch.
     """
     config = getattr(model, "config", None)
@@ -86,14 +90,15 @@ def supports(model: Any) -> bool:
         return False
     if len(set(getattr(model, "hf_device_map", {}).values())) > 1:
         return False
-    return not _has_window(config) and _rope_type(config) in STATIC_ROPE
+    longest = max_seq_len or config.max_position_embeddings
+    return not _has_window(config, longest) and _rope_type(config) in STATIC_ROPE
 
 
-def _has_window(config: Any) -> bool:
+def _has_window(config: Any, longest: int) -> bool:
     if config.model_type.startswith("qwen") and not getattr(config, "use_sliding_window", False):
         return False
     window = getattr(config, "sliding_window", None)
-    return window is not None and window < config.max_position_embeddings
+    return window is not None and window < longest
 
 
 def _rope_type(config: Any) -> str:
