@@ -87,7 +87,7 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _forget_the_file(model: Any) -> None:
-    """transformers 5 takes dequantized weights for quantized ones, and refuses to save them."""
+    """Transformers 5 takes dequantized weights for quantized ones, and refuses to save them."""
     model.hf_quantizer = None
     if getattr(model.config, "quantization_config", None) is not None:
         del model.config.quantization_config

@@ -1,4 +1,4 @@
-"""Models that attend through a window: what the engine takes, and what plain batches make of them."""
+"""Models that attend through a window: what the engine takes, and what plain batches make of it."""
 
 from __future__ import annotations
 
