@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ class Annotated:
 
 def annotate(
     nlp: Language, items: Iterable[Item], *, pipes: list[str], batch_size: int
-) -> Iterator[Annotated]:
+) -> Generator[Annotated, None, None]:
     """Runs the linguistic pipes over records; a reject becomes an empty Doc with its error.
 
     A document that spaCy fails on is tried by itself and then becomes an empty Doc with an

@@ -56,7 +56,8 @@ class RunRequest:
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
-        n_process: Worker processes for the linguistic pipes; the Llama stays in this one.
+        n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
+            where the Llama always stays.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
         format: Of the tables on disk.
         part_size: Documents in a part.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.ahead import ahead
 from nlp_pipeline.annotate import Annotated, annotate, chain
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
@@ -131,9 +132,10 @@ def _write_parts(
         stdin=stdin,
     )
     try:
-        for rows in _rows(request, nlp, (item for item in items if item.index >= done)):
-            failed, tokens = parts.add(rows)
-            progress.document(failed=failed, output_tokens=tokens)
+        with closing(_rows(request, nlp, (i for i in items if i.index >= done))) as documents:
+            for rows in documents:
+                failed, tokens = parts.add(rows)
+                progress.document(failed=failed, output_tokens=tokens)
         parts.finish()
     finally:
         parts.close()
@@ -201,12 +203,12 @@ class _Parts:
         self._begin()
 
 
-def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
+def _rows(request: RunRequest, nlp: Language, items: Any) -> Generator[Rows, None, None]:
     """The rows of each record, in order."""
     first, second = split(nlp)
     batch_size = request.batch_size or nlp.batch_size
     if request.n_process > 1:
-        annotated: Iterator[Annotated] = annotate_in_workers(
+        annotated: Generator[Annotated, None, None] = annotate_in_workers(
             nlp,
             items,
             spec=request.pipeline,
@@ -218,13 +220,14 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
         annotated = annotate(nlp, items, pipes=first, batch_size=batch_size)
     origins: deque[Any] = deque()
 
-    def docs() -> Iterator[Any]:
-        for item in annotated:
+    def docs(stream: Iterator[Annotated]) -> Iterator[Any]:
+        for item in stream:
             origins.append(item.origin)
             yield item.doc
 
-    for doc in chain(nlp, second, docs()):
-        yield doc_rows(doc, origins.popleft())
+    with closing(ahead(annotated, batch_size)) as stream:
+        for doc in chain(nlp, second, docs(stream)):
+            yield doc_rows(doc, origins.popleft())
 
 
 def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def annotate_in_workers(
     pipes: list[str],
     batch_size: int,
     n_process: int,
-) -> Iterator[Annotated]:
+) -> Generator[Annotated, None, None]:
     """`annotate` in spawned processes that load the pipeline by themselves.
 
     spaCy's own `n_process` hangs for ever when a child is killed. Here the batches of a dead

@@ -79,7 +79,7 @@ PREVIEW_ROWS = 6
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Worker processes for spaCy.",
+    help="Worker processes for spaCy; 1 is a thread of this one.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time."

@@ -83,7 +83,7 @@ def supports(model: Any, max_seq_len: int | None = None) -> bool:
     attention windows shorter than a sequence, and for rotary embeddings that change with the
     longest sequence of a batch.
     """
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     if getattr(config, "model_type", None) not in TESTED_TYPES:
         return False
     if not type(model).__name__.endswith("ForCausalLM") or model.training:
