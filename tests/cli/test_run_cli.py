@@ -201,3 +201,45 @@ def _read_all(handle: int, seen: list[bytes]) -> None:
         if not data:
             return
         seen.append(data)
+
+
+def test_how_the_model_is_held_is_in_the_manifest_and_refused_where_it_differs(
+    cli, quick, corpus, tiny_llama
+) -> None:
+    block = json.dumps({"@llama_generators": "nlp_pipeline.Llama.v1", "model": tiny_llama})
+    command = ["run", corpus("Ada."), "-p", quick(), "-o", "out", "--device", "cpu", "--quiet"]
+    command += ["--set", f"components.llama_qa.generator={block}"]
+    command += ["--set", "components.llama_qa.max_new_tokens=2"]
+    done = cli(*command, "--dtype", "float32", "--quantization", "int8_dynamic")
+    assert done.code == 0, done.err
+    mark = json.loads(Path("out/manifest.json").read_text())["fingerprint"]
+    (generator,) = mark["generators"]
+    assert generator["quantization"] == "int8_dynamic"
+    assert generator["activation_bits"] in (7, 8)
+    assert mark["components.llama_qa.generator.dtype"] == '"float32"'
+    done = cli(*command, "--dtype", "float32")
+    assert done.code == 65
+    assert "generator.quantization" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--quantization", "int2"], "quantization='int2' is not possible: it must be int8, int4"),
+        (["--device-map", "balanced"], "device_map='balanced' is not possible: it must be auto"),
+        (["--tensor-parallel-size", "4"], "tensor_parallel_size=4 was asked for and 1 process was"),
+        (
+            ["--device-map", "auto", "--device", "cpu"],
+            "it must be left out where the device is named (device='cpu')",
+        ),
+    ],
+)
+def test_a_way_to_hold_the_model_that_is_not_possible(
+    cli, quick, corpus, tiny_llama, options, said
+) -> None:
+    block = json.dumps({"@llama_generators": "nlp_pipeline.Llama.v1", "model": tiny_llama})
+    setting = f"components.llama_qa.generator={block}"
+    done = cli("run", corpus("Ada."), "-p", quick(), "-o", "out", "--set", setting, *options)
+    assert done.code != 0
+    assert said in done.err
+    assert "Traceback" not in done.err

@@ -108,6 +108,12 @@ def test_a_parameter_that_is_out_of_range(llama: Llama) -> None:
         ("threads", True, "an integer of at least 1"),
         ("device", None, "a device's name"),
         ("dtype", "", "a dtype's name"),
+        ("tensor_parallel_size", 0, "an integer of at least 1"),
+        ("tensor_parallel_size", "2", "an integer of at least 1"),
+        ("device_map", "balanced", "auto or left out"),
+        ("device_map", True, "auto or left out"),
+        ("quantization", "int2", "int8, int4, int8_dynamic or left out"),
+        ("quantization", 8, "int8, int4, int8_dynamic or left out"),
     ],
 )
 def test_a_setting_is_refused_before_anything_is_loaded(

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
-from nlp_pipeline.pipeline import PipelineSpec, model_names, pipeline_names, resolve_config
+from nlp_pipeline.pipeline import (
+    PipelineSpec,
+    model_names,
+    pipeline_names,
+    resolve_config,
+    shared_place,
+)
 
 ROOT = Path(__file__).parents[2]
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": None}
@@ -50,6 +56,28 @@ def test_defaults_are_written_out_so_that_they_can_be_set_and_count_in_the_finge
 def test_model_and_device_reach_every_llama() -> None:
     for generator in generators_of(resolve(model="x.gguf", device="cpu")):
         assert (generator["model"], generator["device"]) == ("x.gguf", "cpu")
+
+
+def test_how_a_model_is_held_reaches_every_llama_that_has_the_setting(quick) -> None:
+    given = {
+        "dtype": "float64",
+        "tensor_parallel_size": 2,
+        "device_map": "auto",
+        "quantization": "int8_dynamic",
+    }
+    for generator in generators_of(resolve(**given)):
+        assert given.items() <= generator.items()
+        assert (generator["device"], generator["max_batch_size"]) == ("auto", 16)
+    for generator in generators_of(resolve()):
+        assert [generator[name] for name in given] == ["auto", None, None, None]
+    assert generators_of(resolve(quick(), **given)) == [{**ECHO, "fail_on": "UNSPEAKABLE"}]
+
+
+def test_where_several_processes_meet(quick) -> None:
+    assert shared_place(resolve()) == (None, "auto")
+    place = shared_place(resolve(device="cuda", tensor_parallel_size=4))
+    assert place == (4, "cuda")
+    assert shared_place(resolve(quick())) == (None, "cpu")
 
 
 def test_dry_run_makes_every_generator_an_echo() -> None:
