@@ -11,9 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.annotate import Annotated, annotate, chain
+from nlp_pipeline.annotate import Annotated, annotate_batches, chain
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers
 from nlp_pipeline.manifest import describe, fingerprint
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, split
 from nlp_pipeline.request import Progress as Progress
@@ -26,6 +27,7 @@ from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
 from nlp_pipeline.tables.schemas import TABLES
 from nlp_pipeline.workers import annotate_in_workers
+from nlp_pipeline.zones import in_zones
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -63,9 +65,21 @@ def check(request: RunRequest) -> None:
     Raises:
         CorpusError: The corpus cannot be read.
         OutputError: The folder holds something else than a run.
+        TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
     """
+    _check_timeout(request)
     source_files(request.corpus)
     refuse_strangers(request.out)
+
+
+def _check_timeout(request: RunRequest) -> None:
+    seconds = request.document_timeout
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidTimeout(seconds)
+    if request.n_process < 2:
+        raise TimeoutNeedsWorkers(seconds)
 
 
 def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
@@ -193,25 +207,30 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
     first, second = split(nlp)
     batch_size = request.batch_size or nlp.batch_size
     if request.n_process > 1:
-        annotated: Iterator[Annotated] = annotate_in_workers(
+        batches: Iterator[list[Annotated]] = annotate_in_workers(
             nlp,
             items,
             spec=request.pipeline,
             pipes=first,
             batch_size=batch_size,
             n_process=request.n_process,
+            document_timeout=request.document_timeout,
         )
     else:
-        annotated = annotate(nlp, items, pipes=first, batch_size=batch_size)
-    origins: deque[Any] = deque()
+        batches = annotate_batches(nlp, items, pipes=first, batch_size=batch_size)
 
-    def docs() -> Iterator[Any]:
-        for item in annotated:
-            origins.append(item.origin)
-            yield item.doc
+    def rows(annotated: Iterator[Annotated]) -> Iterator[Rows]:
+        origins: deque[Any] = deque()
 
-    for doc in chain(nlp, second, docs()):
-        yield doc_rows(doc, origins.popleft())
+        def docs() -> Iterator[Any]:
+            for item in annotated:
+                origins.append(item.origin)
+                yield item.doc
+
+        for doc in chain(nlp, second, docs()):
+            yield doc_rows(doc, origins.popleft())
+
+    yield from in_zones(nlp, batches, rows)
 
 
 def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:
