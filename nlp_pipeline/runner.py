@@ -94,7 +94,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             parts = _Parts(request, folder)
             before = parts.documents
             manifest = describe(request, nlp, mark)
-            finished = (read_manifest(request.out) or {}).get("state") == FINISHED
+            finished = _is_finished(request, folder)
             if not finished:
                 kept = stdin and keep(stdin)
                 total = count_documents(request.corpus, request.limit, stdin=kept)
@@ -103,11 +103,19 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
                 progress = progress or Silent()
                 progress.start(total, before)
                 _write_parts(request, nlp, parts, kept, progress)
+                folder.recount()
             result = _result(request, folder, before, time.perf_counter() - started)
             if not finished:
                 manifest.update(total=result.documents, state=FINISHED)
                 folder.write_manifest({**manifest, **_figures(result)})
     return result
+
+
+def _is_finished(request: RunRequest, folder: RunFolder) -> bool:
+    """Whether nothing is left to do: the manifest says so, and no part was found damaged."""
+    manifest = read_manifest(request.out) or {}
+    done = folder.documents_done
+    return manifest.get("state") == FINISHED and manifest.get("total", done) == done
 
 
 def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
