@@ -117,7 +117,7 @@ def stage(memory: Path) -> Iterator[Stage]:
             text = {0: "", 3: "UNSPEAKABLE"}.get(i % 7, f"Ada met {i} people. They talked.\u2028x")
             corpus.write(json.dumps({"id": f"d{i}", "text": text}) + "\n")
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "stage.py")],
+        [sys.executable, str(HERE / "stage.py"), str(folder / "pipeline.cfg")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,9 @@ def prepare() -> None:
     import nlp_pipeline.runner as runner
 
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:  # imports what is imported on the way
+        (Path(name) / "a.jsonl").write_text('{"text": "a"}\n')
+        runner.run(Path(name) / "a.jsonl", Path(name) / "out", pipeline=sys.argv[1])
     runner.RunRequest = functools.partial(runner.RunRequest, part_size=PART_SIZE)  # type: ignore[misc,assignment]
     os.fsync, os.replace = eventful(os.fsync), eventful(os.replace)
     opened = Path.open
