@@ -45,12 +45,23 @@ def annotate(
         pipes: Names of the pipes to run.
         batch_size: Documents handed to spaCy at a time.
     """
+    for batch in annotate_batches(nlp, items, pipes=pipes, batch_size=batch_size):
+        yield from batch
+
+
+def annotate_batches(
+    nlp: Language, items: Iterable[Item], *, pipes: list[str], batch_size: int
+) -> Generator[list[Annotated], None, None]:
+    """`annotate`, batch by batch: no Doc of a batch is made before the batch is asked for."""
     stream = iter(items)
     while batch := list(islice(stream, batch_size)):
         docs = iter(_annotate_batch(nlp, [i for i in batch if isinstance(i, Record)], pipes))
-        for item in batch:
-            doc = next(docs) if isinstance(item, Record) else rejected(nlp, item)
-            yield Annotated(dress(doc, item), origin_of(item))
+        found = ((item, _made(nlp, item, docs)) for item in batch)
+        yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
+
+
+def _made(nlp: Language, item: Item, docs: Iterator[Doc]) -> Doc:
+    return next(docs) if isinstance(item, Record) else rejected(nlp, item)
 
 
 def _annotate_batch(nlp: Language, records: list[Record], pipes: list[str]) -> list[Doc]:

@@ -58,6 +58,8 @@ class RunRequest:
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
             where the Llama always stays.
+        document_timeout: Seconds that a worker process may take for a document; None for any time.
+            A batch that takes longer is tried again one document at a time.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
         format: Of the tables on disk.
         part_size: Documents in a part.
@@ -72,6 +74,7 @@ class RunRequest:
     limit: int | None = None
     max_length: int = 100_000
     n_process: int = 1
+    document_timeout: float | None = None
     batch_size: int | None = None
     format: Format = "parquet"
     part_size: int = PART_SIZE

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.ahead import ahead
-from nlp_pipeline.annotate import Annotated, annotate, chain
+from nlp_pipeline.annotate import Annotated, annotate_batches, chain
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers
 from nlp_pipeline.generation.leading import together
 from nlp_pipeline.generation.parallel import world_size
 from nlp_pipeline.manifest import describe, fingerprint
@@ -29,6 +30,7 @@ from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
 from nlp_pipeline.tables.schemas import TABLES
 from nlp_pipeline.workers import annotate_in_workers
+from nlp_pipeline.zones import in_zones
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -66,9 +68,21 @@ def check(request: RunRequest) -> None:
     Raises:
         CorpusError: The corpus cannot be read.
         OutputError: The folder holds something else than a run.
+        TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
     """
+    _check_timeout(request)
     source_files(request.corpus)
     refuse_strangers(request.out)
+
+
+def _check_timeout(request: RunRequest) -> None:
+    seconds = request.document_timeout
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidTimeout(seconds)
+    if request.n_process < 2:
+        raise TimeoutNeedsWorkers(seconds)
 
 
 def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
@@ -94,7 +108,7 @@ def _execute(request: RunRequest, progress: Progress | None) -> RunResult:
             parts = _Parts(request, folder)
             before = parts.documents
             manifest = describe(request, nlp, mark)
-            finished = (read_manifest(request.out) or {}).get("state") == FINISHED
+            finished = _is_finished(request, folder)
             if not finished:
                 kept = stdin and keep(stdin)
                 total = count_documents(request.corpus, request.limit, stdin=kept)
@@ -103,11 +117,19 @@ def _execute(request: RunRequest, progress: Progress | None) -> RunResult:
                 progress = progress or Silent()
                 progress.start(total, before)
                 _write_parts(request, nlp, parts, kept, progress)
+                folder.recount()
             result = _result(request, folder, before, time.perf_counter() - started)
             if not finished:
                 manifest.update(total=result.documents, state=FINISHED)
                 folder.write_manifest({**manifest, **_figures(result)})
     return result
+
+
+def _is_finished(request: RunRequest, folder: RunFolder) -> bool:
+    """Whether nothing is left to do: the manifest says so, and no part was found damaged."""
+    manifest = read_manifest(request.out) or {}
+    done = folder.documents_done
+    return manifest.get("state") == FINISHED and manifest.get("total", done) == done
 
 
 def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
@@ -208,26 +230,33 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Generator[Rows, Non
     first, second = split(nlp)
     batch_size = request.batch_size or nlp.batch_size
     if request.n_process > 1:
-        annotated: Generator[Annotated, None, None] = annotate_in_workers(
+        batches: Generator[list[Annotated], None, None] = annotate_in_workers(
             nlp,
             items,
             spec=request.pipeline,
             pipes=first,
             batch_size=batch_size,
             n_process=request.n_process,
+            document_timeout=request.document_timeout,
         )
     else:
-        annotated = annotate(nlp, items, pipes=first, batch_size=batch_size)
-    origins: deque[Any] = deque()
+        batches = annotate_batches(nlp, items, pipes=first, batch_size=batch_size)
 
-    def docs(stream: Iterator[Annotated]) -> Iterator[Any]:
-        for item in stream:
-            origins.append(item.origin)
-            yield item.doc
+    def rows(annotated: Generator[Annotated, None, None]) -> Iterator[Rows]:
+        origins: deque[Any] = deque()
 
-    with closing(ahead(annotated, batch_size)) as stream:
-        for doc in chain(nlp, second, docs(stream)):
-            yield doc_rows(doc, origins.popleft())
+        def docs(stream: Iterator[Annotated]) -> Iterator[Any]:
+            for item in stream:
+                origins.append(item.origin)
+                yield item.doc
+
+        # The thread works inside the zone: it ends with what the zone takes in.
+        with closing(ahead(annotated, batch_size)) as stream:
+            for doc in chain(nlp, second, docs(stream)):
+                yield doc_rows(doc, origins.popleft())
+
+    with closing(batches):
+        yield from in_zones(nlp, batches, rows)
 
 
 def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:

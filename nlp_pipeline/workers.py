@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,13 +17,29 @@ from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
 
-from nlp_pipeline.annotate import Annotated, Item, annotate, broken, dress, origin_of, rejected
+from nlp_pipeline.annotate import (
+    Annotated,
+    Item,
+    annotate_batches,
+    broken,
+    dress,
+    origin_of,
+    rejected,
+)
 from nlp_pipeline.corpus import Record
-from nlp_pipeline.errors.run import AnnotationFailed, WorkerDied, WorkersFailed
+from nlp_pipeline.errors.run import (
+    AnnotationFailed,
+    DocumentTimedOut,
+    WorkerDied,
+    WorkersFailed,
+)
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+from nlp_pipeline.zones import in_zones
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+Failure = WorkerDied | DocumentTimedOut
 
 _worker: dict[str, Any] = {}
 
@@ -35,13 +52,15 @@ def annotate_in_workers(
     pipes: list[str],
     batch_size: int,
     n_process: int,
-) -> Generator[Annotated, None, None]:
-    """`annotate` in spawned processes that load the pipeline by themselves.
+    document_timeout: float | None = None,
+) -> Generator[list[Annotated], None, None]:
+    """`annotate_batches` in spawned processes that load the pipeline by themselves.
 
     spaCy's own `n_process` hangs for ever when a child is killed. Here the batches of a dead
-    worker are tried again one document at a time, and the culprit becomes an error.
+    worker are tried again one document at a time, and the culprit becomes an error; so does a
+    document that no worker is done with in `document_timeout` seconds.
     """
-    with _Workers(spec, pipes, n_process) as workers:
+    with _Workers(spec, pipes, n_process, document_timeout) as workers:
         stream = iter(items)
         waiting: deque[tuple[list[Item], Future[list[bytes]]]] = deque()
         while True:
@@ -51,12 +70,12 @@ def annotate_in_workers(
                 return
             batch, future = waiting.popleft()
             try:
-                docs: Iterator[bytes | None] = iter([*_result(future)])
+                docs: Iterator[bytes | Failure] = iter([*_result(future)])
             except BrokenProcessPool:
                 docs = iter(workers.one_by_one(_records(batch)))
                 waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)
-            for item in batch:
-                yield Annotated(dress(_doc(nlp, item, docs), item), origin_of(item))
+            found = ((item, _doc(nlp, item, docs)) for item in batch)
+            yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
 
 
 def _result(future: Future[list[bytes]]) -> list[bytes]:
@@ -72,18 +91,21 @@ def _records(batch: list[Item]) -> list[Record]:
     return [item for item in batch if isinstance(item, Record)]
 
 
-def _doc(nlp: Language, item: Item, docs: Iterator[bytes | None]) -> Doc:
+def _doc(nlp: Language, item: Item, docs: Iterator[bytes | Failure]) -> Doc:
     if not isinstance(item, Record):
         return rejected(nlp, item)
     found = next(docs)
-    return broken(nlp, WorkerDied(item.id)) if found is None else Doc(nlp.vocab).from_bytes(found)
+    return Doc(nlp.vocab).from_bytes(found) if isinstance(found, bytes) else broken(nlp, found)
 
 
 class _Workers:
     """A pool that is made anew when one of its processes dies."""
 
-    def __init__(self, spec: PipelineSpec, pipes: list[str], n_process: int) -> None:
-        self._arguments = (spec, pipes)
+    def __init__(
+        self, spec: PipelineSpec, pipes: list[str], n_process: int, limit: float | None
+    ) -> None:
+        self._arguments = (spec, pipes, limit)
+        self._limit = limit
         self._n_process = n_process
         self._pool = self._new()
 
@@ -120,17 +142,23 @@ class _Workers:
             self._restart()
             return self.submit(records)
 
-    def one_by_one(self, records: list[Record]) -> list[bytes | None]:
-        """A dead worker's batch, a document at a time; None for the one that kills it."""
+    def one_by_one(self, records: list[Record]) -> list[bytes | Failure]:
+        """A dead worker's batch, a document at a time, and why the one that kills it does."""
         self._restart()
-        docs: list[bytes | None] = []
+        docs: list[bytes | Failure] = []
         for record in records:
+            future, started = self.submit([record]), time.monotonic()
             try:
-                docs += _result(self.submit([record]))
+                docs += _result(future)
             except BrokenProcessPool:
-                docs.append(None)
+                docs.append(self._why(record, time.monotonic() - started))
                 self._restart()
         return docs
+
+    def _why(self, record: Record, seconds: float) -> Failure:
+        if self._limit is not None and seconds >= self._limit:
+            return DocumentTimedOut(record.id, self._limit)
+        return WorkerDied(record.id)
 
     def _restart(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -160,11 +188,11 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(spec: PipelineSpec, pipes: list[str]) -> None:
+def _start(spec: PipelineSpec, pipes: list[str], limit: float | None) -> None:
     """In the worker: builds the pipeline; its Llama is never loaded there."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        _worker.update(nlp=load_pipeline(spec), pipes=pipes)
+        _worker.update(nlp=load_pipeline(spec), pipes=pipes, limit=limit)
     except Exception as error:  # as text: not every exception can be sent to the parent
         _worker.update(problem=str(error) or type(error).__name__)
 
@@ -186,10 +214,29 @@ def _annotate(records: list[Record]) -> list[bytes]:
     """In the worker: Docs as bytes, in order."""
     if "problem" in _worker:
         raise RuntimeError(_worker["problem"])
-    found = annotate(
-        _worker["nlp"], records, pipes=_worker["pipes"], batch_size=max(1, len(records))
-    )
-    return [_packed(_worker["nlp"], item) for item in found]
+    nlp, pipes, size = _worker["nlp"], _worker["pipes"], max(1, len(records))
+
+    def packed(found: Iterable[Annotated]) -> Iterator[bytes]:
+        return (_packed(nlp, item) for item in found)
+
+    with _ended_after(_worker["limit"]):
+        batches = annotate_batches(nlp, records, pipes=pipes, batch_size=size)
+        return list(in_zones(nlp, batches, packed))
+
+
+@contextmanager
+def _ended_after(seconds: float | None) -> Iterator[None]:
+    """Ends this process if the block takes longer.
+
+    The kernel does it, by the alarm's default action: a loop that never lets go of the
+    interpreter cannot keep it from that.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _packed(nlp: Language, item: Annotated) -> bytes:

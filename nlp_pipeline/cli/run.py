@@ -82,6 +82,12 @@ PREVIEW_ROWS = 6
     help="Worker processes for spaCy; 1 is a thread of this one.",
 )
 @click.option(
+    "--document-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="A document that spaCy is not done with becomes an error record; needs --n-process 2.",
+)
+@click.option(
     "--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time."
 )
 @click.option(

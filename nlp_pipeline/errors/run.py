@@ -33,6 +33,41 @@ class WorkerDied(NlpPipelineError):
         )
 
 
+class DocumentTimedOut(NlpPipelineError):
+    """A document that a worker process was not done with in time, tried by itself."""
+
+    stage = "annotate"
+    retryable = True
+
+    def __init__(self, document_id: str, seconds: float) -> None:
+        super().__init__(
+            f"spaCy was not done with document '{escaped(document_id)}' in {seconds:g} seconds, "
+            "and its worker process was ended. Give it more with --document-timeout, or find the "
+            "component that goes on for ever."
+        )
+
+
+class TimeoutNeedsWorkers(NlpPipelineError):
+    """A time limit for documents in a run without worker processes."""
+
+    stage = "config"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"--document-timeout {seconds:g} needs worker processes, which can be ended: add "
+            "--n-process 2."
+        )
+
+
+class InvalidTimeout(NlpPipelineError):
+    """A time limit that is no positive number."""
+
+    stage = "config"
+
+    def __init__(self, seconds: object) -> None:
+        super().__init__(f"document_timeout is {seconds!r}; give seconds above 0, or None.")
+
+
 class WorkersFailed(NlpPipelineError):
     """Worker processes that cannot even load the pipeline."""
 
@@ -77,6 +112,16 @@ class OutputNotARun(OutputError):
         super().__init__(
             f"The output folder '{path}' is not empty and holds no run (it has: "
             f"{listing(names, 5)}). Name another with --out."
+        )
+
+
+class PartDamaged(OutputError):
+    """A finished part that does not hold what its receipt says."""
+
+    def __init__(self, path: str, file: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"The part {file} of the run in '{path}' is damaged: its receipt says {expected}, and "
+            f"{found}. Run the same command again: it makes the part anew."
         )
 
 

@@ -67,12 +67,7 @@ class BatchExecutor:
         if not self._waiting:
             return []
         batch = self._next_batch()
-        try:
-            self._generate(batch)
-        except RankLost:  # nothing can be computed any more
-            raise
-        except Exception as error:
-            self._retry_alone(batch, error)
+        self._run(batch)
         return batch
 
     def _next_batch(self) -> list[Sequence]:
@@ -84,19 +79,28 @@ class BatchExecutor:
         self.cancel(batch)
         return batch
 
-    def _retry_alone(self, batch: list[Sequence], error: Exception) -> None:
-        """Runs each sequence of a failed batch by itself, so that only the culprit fails."""
+    def _run(self, batch: list[Sequence]) -> None:
+        """Generates for a batch, or for its halves, down to the sequence that fails alone.
+
+        An exception may mean that there is too little memory for so many, or that one of them
+        breaks the model. The halves run when the exception, and with it what the failed attempt
+        held, is gone.
+        """
+        try:
+            self._generate(batch)
+            return
+        except RankLost:  # nothing can be computed any more
+            raise
+        except Exception as error:
+            failure = GenerationFailed(" ".join((str(error) or type(error).__name__).split())[:300])
         for sequence in batch:
             sequence.reset()
-            try:
-                if len(batch) == 1:
-                    raise error
-                self._generate([sequence])
-            except RankLost:
-                raise
-            except Exception as culprit:
-                sequence.reset()
-                sequence.fail(GenerationFailed(" ".join(str(culprit).split())[:300]))
+        if len(batch) == 1:
+            batch[0].fail(failure)
+            return
+        half = len(batch) // 2
+        self._run(batch[:half])
+        self._run(batch[half:])
 
     @torch.inference_mode()
     def _generate(self, batch: list[Sequence]) -> None:

@@ -34,6 +34,7 @@ from nlp_pipeline.runs.files import (
 )
 from nlp_pipeline.runs.journal import WIP, Journal, holds_documents, sweep
 from nlp_pipeline.runs.lock import LOCK, locked
+from nlp_pipeline.runs.recount import error_lines, mend_errors, recount, sizes, sound
 from nlp_pipeline.runs.spool import INPUT
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -57,6 +58,7 @@ class Receipt:
         failed: How many of them have the status `error`.
         output_tokens: Tokens generated for them.
         rows: Rows of each table.
+        bytes: Size of each table's file.
         errors_bytes: Size of `errors.jsonl` once the part's errors were added.
     """
 
@@ -65,6 +67,7 @@ class Receipt:
     failed: int
     output_tokens: int
     rows: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
     errors_bytes: int = 0
 
 
@@ -111,22 +114,32 @@ class RunFolder:
                 folder = self.path / name
                 folder.mkdir(exist_ok=True)
                 write_table(table, folder / f"part-{number:05}.{self.format}", self.format)
-            size = self._append_errors(tables["errors"].to_pylist())
+            size = self._append_errors(tables["errors"])
             rows = {name: table.num_rows for name, table in tables.items()}
-            receipt = Receipt(number, documents, failed, output_tokens, rows, size)
+            weights = sizes(self.path, number, self.format)
+            receipt = Receipt(number, documents, failed, output_tokens, rows, weights, size)
             write_json(self.path / RECEIPTS / f"part-{number:05}.json", asdict(receipt))
         self.receipts.append(receipt)
         return receipt
 
-    def _append_errors(self, errors: list[dict[str, Any]]) -> int:
+    def recount(self) -> None:
+        """Counts every part again.
+
+        Raises:
+            PartDamaged: One does not hold what its receipt says.
+        """
+        with disk_errors(self.path, self.documents_done):
+            for receipt in self.receipts:
+                recount(self.path, receipt, self.format)
+
+    def _append_errors(self, errors: pa.Table) -> int:
         """Adds lines to `errors.jsonl` after those of the last finished part."""
         path = self.path / ERRORS
         end = self.receipts[-1].errors_bytes if self.receipts else 0
         try:
             with path.open("ab") as file:
                 file.truncate(end)
-                for error in errors:
-                    file.write(json.dumps(error, ensure_ascii=False).encode() + b"\n")
+                file.write(error_lines(errors))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
@@ -165,7 +178,7 @@ def open_run(
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
-            receipts = read_receipts(path)
+            receipts = _sound_receipts(path, format_)
             sweep(path, len(receipts))
         yield RunFolder(path, format_, receipts)
 
@@ -230,6 +243,34 @@ def _sweep(path: Path) -> None:
 
 def read_receipts(path: Path) -> list[Receipt]:
     """The receipts of the parts that are done, up to the first that is not."""
-    files = sorted((path / RECEIPTS).glob("part-*.json"))
-    found = [Receipt(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    return [receipt for number, receipt in enumerate(found) if receipt.part == number]
+    found: list[Receipt] = []
+    for file in sorted((path / RECEIPTS).glob("part-*.json")):
+        receipt = _receipt(file)
+        if receipt is None or receipt.part != len(found):
+            break
+        found.append(receipt)
+    return found
+
+
+def _receipt(file: Path) -> Receipt | None:
+    """A receipt; None where the file is cut or empty, as after a crash of the machine."""
+    try:
+        return Receipt(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None
+
+
+def _sound_receipts(path: Path, format_: Format) -> list[Receipt]:
+    """The receipts of the parts that are whole; those from the first damaged one on go.
+
+    They go from the last to the first, so that a process killed here leaves no gap: a part that
+    is made anew must not meet a receipt of an earlier one behind it.
+    """
+    receipts = read_receipts(path)
+    receipts = receipts[: sound(path, receipts, format_)]
+    for file in sorted((path / RECEIPTS).glob("part-*.json"), reverse=True):
+        if int(file.stem.removeprefix("part-")) >= len(receipts):
+            file.unlink()
+    if receipts:
+        mend_errors(path, path / ERRORS, receipts[-1].errors_bytes, len(receipts), format_)
+    return receipts

@@ -1,0 +1,143 @@
+"""A stage on which runs are harmed, and a corpus for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nlp_pipeline import read_run
+
+HERE = Path(__file__).parent
+DOCUMENTS = 36
+BROKEN_OFF_AT = 91
+
+PIPELINE = """\
+[nlp]
+lang = "en"
+pipeline = ["sentencizer", "llama_qa"]
+batch_size = 5
+
+[components]
+
+[components.sentencizer]
+factory = "sentencizer"
+
+[components.llama_qa]
+factory = "llama_qa"
+questions = [{"id": "who", "text": "Who is named?"}]
+
+[components.llama_qa.generator]
+@llama_generators = "nlp_pipeline.echo.v1"
+fail_on = "UNSPEAKABLE"
+"""
+
+
+class Outcome(NamedTuple):
+    """How a command ended: minus the signal where one ended it."""
+
+    code: int
+    said: str
+
+
+class Stage:
+    """Runs `nlp-pipeline run` over the corpus; see `stage.py` for the harm."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process = process
+        self.folder = folder
+        self.corpus = folder / "corpus.jsonl"
+        self.clean = folder / "clean"
+
+    def run(self, out: Path, **harm: Any) -> Outcome:
+        said = self.folder / "said.txt"
+        argv = ["run", self.corpus, "-p", self.folder / "pipeline.cfg", "-o", out, "--quiet"]
+        job = {"argv": [*map(str, argv)], "said": str(said), **harm}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        code = json.loads(self._process.stdout.readline())["code"]
+        return Outcome(code, said.read_text(encoding="utf-8"))
+
+    def finish(self, out: Path) -> Outcome:
+        """Runs it to its end and checks that it is the clean run."""
+        done = self.run(out)
+        assert done.code == 3, done.said  # finished, with failed documents
+        self.check(out)
+        return done
+
+    def check(self, out: Path) -> None:
+        """All rows once, in order, and every byte as in the run that nobody harmed."""
+        documents = read_run(out, "documents")["documents"]
+        ids = [f"d{i}" if i % 7 else f"corpus:{i + 1}" for i in range(DOCUMENTS)]
+        assert documents.document_id.tolist() == ids
+        assert tree(out) == tree(self.clean)
+
+
+def tree(out: Path) -> dict[str, bytes]:
+    """All that a run has made, but for its manifest, which holds times, and the lock."""
+    files = (path for path in out.rglob("*") if path.is_file())
+    names = {str(path.relative_to(out)): path for path in files}
+    return {n: p.read_bytes() for n, p in names.items() if n not in ("manifest.json", ".lock")}
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: a run waits for its disk a hundred times."""
+    shared = Path("/dev/shm")
+    fit = shared.is_dir() and os.access(shared, os.W_OK)
+    with tempfile.TemporaryDirectory(dir=shared if fit else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def out(memory: Path) -> Iterator[Path]:
+    """A folder for a run."""
+    path = memory / "out"
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stage(memory: Path) -> Iterator[Stage]:
+    folder = memory / "stage"
+    folder.mkdir()
+    (folder / "pipeline.cfg").write_text(PIPELINE, encoding="utf-8")
+    with (folder / "corpus.jsonl").open("w", encoding="utf-8") as corpus:
+        for i in range(DOCUMENTS):
+            text = {0: "", 3: "UNSPEAKABLE"}.get(i % 7, f"Ada met {i} people. They talked.\u2028x")
+            corpus.write(json.dumps({"id": f"d{i}", "text": text}) + "\n")
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "stage.py"), str(folder / "pipeline.cfg")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline()) == {"ready": True}
+    found = Stage(process, folder)
+    done = found.run(found.clean)
+    assert done.code == 3, done.said
+    yield found
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(60)
+    process.stdout.close()
+
+
+@pytest.fixture
+def broken_off(stage: Stage, out: Path) -> Path:
+    """A run that was killed in its third part, in the middle of a line of the journal."""
+    # Two small files at first; a part is 8 lines and, each, 3 events of 9 tables and a receipt.
+    assert stage.run(out, kill=BROKEN_OFF_AT).code == -9
+    return out

@@ -1,0 +1,117 @@
+"""Runs that are killed, starved of disk and damaged end as if nothing had happened.
+
+`pytest tests/faults` takes the short form; `pytest -m faults_long` kills at least 50 times.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import DOCUMENTS
+
+from nlp_pipeline import read_run
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
+
+
+def kill_until_done(stage, out: Path, chance: random.Random) -> int:
+    """Kills runs in one folder at random points until one gets to its end; returns how many."""
+    kills = 0
+    while True:
+        harm = {"kill": chance.randint(1, 150)}
+        if chance.random() < 0.3:
+            harm = {"kill_after": chance.uniform(0.1, 1.5)}
+        code = stage.run(out, **harm).code
+        if code == 3:
+            stage.check(out)
+            return kills
+        assert code == -9
+        kills += 1
+
+
+def test_killed_at_random(stage, out) -> None:
+    assert kill_until_done(stage, out, random.Random(4)) >= 2
+
+
+@pytest.mark.faults_long
+@pytest.mark.timeout(3600)
+def test_killed_at_random_fifty_times(stage, out) -> None:
+    chance, kills, runs = random.Random(5), 0, 0
+    while kills < 50:
+        kills += kill_until_done(stage, out, chance)
+        shutil.rmtree(out)
+        runs += 1
+    assert runs > 1
+
+
+@pytest.mark.parametrize("event", [1, 37, 91])
+def test_the_disk_fills_up(stage, out, event) -> None:
+    done = stage.run(out, full=event)
+    assert done.code == 28
+    assert "is full" in done.said
+    assert "Traceback" not in done.said
+    stage.finish(out)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def tear(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def zero(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def garble(file: Path) -> None:
+    file.write_bytes(b"\xff\x00{" + file.read_bytes()[3:])
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *(("documents/part-00001.parquet", harm) for harm in (cut, empty, zero, remove)),
+        ("_receipts/part-00001.json", empty),
+        ("_receipts/part-00000.json", cut),
+        ("errors.jsonl", tear),
+        ("errors.jsonl", remove),
+        ("_wip/*.jsonl", cut),
+        ("_wip/*.jsonl", garble),
+        ("_wip/*.jsonl", zero),
+    ],
+)
+def test_what_is_damaged_is_made_anew(
+    stage, broken_off: Path, name: str, harm: Callable[[Path], None]
+) -> None:
+    harm(next(iter(broken_off.glob(name))))
+    done = stage.finish(broken_off)
+    assert "Traceback" not in done.said
+
+
+def test_a_finished_run_is_looked_at_again(stage, out) -> None:
+    stage.finish(out)
+    cut(out / "tokens" / "part-00003.parquet")
+    stage.finish(out)
+
+
+def test_the_stage_harms_what_it_says(stage, broken_off) -> None:
+    """A kill leaves parts, lines in the journal and no more; else the rest proves nothing."""
+    assert len(read_run(broken_off, "documents")["documents"]) == 16 < DOCUMENTS
+    (journal,) = (broken_off / "_wip").iterdir()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) > 1
+    assert not lines[-1].endswith(b"\n")
