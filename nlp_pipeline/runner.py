@@ -5,29 +5,34 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.annotate import Annotated, annotate, chain
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
-from nlp_pipeline.manifest import describe, fingerprint
+from nlp_pipeline.manifest import describe, fingerprint, input_digests
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, split
 from nlp_pipeline.request import Progress as Progress
 from nlp_pipeline.request import RunRequest as RunRequest
 from nlp_pipeline.request import RunResult as RunResult
 from nlp_pipeline.request import Silent as Silent
+from nlp_pipeline.runs.assembling import Assembler, Item, Load
+from nlp_pipeline.runs.comparing import Comparison, compare
+from nlp_pipeline.runs.earlier import failed_ones, none
+from nlp_pipeline.runs.error_limit import ErrorLimit
 from nlp_pipeline.runs.folder import FINISHED, RunFolder, open_run, read_manifest, refuse_strangers
+from nlp_pipeline.runs.ledger import Entry, entry_of
 from nlp_pipeline.runs.spool import keep, spooled
-from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
-from nlp_pipeline.tables.schemas import TABLES
 from nlp_pipeline.workers import annotate_in_workers
 
 if TYPE_CHECKING:
+    from confection import Config
     from spacy.language import Language
 
 
@@ -68,32 +73,51 @@ def check(request: RunRequest) -> None:
     refuse_strangers(request.out)
 
 
-def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
-    """Runs a request from the first record, or from where an earlier run was stopped."""
+def execute(
+    request: RunRequest, progress: Progress | None = None, config: Config | None = None
+) -> RunResult:
+    """Runs a request from the first record, or from where an earlier run was stopped.
+
+    Args:
+        request: What to run.
+        progress: Is told how it goes.
+        config: The pipeline's resolved config, where the caller has it already.
+
+    Raises:
+        TooManyErrors: More documents failed than the request allows; what is done is safe.
+        NlpPipelineError: As in `run`.
+    """
     started = time.perf_counter()
     check(request)
-    config = resolve_config(request.pipeline)
+    ErrorLimit(request.max_errors)  # a limit that means nothing is known at once
+    config = config or resolve_config(request.pipeline)
     nlp = build(config, request.pipeline.name)
+    again = failed_ones if request.retry else none
     with _standard_input(request) as stdin:
-        mark = fingerprint(request, nlp, config, stdin)
+        mark = fingerprint(request, nlp, config)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            parts = _Parts(request, folder)
-            before = parts.documents
-            manifest = describe(request, nlp, mark)
+            progress = progress or Silent()
+            entries = (entry for entry, _ in _records(request, stdin, lambda _: None))
+            found = compare(request.out, entries, request.part_size, again)
             finished = (read_manifest(request.out) or {}).get("state") == FINISHED
-            if not finished:
+            if not finished or not found.nothing_to_do:
                 kept = stdin and keep(stdin)
+                manifest = describe(request, nlp, mark)
+                manifest["inputs"] = input_digests(request.corpus, kept)
                 total = count_documents(request.corpus, request.limit, stdin=kept)
                 folder.write_manifest({**manifest, "total": total, "state": "running"})
                 folder.write_config(config.to_str())
-                progress = progress or Silent()
-                progress.start(total, before)
-                _write_parts(request, nlp, parts, kept, progress)
-            result = _result(request, folder, before, time.perf_counter() - started)
-            if not finished:
+                _tell(progress, found)
+                progress.start(total, found.kept)
+                records = _records(request, kept, progress.warn)
+                _write_parts(
+                    request, nlp, Assembler(folder, request.part_size, again), records, progress
+                )
+                result = _result(folder, found.kept, time.perf_counter() - started)
                 manifest.update(total=result.documents, state=FINISHED)
                 folder.write_manifest({**manifest, **_figures(result)})
-    return result
+                return result
+            return _result(folder, found.kept, time.perf_counter() - started)
 
 
 def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
@@ -103,89 +127,51 @@ def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
     return spooled(request.out, sys.stdin.buffer, fresh=request.fresh)
 
 
-def _write_parts(
-    request: RunRequest, nlp: Language, parts: _Parts, stdin: Path | None, progress: Progress
-) -> None:
-    """Sends the records that are not done yet through the pipeline and commits them."""
-    done = parts.documents
+def _records(
+    request: RunRequest, stdin: Path | None, on_warning: Callable[[str], None]
+) -> Iterator[tuple[Entry, Load]]:
+    """The records of the corpus as the ledger knows them, and themselves."""
     items = read_corpus(
         request.corpus,
         text_key=request.text_key,
         id_key=request.id_key,
         limit=request.limit,
         max_length=request.max_length,
-        on_warning=progress.warn,
+        on_warning=on_warning,
         stdin=stdin,
     )
+    return ((entry_of(item), partial(_itself, item)) for item in items)
+
+
+def _itself(item: Item) -> Item:
+    return item
+
+
+def _tell(progress: Progress, found: Comparison) -> None:
+    """Says what of an earlier process's work does not stay."""
+    if found.changed:
+        progress.warn(f"{found.changed} records have changed and are computed again.")
+    if found.failed:
+        progress.warn(f"{found.failed} documents failed before and are tried again.")
+
+
+def _write_parts(
+    request: RunRequest,
+    nlp: Language,
+    parts: Assembler,
+    records: Iterable[tuple[Entry, Load]],
+    progress: Progress,
+) -> None:
+    """Sends the records that are not done yet through the pipeline and commits them."""
+    limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
     try:
-        for rows in _rows(request, nlp, (item for item in items if item.index >= done)):
+        for rows in _rows(request, nlp, parts.wanted(records)):
             failed, tokens = parts.add(rows)
             progress.document(failed=failed, output_tokens=tokens)
+            limit.count(failed=failed)
         parts.finish()
     finally:
         parts.close()
-
-
-class _Parts:
-    """Puts documents into parts; those of the part that is not full yet lie in its journal."""
-
-    def __init__(self, request: RunRequest, folder: RunFolder) -> None:
-        self._folder = folder
-        self._size = request.part_size
-        self._begin()
-        for rows in self._journal.read():
-            self._take(rows)
-
-    @property
-    def documents(self) -> int:
-        """Documents that are safe: in parts and in the journal."""
-        return self._folder.documents_done + self._documents
-
-    def add(self, rows: Rows) -> tuple[bool, int]:
-        """Takes in a document; returns whether it failed and the tokens generated for it."""
-        self._commit_if_full()  # a killed process may have left a journal as long as a part
-        self._journal.append(rows)
-        figures = self._take(rows)
-        self._commit_if_full()
-        return figures
-
-    def finish(self) -> None:
-        """Writes the last part; an empty corpus has one without rows."""
-        if self._documents or not self._folder.receipts:
-            self._commit()
-
-    def close(self) -> None:
-        """Lets go of the journal."""
-        self._journal.close()
-
-    def _begin(self) -> None:
-        self._journal = self._folder.journal()
-        self._documents = self._failed = self._output_tokens = 0
-        self._rows: Rows = {name: [] for name in TABLES}
-
-    def _take(self, rows: Mapping[str, list[dict[str, Any]]]) -> tuple[bool, int]:
-        failed = rows["documents"][0]["status"] != "ok"
-        tokens = sum(row["output_tokens"] or 0 for row in [*rows["answers"], *rows["summaries"]])
-        for name, more in rows.items():
-            self._rows[name] += more
-        self._documents += 1
-        self._failed += failed
-        self._output_tokens += tokens
-        return failed, tokens
-
-    def _commit_if_full(self) -> None:
-        if self._documents >= self._size:
-            self._commit()
-
-    def _commit(self) -> None:
-        self._folder.commit(
-            dict(iter_tables(self._rows)),
-            documents=self._documents,
-            failed=self._failed,
-            output_tokens=self._output_tokens,
-        )
-        self._journal.discard()
-        self._begin()
 
 
 def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
@@ -214,15 +200,15 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Iterator[Rows]:
         yield doc_rows(doc, origins.popleft())
 
 
-def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:
+def _result(folder: RunFolder, kept: int, seconds: float) -> RunResult:
     receipts = folder.receipts
     return RunResult(
-        out=request.out,
+        out=folder.path,
         documents=sum(r.documents for r in receipts),
         failed=sum(r.failed for r in receipts),
         output_tokens=sum(r.output_tokens for r in receipts),
         seconds=seconds,
-        resumed=before,
+        resumed=kept,
     )
 
 

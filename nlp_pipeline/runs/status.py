@@ -8,10 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from nlp_pipeline.runs.folder import FINISHED, read_receipts
-from nlp_pipeline.runs.journal import journaled
+from nlp_pipeline.runs.earlier import Earlier, none
+from nlp_pipeline.runs.folder import FINISHED
+from nlp_pipeline.runs.journal import journals
 from nlp_pipeline.runs.lock import LOCK
 from nlp_pipeline.runs.reading import run_manifest
+from nlp_pipeline.runs.receipts import read_receipts
 
 State = Literal["running", "interrupted", "finished"]
 
@@ -51,10 +53,11 @@ def run_status(path: str | Path) -> RunStatus:
     folder = Path(path)
     manifest = run_manifest(folder)
     receipts = read_receipts(folder)
-    journal = [rows["documents"][0] for rows in journaled(folder, len(receipts))]
-    done = sum(receipt.documents for receipt in receipts) + len(journal)
+    done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
-    failed += sum(document["status"] != "ok" for document in journal)
+    for number in journals(folder):
+        more = _journaled(folder, number, number < len(receipts), manifest)
+        done, failed = done + more[0], failed + more[1]
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
     return RunStatus(
@@ -67,6 +70,23 @@ def run_status(path: str | Path) -> RunStatus:
         output_tokens=sum(receipt.output_tokens for receipt in receipts),
         seconds=_seconds(manifest, state),
     )
+
+
+def _journaled(folder: Path, number: int, done: bool, manifest: dict[str, Any]) -> tuple[int, int]:
+    """What a part's journal adds to the documents done and to those failed.
+
+    The journal of a finished part holds what is computed again: it counts in place of the old.
+    """
+    size = manifest.get("fingerprint", {}).get("part_size", 1)
+    part = Earlier(folder, number, size, done=done, again=none)
+    new = failed = 0
+    for offset, (entry, _) in part.journal.items():
+        failed += entry.state != "ok"
+        if offset < len(part.ledger):
+            failed -= part.ledger[offset].state != "ok"
+        else:
+            new += 1
+    return new, failed
 
 
 def _state(folder: Path, manifest: dict[str, Any]) -> State:
