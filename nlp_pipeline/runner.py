@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,17 @@ from nlp_pipeline.runs.assembling import Assembler, Item, Load
 from nlp_pipeline.runs.comparing import Comparison, compare
 from nlp_pipeline.runs.earlier import failed_ones, none
 from nlp_pipeline.runs.error_limit import ErrorLimit
-from nlp_pipeline.runs.folder import FINISHED, RunFolder, open_run, read_manifest, refuse_strangers
+from nlp_pipeline.runs.folder import (
+    CONFIG,
+    FINISHED,
+    RunFolder,
+    open_run,
+    read_manifest,
+    refuse_strangers,
+)
 from nlp_pipeline.runs.ledger import Entry, entry_of
+from nlp_pipeline.runs.reading import run_manifest
+from nlp_pipeline.runs.retrying import chosen, ledger_entries, records_again
 from nlp_pipeline.runs.spool import keep, spooled
 from nlp_pipeline.tables.rows import Rows, doc_rows
 from nlp_pipeline.workers import annotate_in_workers
@@ -118,6 +128,76 @@ def execute(
                 folder.write_manifest({**manifest, **_figures(result)})
                 return result
             return _result(folder, found.kept, time.perf_counter() - started)
+
+
+def retry(
+    out: str | Path,
+    *,
+    types: Iterable[str] = (),
+    ids: Iterable[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> RunResult:
+    """Tries again what failed in the finished parts of a run, without its corpus.
+
+    The pipeline is the one that the run has kept. Records that could not be read stay as they
+    are: only the corpus can mend them. A run that was interrupted stays so: the command of the
+    run goes on with it.
+
+    Args:
+        out: The run's folder.
+        types: Only documents with an error of one of these types.
+        ids: Only these documents.
+        progress: Is told how it goes.
+        options: `n_process`, `batch_size`, `on_error` and `max_errors` of `RunRequest`.
+
+    Returns:
+        How the whole run stands now; `resumed` counts the documents that were left as they are.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        DifferentRun: Something that can change a row has changed since, such as a version.
+        CorpusNeeded: A record cannot be read back from the tables.
+        NlpPipelineError: As in `run`.
+    """
+    started = time.perf_counter()
+    path = Path(out)
+    before = run_manifest(path)
+    request = _request_of(path, before, options)
+    ErrorLimit(request.max_errors)
+    config = resolve_config(request.pipeline)
+    nlp = build(config, request.pipeline.name)
+    again = chosen(tuple(types), tuple(ids))
+    mark = fingerprint(request, nlp, config)
+    with open_run(path, mark, request.format) as folder:
+        size, corpus = request.part_size, request.corpus
+        found = compare(path, ledger_entries(folder, corpus), size, again)
+        if not found.failed:
+            return _result(folder, found.kept, time.perf_counter() - started)
+        finished = before.get("state") == FINISHED
+        began = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        folder.write_manifest({**before, "state": "running", "started": began})
+        progress = progress or Silent()
+        progress.start(folder.documents_done, found.kept)
+        parts = Assembler(folder, size, again)
+        _write_parts(request, nlp, parts, records_again(folder, size, corpus), progress)
+        result = _result(folder, found.kept, time.perf_counter() - started)
+        if finished:
+            folder.write_manifest({**before, "started": began, **_figures(result)})
+        return result
+
+
+def _request_of(out: Path, manifest: Mapping[str, Any], options: dict[str, Any]) -> RunRequest:
+    """A run as its manifest tells it."""
+    mark = manifest["fingerprint"]
+    names = ("text_key", "id_key", "limit", "max_length", "format", "part_size")
+    return RunRequest(
+        manifest["corpus"],
+        out,
+        PipelineSpec(str(out / CONFIG)),
+        **{name: mark[name] for name in names},
+        **options,
+    )
 
 
 def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
