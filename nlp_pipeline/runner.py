@@ -115,7 +115,9 @@ def execute(
                 manifest = describe(request, nlp, mark)
                 manifest["inputs"] = input_digests(request.corpus, kept)
                 total = count_documents(request.corpus, request.limit, stdin=kept)
-                folder.write_manifest({**manifest, "total": total, "state": "running"})
+                folder.write_manifest(
+                    {**manifest, "total": total, **_beginning(found), "state": "running"}
+                )
                 folder.write_config(config.to_str())
                 _tell(progress, found)
                 progress.start(total, found.kept)
@@ -176,7 +178,7 @@ def retry(
             return _result(folder, found.kept, time.perf_counter() - started)
         finished = before.get("state") == FINISHED
         began = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        folder.write_manifest({**before, "state": "running", "started": began})
+        folder.write_manifest({**before, "started": began, **_beginning(found), "state": "running"})
         progress = progress or Silent()
         progress.start(folder.documents_done, found.kept)
         parts = Assembler(folder, size, again)
@@ -290,6 +292,11 @@ def _result(folder: RunFolder, kept: int, seconds: float) -> RunResult:
         seconds=seconds,
         resumed=kept,
     )
+
+
+def _beginning(found: Comparison) -> dict[str, int]:
+    """What the manifest of a run that is going on says of earlier processes' work."""
+    return {"kept": found.kept, "again": found.failed + found.changed}
 
 
 def _figures(result: RunResult) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def test_rows_of_every_kind_of_outcome(tmp_path, quick, corpus, register) -> Non
     frames = read_run(tmp_path / "out")
     documents = frames["documents"]
     assert documents.document_id.tolist() == [
-        *("fine", "corpus:2", "asks", "fails", "mute", "corpus:6")
+        *("fine", "empty", "asks", "fails", "mute", "corpus:6")
     ]
     assert documents.position.tolist() == list(range(6))
     assert documents.line.tolist() == [1, 2, 3, 4, 5, 6]
@@ -99,7 +99,7 @@ def test_rows_of_every_kind_of_outcome(tmp_path, quick, corpus, register) -> Non
     answers = frames["answers"]
     assert list(zip(answers.document_id, answers.question_id, answers.status, strict=True)) == [
         ("fine", "who", "ok"),
-        ("corpus:2", "who", "error"),
+        ("empty", "who", "error"),
         ("asks", "who", "ok"),
         ("asks", "r1", "ok"),
         ("asks", "n", "ok"),
@@ -112,7 +112,7 @@ def test_rows_of_every_kind_of_outcome(tmp_path, quick, corpus, register) -> Non
     assert answers.answer.isna().tolist() == (answers.status != "ok").tolist()
     errors = frames["errors"]
     assert list(zip(errors.document_id, errors.stage, errors.type, strict=True)) == [
-        ("corpus:2", "read", "empty_text"),
+        ("empty", "read", "empty_text"),
         ("fails", "annotate", "annotation_failed"),
         ("mute", "generate", "generation_failed"),
         ("mute", "generate", "generation_failed"),

@@ -32,6 +32,9 @@ class RunStatus:
         left: Still to do; None while the total is not known.
         output_tokens: Tokens generated for those in finished parts.
         seconds: From the start of the latest process to its end, or to now; None if unknown.
+        documents_per_second: Of the latest process, which counts only what it computed itself;
+            None where that is not known.
+        tokens_per_second: The same for generated tokens; None where an earlier process did some.
     """
 
     state: State
@@ -42,6 +45,8 @@ class RunStatus:
     left: int | None
     output_tokens: int
     seconds: float | None
+    documents_per_second: float | None
+    tokens_per_second: float | None
 
 
 def run_status(path: str | Path) -> RunStatus:
@@ -60,6 +65,14 @@ def run_status(path: str | Path) -> RunStatus:
         done, failed = done + more[0], failed + more[1]
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
+    seconds = _seconds(manifest, state)
+    tokens = sum(receipt.output_tokens for receipt in receipts)
+    kept = manifest.get("kept")
+    computed = None if kept is None or manifest.get("again") else done - kept
+    if state == "finished":
+        counts = manifest.get("counts", {})
+        kept = counts.get("resumed")
+        computed = None if kept is None else done - kept
     return RunStatus(
         state=state,
         total=total,
@@ -67,8 +80,10 @@ def run_status(path: str | Path) -> RunStatus:
         ok=done - failed,
         failed=failed,
         left=None if total is None else max(0, total - done),
-        output_tokens=sum(receipt.output_tokens for receipt in receipts),
-        seconds=_seconds(manifest, state),
+        output_tokens=tokens,
+        seconds=seconds,
+        documents_per_second=computed / seconds if computed and seconds else None,
+        tokens_per_second=tokens / seconds if kept == 0 and seconds else None,
     )
 
 
