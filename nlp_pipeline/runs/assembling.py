@@ -24,6 +24,8 @@ Item: TypeAlias = Record | Reject
 Load: TypeAlias = Callable[[], Item]
 """Gives the record itself, where it has to be computed."""
 
+_GENERATED = [name for name, schema in TABLES.items() if "output_tokens" in schema.names]
+
 
 class Assembler:
     """Takes rows in the order of the corpus and writes them as parts.
@@ -204,4 +206,4 @@ def _place(rows: Rows, entry: Entry) -> None:
 
 
 def _tokens(rows: Mapping[str, list[dict[str, Any]]]) -> int:
-    return sum(row["output_tokens"] or 0 for row in [*rows["answers"], *rows["summaries"]])
+    return sum(row["output_tokens"] or 0 for name in _GENERATED for row in rows.get(name, ()))
