@@ -24,19 +24,18 @@ _PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_pl
 _PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
 
 
-def fingerprint(
-    request: RunRequest, nlp: Language, config: Config, stdin: Path | None = None
-) -> dict[str, Any]:
+def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str, Any]:
     """Everything that can change a row, by name, so that a difference can be spelled out.
+
+    The records are not in it: each has a digest of its own in the ledger of its part, so that
+    a corpus may grow and a changed record costs no other.
 
     Args:
         request: The run.
         nlp: Its pipeline.
         config: The pipeline's resolved config.
-        stdin: The copy of standard input, where that is the corpus.
     """
     return {
-        "corpus": _corpus(request.corpus, stdin),
         "text_key": request.text_key,
         "id_key": request.id_key,
         "limit": request.limit,
@@ -67,7 +66,13 @@ def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[s
     }
 
 
-def _corpus(corpus: str, stdin: Path | None) -> dict[str, str]:
+def input_digests(corpus: str, stdin: Path | None = None) -> dict[str, str]:
+    """SHA-256 of every file of a corpus, for the manifest.
+
+    Args:
+        corpus: As in `RunRequest`.
+        stdin: The copy of standard input, where that is the corpus.
+    """
     files = find_sources(corpus, stdin).files
     return {file.source: sha256(file.path) for file in files if file.path is not None}
 

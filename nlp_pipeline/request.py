@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from nlp_pipeline.pipeline import PipelineSpec
 
@@ -64,6 +64,10 @@ class RunRequest:
         format: Of the tables on disk.
         part_size: Documents in a part.
         fresh: Throw away the run that the folder holds.
+        retry: Try documents again that failed when an earlier process had them.
+        on_error: `stop` ends the run at the first document that fails.
+        max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
+            them, `"5%"`; both are counted from the start of this process.
     """
 
     corpus: str
@@ -79,6 +83,9 @@ class RunRequest:
     format: Format = "parquet"
     part_size: int = PART_SIZE
     fresh: bool = False
+    retry: bool = True
+    on_error: Literal["continue", "stop"] = "continue"
+    max_errors: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class RunResult:
         failed: How many of them have the status `error`.
         output_tokens: Tokens generated.
         seconds: Of this process; a resumed run's earlier processes are not counted.
-        resumed: Documents that an earlier process had done.
+        resumed: Documents that an earlier process had done and whose rows stay.
     """
 
     out: Path

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +20,34 @@ from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers
 from nlp_pipeline.generation.leading import together
 from nlp_pipeline.generation.parallel import world_size
-from nlp_pipeline.manifest import describe, fingerprint
+from nlp_pipeline.manifest import describe, fingerprint, input_digests
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_place, split
 from nlp_pipeline.request import Progress as Progress
 from nlp_pipeline.request import RunRequest as RunRequest
 from nlp_pipeline.request import RunResult as RunResult
 from nlp_pipeline.request import Silent as Silent
-from nlp_pipeline.runs.folder import FINISHED, RunFolder, open_run, read_manifest, refuse_strangers
+from nlp_pipeline.runs.assembling import Assembler, Item, Load
+from nlp_pipeline.runs.comparing import Comparison, compare
+from nlp_pipeline.runs.earlier import failed_ones, none
+from nlp_pipeline.runs.error_limit import ErrorLimit
+from nlp_pipeline.runs.folder import (
+    CONFIG,
+    FINISHED,
+    RunFolder,
+    open_run,
+    read_manifest,
+    refuse_strangers,
+)
+from nlp_pipeline.runs.ledger import Entry, entry_of
+from nlp_pipeline.runs.reading import run_manifest
+from nlp_pipeline.runs.retrying import chosen, ledger_entries, records_again
 from nlp_pipeline.runs.spool import keep, spooled
-from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.rows import Rows, doc_rows
-from nlp_pipeline.tables.schemas import TABLES
 from nlp_pipeline.workers import annotate_in_workers
 from nlp_pipeline.zones import in_zones
 
 if TYPE_CHECKING:
+    from confection import Config
     from spacy.language import Language
 
 
@@ -85,51 +100,136 @@ def _check_timeout(request: RunRequest) -> None:
         raise TimeoutNeedsWorkers(seconds)
 
 
-def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
+def execute(
+    request: RunRequest, progress: Progress | None = None, config: Config | None = None
+) -> RunResult:
     """Runs a request from the first record, or from where an earlier run was stopped.
 
     Of the processes that torchrun starts, rank 0 does it, the others compute along with its
     model, and all return the same.
+
+    Args:
+        request: What to run.
+        progress: Is told how it goes.
+        config: The pipeline's resolved config, where the caller has it already.
+
+    Raises:
+        TooManyErrors: More documents failed than the request allows; what is done is safe.
+        NlpPipelineError: As in `run`.
     """
     if world_size() == 1:
-        return _execute(request, progress)
-    place = shared_place(resolve_config(request.pipeline))
-    return together(*place, lambda: _execute(request, progress))
+        return _execute(request, progress, config)
+    place = shared_place(config or resolve_config(request.pipeline))
+    return together(*place, lambda: _execute(request, progress, config))
 
 
-def _execute(request: RunRequest, progress: Progress | None) -> RunResult:
+def _execute(request: RunRequest, progress: Progress | None, config: Config | None) -> RunResult:
     started = time.perf_counter()
     check(request)
-    config = resolve_config(request.pipeline)
+    ErrorLimit(request.max_errors)  # a limit that means nothing is known at once
+    config = config or resolve_config(request.pipeline)
     nlp = build(config, request.pipeline.name)
+    again = failed_ones if request.retry else none
     with _standard_input(request) as stdin:
-        mark = fingerprint(request, nlp, config, stdin)
+        mark = fingerprint(request, nlp, config)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            parts = _Parts(request, folder)
-            before = parts.documents
-            manifest = describe(request, nlp, mark)
-            finished = _is_finished(request, folder)
-            if not finished:
+            progress = progress or Silent()
+            entries = (entry for entry, _ in _records(request, stdin, lambda _: None))
+            found = compare(request.out, entries, request.part_size, again)
+            finished = (read_manifest(request.out) or {}).get("state") == FINISHED
+            if not finished or not found.nothing_to_do:
                 kept = stdin and keep(stdin)
+                manifest = describe(request, nlp, mark)
+                manifest["inputs"] = input_digests(request.corpus, kept)
                 total = count_documents(request.corpus, request.limit, stdin=kept)
-                folder.write_manifest({**manifest, "total": total, "state": "running"})
+                folder.write_manifest(
+                    {**manifest, "total": total, **_beginning(found), "state": "running"}
+                )
                 folder.write_config(config.to_str())
-                progress = progress or Silent()
-                progress.start(total, before)
-                _write_parts(request, nlp, parts, kept, progress)
+                _tell(progress, found)
+                progress.start(total, found.kept)
+                records = _records(request, kept, progress.warn)
+                _write_parts(
+                    request, nlp, Assembler(folder, request.part_size, again), records, progress
+                )
                 folder.recount()
-            result = _result(request, folder, before, time.perf_counter() - started)
-            if not finished:
+                result = _result(folder, found.kept, time.perf_counter() - started)
                 manifest.update(total=result.documents, state=FINISHED)
                 folder.write_manifest({**manifest, **_figures(result)})
-    return result
+                return result
+            folder.bring_errors_up_to_date()
+            return _result(folder, found.kept, time.perf_counter() - started)
 
 
-def _is_finished(request: RunRequest, folder: RunFolder) -> bool:
-    """Whether nothing is left to do: the manifest says so, and no part was found damaged."""
-    manifest = read_manifest(request.out) or {}
-    done = folder.documents_done
-    return manifest.get("state") == FINISHED and manifest.get("total", done) == done
+def retry(
+    out: str | Path,
+    *,
+    types: Iterable[str] = (),
+    ids: Iterable[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> RunResult:
+    """Tries again what failed in the finished parts of a run, without its corpus.
+
+    The pipeline is the one that the run has kept. Records that could not be read stay as they
+    are: only the corpus can mend them. A run that was interrupted stays so: the command of the
+    run goes on with it.
+
+    Args:
+        out: The run's folder.
+        types: Only documents with an error of one of these types.
+        ids: Only these documents.
+        progress: Is told how it goes.
+        options: `n_process`, `batch_size`, `on_error` and `max_errors` of `RunRequest`.
+
+    Returns:
+        How the whole run stands now; `resumed` counts the documents that were left as they are.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        DifferentRun: Something that can change a row has changed since, such as a version.
+        CorpusNeeded: A record cannot be read back from the tables.
+        NlpPipelineError: As in `run`.
+    """
+    started = time.perf_counter()
+    path = Path(out)
+    before = run_manifest(path)
+    request = _request_of(path, before, options)
+    ErrorLimit(request.max_errors)
+    config = resolve_config(request.pipeline)
+    nlp = build(config, request.pipeline.name)
+    again = chosen(tuple(types), tuple(ids))
+    mark = fingerprint(request, nlp, config)
+    with open_run(path, mark, request.format) as folder:
+        size, corpus = request.part_size, request.corpus
+        found = compare(path, ledger_entries(folder, corpus), size, again)
+        if not found.failed:
+            return _result(folder, found.kept, time.perf_counter() - started)
+        finished = before.get("state") == FINISHED
+        began = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        folder.write_manifest({**before, "started": began, **_beginning(found), "state": "running"})
+        progress = progress or Silent()
+        progress.start(folder.documents_done, found.kept)
+        parts = Assembler(folder, size, again)
+        _write_parts(request, nlp, parts, records_again(folder, size, corpus), progress)
+        folder.recount()
+        result = _result(folder, found.kept, time.perf_counter() - started)
+        if finished:
+            folder.write_manifest({**before, "started": began, **_figures(result)})
+        return result
+
+
+def _request_of(out: Path, manifest: Mapping[str, Any], options: dict[str, Any]) -> RunRequest:
+    """A run as its manifest tells it."""
+    mark = manifest["fingerprint"]
+    names = ("text_key", "id_key", "limit", "max_length", "format", "part_size")
+    return RunRequest(
+        manifest["corpus"],
+        out,
+        PipelineSpec(str(out / CONFIG)),
+        **{name: mark[name] for name in names},
+        **options,
+    )
 
 
 def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
@@ -139,90 +239,52 @@ def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
     return spooled(request.out, sys.stdin.buffer, fresh=request.fresh)
 
 
-def _write_parts(
-    request: RunRequest, nlp: Language, parts: _Parts, stdin: Path | None, progress: Progress
-) -> None:
-    """Sends the records that are not done yet through the pipeline and commits them."""
-    done = parts.documents
+def _records(
+    request: RunRequest, stdin: Path | None, on_warning: Callable[[str], None]
+) -> Iterator[tuple[Entry, Load]]:
+    """The records of the corpus as the ledger knows them, and themselves."""
     items = read_corpus(
         request.corpus,
         text_key=request.text_key,
         id_key=request.id_key,
         limit=request.limit,
         max_length=request.max_length,
-        on_warning=progress.warn,
+        on_warning=on_warning,
         stdin=stdin,
     )
+    return ((entry_of(item), partial(_itself, item)) for item in items)
+
+
+def _itself(item: Item) -> Item:
+    return item
+
+
+def _tell(progress: Progress, found: Comparison) -> None:
+    """Says what of an earlier process's work does not stay."""
+    if found.changed:
+        progress.warn(f"{found.changed} records have changed and are computed again.")
+    if found.failed:
+        progress.warn(f"{found.failed} documents failed before and are tried again.")
+
+
+def _write_parts(
+    request: RunRequest,
+    nlp: Language,
+    parts: Assembler,
+    records: Iterable[tuple[Entry, Load]],
+    progress: Progress,
+) -> None:
+    """Sends the records that are not done yet through the pipeline and commits them."""
+    limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
     try:
-        with closing(_rows(request, nlp, (i for i in items if i.index >= done))) as documents:
+        with closing(_rows(request, nlp, parts.wanted(records))) as documents:
             for rows in documents:
                 failed, tokens = parts.add(rows)
                 progress.document(failed=failed, output_tokens=tokens)
+                limit.count(failed=failed)
         parts.finish()
     finally:
         parts.close()
-
-
-class _Parts:
-    """Puts documents into parts; those of the part that is not full yet lie in its journal."""
-
-    def __init__(self, request: RunRequest, folder: RunFolder) -> None:
-        self._folder = folder
-        self._size = request.part_size
-        self._begin()
-        for rows in self._journal.read():
-            self._take(rows)
-
-    @property
-    def documents(self) -> int:
-        """Documents that are safe: in parts and in the journal."""
-        return self._folder.documents_done + self._documents
-
-    def add(self, rows: Rows) -> tuple[bool, int]:
-        """Takes in a document; returns whether it failed and the tokens generated for it."""
-        self._commit_if_full()  # a killed process may have left a journal as long as a part
-        self._journal.append(rows)
-        figures = self._take(rows)
-        self._commit_if_full()
-        return figures
-
-    def finish(self) -> None:
-        """Writes the last part; an empty corpus has one without rows."""
-        if self._documents or not self._folder.receipts:
-            self._commit()
-
-    def close(self) -> None:
-        """Lets go of the journal."""
-        self._journal.close()
-
-    def _begin(self) -> None:
-        self._journal = self._folder.journal()
-        self._documents = self._failed = self._output_tokens = 0
-        self._rows: Rows = {name: [] for name in TABLES}
-
-    def _take(self, rows: Mapping[str, list[dict[str, Any]]]) -> tuple[bool, int]:
-        failed = rows["documents"][0]["status"] != "ok"
-        tokens = sum(row["output_tokens"] or 0 for row in [*rows["answers"], *rows["summaries"]])
-        for name, more in rows.items():
-            self._rows[name] += more
-        self._documents += 1
-        self._failed += failed
-        self._output_tokens += tokens
-        return failed, tokens
-
-    def _commit_if_full(self) -> None:
-        if self._documents >= self._size:
-            self._commit()
-
-    def _commit(self) -> None:
-        self._folder.commit(
-            dict(iter_tables(self._rows)),
-            documents=self._documents,
-            failed=self._failed,
-            output_tokens=self._output_tokens,
-        )
-        self._journal.discard()
-        self._begin()
 
 
 def _rows(request: RunRequest, nlp: Language, items: Any) -> Generator[Rows, None, None]:
@@ -259,16 +321,21 @@ def _rows(request: RunRequest, nlp: Language, items: Any) -> Generator[Rows, Non
         yield from in_zones(nlp, batches, rows)
 
 
-def _result(request: RunRequest, folder: RunFolder, before: int, seconds: float) -> RunResult:
+def _result(folder: RunFolder, kept: int, seconds: float) -> RunResult:
     receipts = folder.receipts
     return RunResult(
-        out=request.out,
+        out=folder.path,
         documents=sum(r.documents for r in receipts),
         failed=sum(r.failed for r in receipts),
         output_tokens=sum(r.output_tokens for r in receipts),
         seconds=seconds,
-        resumed=before,
+        resumed=kept,
     )
+
+
+def _beginning(found: Comparison) -> dict[str, int]:
+    """What the manifest of a run that is going on says of earlier processes' work."""
+    return {"kept": found.kept, "again": found.failed + found.changed}
 
 
 def _figures(result: RunResult) -> dict[str, Any]:

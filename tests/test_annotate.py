@@ -8,10 +8,10 @@ from spacy.language import Language
 from nlp_pipeline.annotate import annotate, chain
 from nlp_pipeline.corpus import Question, Record, Reject
 
-PIPES = ["touchy"]
+PIPES = ["ticklish"]
 
 
-@Language.component("touchy")
+@Language.component("ticklish")
 def touchy(doc):
     """Fails on a document, as a component may."""
     if "BOOM" in doc.text:
@@ -29,7 +29,7 @@ class Swallow:
         return (doc for doc in stream if "LOST" not in doc.text)
 
 
-def made(pipe: str = "touchy") -> spacy.Language:
+def made(pipe: str = "ticklish") -> spacy.Language:
     nlp = spacy.blank("en")
     nlp.add_pipe(pipe)
     return nlp
@@ -112,4 +112,4 @@ def test_a_pipe_behind_the_llama_loses_no_document_either() -> None:
     found = list(chain(nlp, PIPES, docs))
     assert found == docs
     assert [len(doc._.errors) for doc in found] == [0, 1, 0]
-    assert found[1]._.errors[0]["component"] == "touchy"
+    assert found[1]._.errors[0]["component"] == "ticklish"

@@ -15,6 +15,7 @@ from nlp_pipeline.errors import NlpPipelineError
 
 _COMMANDS = {
     "run": "nlp_pipeline.cli.run:run",
+    "retry": "nlp_pipeline.cli.retry:retry",
     "status": "nlp_pipeline.cli.status:status",
     "errors": "nlp_pipeline.cli.errors:errors",
     "show": "nlp_pipeline.cli.show:show",
@@ -80,7 +81,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted. Type the same command again to go on where it stopped.")
+        _say("Interrupted.")
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.options import corpus_and_pipeline
 from nlp_pipeline.cli.run import fetch_models, show_notes, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
@@ -24,14 +25,7 @@ def golden() -> None:
 
 @golden.command()
 @click.argument("corpus")
-@click.option(
-    "-p",
-    "--pipeline",
-    default="en_qa_summary",
-    show_default=True,
-    metavar="NAME|PATH",
-    help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
-)
+@corpus_and_pipeline
 @click.option(
     "-d",
     "--dir",
@@ -42,30 +36,12 @@ def golden() -> None:
     help="Where the golden output goes; an older one there is replaced.",
 )
 @click.option(
-    "-q", "--question", "questions", multiple=True, help="Instead of the pipeline's. Repeatable."
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a setting, such as components.llama_qa.generator.dtype=float64. Repeatable.",
-)
-@click.option(
     "--table",
     "tables",
     multiple=True,
     metavar="NAME",
     help="Record this table alone. Repeatable.  [default: all tables]",
 )
-@click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
-@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--dry-run", is_flag=True, help="Use the echo generator: no model.")
-@click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
-@click.option(
-    "--text-key", default="text", show_default=True, help="Field or column with the text."
-)
-@click.option("--id-key", default="id", show_default=True, help="Field or column with the id.")
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
@@ -96,11 +72,12 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.golden.recipe import Recipe
     from nlp_pipeline.golden.recording import record as record_golden
+    from nlp_pipeline.pipeline import resolve_config
 
     if not quiet:
         show_notes()
     spec = {k: v for k, v in options.items() if k not in ("tables", "rtol", "atol")}
-    fetch_models(Recipe(corpus, **spec).spec(), quiet=quiet)
+    fetch_models(resolve_config(Recipe(corpus, **spec).spec()), quiet=quiet)
     with show_progress(quiet=quiet) as progress:
         made = record_golden(corpus, folder, progress=progress, **options)
     kind = "portable" if made.portable else "for this platform"
@@ -156,11 +133,12 @@ def _fetch(folder: Path, *, quiet: bool) -> None:
     from nlp_pipeline.golden.checking import recipe_of
     from nlp_pipeline.golden.recipe import working_directory
     from nlp_pipeline.golden.store import read_golden
+    from nlp_pipeline.pipeline import resolve_config
 
     golden = read_golden(folder)
     recipe = recipe_of(golden, folder)
     with working_directory(folder / (golden.directory or "")):
-        fetch_models(recipe.spec(), quiet=quiet)
+        fetch_models(resolve_config(recipe.spec()), quiet=quiet)
 
 
 def _say(folder: Path, done: Checked, *, quiet: bool) -> None:

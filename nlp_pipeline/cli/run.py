@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.interrupts import resumable
+from nlp_pipeline.cli.options import corpus_and_pipeline, pace, place
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
 from nlp_pipeline.errors.escaping import escaped
 
 if TYPE_CHECKING:
-    from nlp_pipeline.pipeline import PipelineSpec
+    from confection import Config
+
     from nlp_pipeline.runner import RunRequest, RunResult
 
 FAILED_DOCUMENTS = 3
@@ -30,33 +33,8 @@ PREVIEW_ROWS = 6
     type=click.Path(path_type=Path),
     help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]",
 )
-@click.option(
-    "-p",
-    "--pipeline",
-    default="en_qa_summary",
-    show_default=True,
-    metavar="NAME|PATH",
-    help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
-)
-@click.option(
-    "-q",
-    "--question",
-    "questions",
-    multiple=True,
-    help="Ask this of every document, instead of the pipeline's own questions. Repeatable.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.",
-)
-@click.option(
-    "--text-key", default="text", show_default=True, help="Field or column with the text."
-)
-@click.option("--id-key", default="id", show_default=True, help="Field or column with the id.")
-@click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
+@corpus_and_pipeline
+@place
 @click.option(
     "--max-length",
     type=click.IntRange(min=1),
@@ -64,32 +42,7 @@ PREVIEW_ROWS = 6
     show_default=True,
     help="Longer texts (characters) become error records.",
 )
-@click.option("--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file.")
-@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name.")
-@click.option(
-    "--tensor-parallel-size",
-    type=click.IntRange(min=1),
-    help="Processes that share the model.  [default: all that torchrun started]",
-)
-@click.option("--device-map", help="auto spreads the model over all GPUs of one process.")
-@click.option("--quantization", help="int8, int4 or int8_dynamic (on the CPU): lossy.")
-@click.option(
-    "--n-process",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Worker processes for spaCy; 1 is a thread of this one.",
-)
-@click.option(
-    "--document-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="A document that spaCy is not done with becomes an error record; needs --n-process 2.",
-)
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time."
-)
+@pace
 @click.option(
     "--format",
     "format_",
@@ -97,40 +50,45 @@ PREVIEW_ROWS = 6
     default="parquet",
     show_default=True,
 )
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Use the echo generator: no model, answers are words of the prompt.",
-)
 @click.option("--fresh", is_flag=True, help="Throw away the run that the folder holds.")
+@click.option(
+    "--retry/--no-retry",
+    default=True,
+    show_default=True,
+    help="Whether a run that goes on tries again what has failed.",
+)
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
     """Annotate CORPUS and answer questions about it.
 
     CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
-    The same command again goes on where an interrupted run stopped.
+    The same command again goes on where an interrupted run stopped. It computes what is new or
+    has changed in CORPUS, tries again what failed, and keeps the rest.
 
     \b
     Example:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
+    request = _request(corpus, out, **options)
     from nlp_pipeline.generation.parallel import is_main
+    from nlp_pipeline.pipeline import resolve_config
     from nlp_pipeline.runner import check, execute
 
-    request = _request(corpus, out, **options)
     main = is_main()  # of several processes that torchrun started, one speaks
     quiet = quiet or not main
     show_notes(quiet=quiet)
+    config = None
     if main:
         check(request)  # before a model is fetched for nothing
-        fetch_models(request.pipeline, quiet=quiet)
-    with show_progress(quiet=quiet) as progress:
-        result = execute(request, progress)
+        config = resolve_config(request.pipeline)
+        fetch_models(config, quiet=quiet)
+    with resumable(request.out) if main else nullcontext(), show_progress(quiet=quiet) as progress:
+        result = execute(request, progress, config)
     if not main:
         return
     if as_json:
-        click.echo(json.dumps(_as_dict(result)))
+        click.echo(json.dumps(as_dict(result)))
     elif not quiet:
         _show(result)
     if result.failed:
@@ -181,13 +139,13 @@ def _default_out(corpus: str, pipeline: str) -> Path:
     return Path("runs") / f"{stem}-{Path(pipeline).stem}"
 
 
-def fetch_models(spec: PipelineSpec, *, quiet: bool) -> None:
-    """Fetches known models that the pipeline names and the cache lacks, with progress."""
+def fetch_models(config: Config, *, quiet: bool) -> None:
+    """Fetches known models that a resolved config names and the cache lacks, with progress."""
     from nlp_pipeline.cli.progress_download import fetch_with_progress
     from nlp_pipeline.models import KNOWN_MODELS, verify
-    from nlp_pipeline.pipeline import model_names, resolve_config
+    from nlp_pipeline.pipeline import model_names
 
-    for name in model_names(resolve_config(spec)):
+    for name in model_names(config):
         if name in KNOWN_MODELS and verify(name) == "missing":
             fetch_with_progress(name, quiet=quiet)
 
@@ -214,7 +172,8 @@ def show_progress(*, quiet: bool) -> AbstractContextManager[Any]:
     return BarProgress() if sys.stderr.isatty() else PlainProgress()
 
 
-def _as_dict(result: RunResult) -> dict[str, Any]:
+def as_dict(result: RunResult) -> dict[str, Any]:
+    """A result for `--json`."""
     return {
         "out": str(result.out),
         "documents": result.documents,

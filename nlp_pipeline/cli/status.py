@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.cli.interrupts import again
 from nlp_pipeline.cli.output import print_json
 
 
@@ -28,8 +29,18 @@ def status(out: Path, *, as_json: bool) -> None:
         return
     of = "" if found.total is None else f" of {found.total}"
     click.echo(f"{found.state}: {found.done}{of} documents, {found.ok} ok, {found.failed} failed")
-    if found.left and found.state == "interrupted":
-        click.echo(f"{found.left} left: type the command of the run again to go on.")
-    if found.seconds and found.done:
-        rates = found.done / found.seconds, found.output_tokens / found.seconds
-        click.echo(f"{rates[0]:.2f} documents/s, {rates[1]:.0f} tokens/s")
+    if found.left:
+        click.echo(f"{found.left} left")
+    rates = (found.documents_per_second, "documents"), (found.tokens_per_second, "tokens")
+    if known := [f"{rate:.2f} {what}/s" for rate, what in rates if rate is not None]:
+        click.echo(", ".join(known))
+    if found.state == "interrupted":
+        click.echo(f"To go on, type:\n  {_command(out)}")
+
+
+def _command(out: Path) -> str:
+    """The command that began the run; in Python there was none."""
+    from nlp_pipeline.runs.reading import run_manifest
+
+    command = run_manifest(out).get("command") or [""]
+    return again(command) if command[0] in ("run", "retry") else "the same call of `run` again"

@@ -56,16 +56,32 @@ class Builder:
         """
         if isinstance(found, BadRecord):
             return self.reject(file, line, found)
+        own = found.get(self._options.id_key)
         try:
             record = self._record(file, line, found)
         except BadRecord as error:
-            return self.reject(file, line, error)
+            return self.reject(file, line, error, own)
         self._index += 1
         return record
 
-    def reject(self, file: CorpusFile, line: int, error: NlpPipelineError) -> Reject:
-        """The next row where no record can be."""
-        id = self._own_id(file, line)
+    def reject(
+        self, file: CorpusFile, line: int, error: NlpPipelineError, own: Any = None
+    ) -> Reject:
+        """The next row where no record can be.
+
+        Args:
+            file: Where the row stands.
+            line: Its line or row there.
+            error: Why there is no record.
+            own: What the record calls itself; an id that cannot be one, or that another record
+                has, is passed over.
+        """
+        try:
+            id = checked_id({"id": own}, Place(file.source, line), "id")
+        except BadId:
+            id = None
+        if id is None or not self._take(id):
+            id = self._own_id(file, line)
         row = Reject(self._index, id, error.kind, str(error), file.source, line)
         self._index += 1
         return row

@@ -46,8 +46,8 @@ class Reject:
 
     Attributes:
         index: 0-based position in the corpus: a reject keeps its row in `documents`.
-        id: `file-stem:line` as for a record without an id, so that two records with one id
-            never share a row.
+        id: The record's own id where it has one that no record before it has; else
+            `file-stem:line`, so that two records with one id never share a row.
         kind: The reason as a stable name, such as `"invalid_json"` or `"missing_text"`.
         message: The reason for a reader: file, line, what is wrong, what to do.
         source: As in `Record`.

@@ -90,6 +90,42 @@ class DocumentFailed(NlpPipelineError):
         super().__init__(message)
 
 
+class InvalidMaxErrors(NlpPipelineError):
+    """A limit of failures that is neither a number nor a share."""
+
+    def __init__(self, value: str, documents: int) -> None:
+        super().__init__(
+            f"--max-errors {escaped(value, 40)}: give a number of documents, such as 10, or a "
+            f"share, such as 5%, which counts from the {documents}th document on."
+        )
+
+
+class TooManyErrors(NlpPipelineError):
+    """More documents failed than the user will have."""
+
+    def __init__(self, failed: int, seen: int, limit: str | None) -> None:
+        why = "--on-error stop" if limit is None else f"--max-errors {limit}"
+        super().__init__(
+            f"Stopped: {failed} of {seen} documents failed ({why}). What is done is safe, and "
+            "`nlp-pipeline errors` says what failed. The same command goes on and tries it again."
+        )
+
+
+class CorpusNeeded(NlpPipelineError):
+    """Failed documents that the run's folder alone cannot give back."""
+
+    def __init__(self, path: str, corpus: str, document_id: str | None = None) -> None:
+        what = (
+            "its books are damaged"
+            if document_id is None
+            else (f"the document '{escaped(document_id)}' cannot be read back from its tables")
+        )
+        super().__init__(
+            f"The run in '{path}' cannot be tried again without its corpus: {what}. Type the "
+            f"command of the run again, with the corpus '{escaped(corpus)}'."
+        )
+
+
 class OutputError(NlpPipelineError):
     """An output folder that cannot be used."""
 

@@ -5,8 +5,10 @@ The layout, in the order in which a part comes to be:
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
 - `errors.jsonl`, grown by the part's errors
+- `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
 - `_receipts/part-00012.json`, written last: the part is done once it is there
 - `_wip/part-00013.jsonl`, the finished documents of the part that is being made
+- `_wip/part-00003/`, the files of a part that is being made anew, until they replace the old ones
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,19 @@ from nlp_pipeline.runs.files import (
     TEMPORARY,
     Format,
     disk_errors,
+    read_table,
+    write_atomically,
     write_json,
     write_table,
     write_text,
 )
-from nlp_pipeline.runs.journal import WIP, Journal, holds_documents, sweep
+from nlp_pipeline.runs.journal import WIP, Journal, holds_documents
+from nlp_pipeline.runs.ledger import LEDGER, Entry, ledger_path, write_ledger
 from nlp_pipeline.runs.lock import LOCK, locked
-from nlp_pipeline.runs.recount import error_lines, mend_errors, recount, sizes, sound
+from nlp_pipeline.runs.receipts import RECEIPTS, Receipt, read_receipts, receipt_path
+from nlp_pipeline.runs.recount import recount, sizes, sound
 from nlp_pipeline.runs.spool import INPUT
+from nlp_pipeline.runs.staging import Staging, roll_forward
 from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
@@ -44,31 +51,7 @@ FINISHED = "finished"
 """The state of a run whose every record is in a part."""
 CLEARED = "cleared"
 """The state of a run that was thrown away."""
-RECEIPTS = "_receipts"
 ERRORS = "errors.jsonl"
-
-
-@dataclass
-class Receipt:
-    """What a part holds.
-
-    Attributes:
-        part: 0-based number.
-        documents: Records of the corpus in it, rejects counted.
-        failed: How many of them have the status `error`.
-        output_tokens: Tokens generated for them.
-        rows: Rows of each table.
-        bytes: Size of each table's file.
-        errors_bytes: Size of `errors.jsonl` once the part's errors were added.
-    """
-
-    part: int
-    documents: int
-    failed: int
-    output_tokens: int
-    rows: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
-    errors_bytes: int = 0
 
 
 class RunFolder:
@@ -84,6 +67,7 @@ class RunFolder:
         self.path = path
         self.format = format_
         self.receipts = receipts
+        self._errors_end: int | None = None
 
     @property
     def documents_done(self) -> int:
@@ -100,26 +84,64 @@ class RunFolder:
         with disk_errors(self.path, self.documents_done):
             write_text(self.path / CONFIG, text)
 
-    def journal(self) -> Journal:
-        """The journal of the next part."""
-        return Journal(self.path, len(self.receipts), self.documents_done)
+    def journal(self, part: int | None = None) -> Journal:
+        """The journal of a part; of the next one by default."""
+        return Journal(self.path, len(self.receipts) if part is None else part, self.documents_done)
 
     def commit(
-        self, tables: Mapping[str, pa.Table], *, documents: int, failed: int, output_tokens: int
+        self,
+        tables: Mapping[str, pa.Table],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+        ledger: Iterable[Entry] = (),
     ) -> Receipt:
-        """Writes the next part: every table, then the errors, then the receipt."""
+        """Writes the next part: every table, the errors, the ledger, then the receipt."""
         number = len(self.receipts)
+        rows = {name: table.num_rows for name, table in tables.items()}
+        receipt = Receipt(number, documents, failed, output_tokens, rows)
         with disk_errors(self.path, self.documents_done):
             for name, table in tables.items():
                 folder = self.path / name
                 folder.mkdir(exist_ok=True)
                 write_table(table, folder / f"part-{number:05}.{self.format}", self.format)
-            size = self._append_errors(tables["errors"])
-            rows = {name: table.num_rows for name, table in tables.items()}
-            weights = sizes(self.path, number, self.format)
-            receipt = Receipt(number, documents, failed, output_tokens, rows, weights, size)
-            write_json(self.path / RECEIPTS / f"part-{number:05}.json", asdict(receipt))
+            self._append_errors(tables["errors"].to_pylist())
+            path = ledger_path(self.path, number)
+            path.parent.mkdir(exist_ok=True)
+            write_ledger(path, ledger)
+            receipt.bytes = sizes(self.path, number, self.format)
+            write_json(receipt_path(self.path, number), asdict(receipt))
         self.receipts.append(receipt)
+        return receipt
+
+    def replace(
+        self,
+        number: int,
+        tables: Mapping[str, pa.Table],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+        ledger: Iterable[Entry] = (),
+    ) -> Receipt:
+        """Writes a finished part anew: beside the old one first, then in its place.
+
+        A process killed on the way leaves the old part, or a new one that `open_run` puts in its
+        place.
+        """
+        rows = {name: table.num_rows for name, table in tables.items()}
+        receipt = Receipt(number, documents, failed, output_tokens, rows)
+        with disk_errors(self.path, self.documents_done):
+            with Staging(self.path, number, self.format) as staging:
+                for name, table in tables.items():
+                    staging.add_table(name, table)
+                staging.add_ledger(ledger)
+                receipt.bytes = staging.sizes()
+                staging.seal(receipt)
+            self._errors_end = None
+            roll_forward(self.path)
+        self.receipts[number] = receipt
         return receipt
 
     def recount(self) -> None:
@@ -132,20 +154,48 @@ class RunFolder:
             for receipt in self.receipts:
                 recount(self.path, receipt, self.format)
 
-    def _append_errors(self, errors: pa.Table) -> int:
+    def read_part(self, number: int) -> dict[str, pa.Table]:
+        """Every table of a finished part."""
+        name = f"part-{number:05}.{self.format}"
+        return {
+            table: read_table(self.path / table / name, schema, self.format)
+            for table, schema in TABLES.items()
+        }
+
+    def bring_errors_up_to_date(self) -> None:
+        """Writes `errors.jsonl` anew from the finished parts, unless it is known to be right."""
+        if self._errors_end is not None:
+            return
+        with disk_errors(self.path, self.documents_done):
+            write_atomically(self.path / ERRORS, self._write_errors)
+        self._errors_end = (self.path / ERRORS).stat().st_size
+
+    def _write_errors(self, path: Path) -> None:
+        with path.open("wb") as file:
+            for receipt in self.receipts:
+                if receipt.rows.get("errors"):
+                    name = f"part-{receipt.part:05}.{self.format}"
+                    table = read_table(self.path / "errors" / name, TABLES["errors"], self.format)
+                    file.write(_error_lines(table.to_pylist()))
+
+    def _append_errors(self, errors: list[dict[str, Any]]) -> None:
         """Adds lines to `errors.jsonl` after those of the last finished part."""
+        self.bring_errors_up_to_date()
         path = self.path / ERRORS
-        end = self.receipts[-1].errors_bytes if self.receipts else 0
+        end = self._errors_end
         try:
             with path.open("ab") as file:
-                file.truncate(end)
-                file.write(error_lines(errors))
+                file.write(_error_lines(errors))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
-            os.truncate(path, end)
+            os.truncate(path, end or 0)
             raise
-        return path.stat().st_size
+        self._errors_end = path.stat().st_size
+
+
+def _error_lines(errors: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(e, ensure_ascii=False).encode() + b"\n" for e in errors)
 
 
 @contextmanager
@@ -178,8 +228,8 @@ def open_run(
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
+            roll_forward(path)
             receipts = _sound_receipts(path, format_)
-            sweep(path, len(receipts))
         yield RunFolder(path, format_, receipts)
 
 
@@ -227,7 +277,7 @@ def _clear(path: Path) -> None:
     with disk_errors(path):
         # A process killed in the middle of this leaves a run that the next one clears again.
         write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
-        for name in (RECEIPTS, WIP, *TABLES):
+        for name in (RECEIPTS, LEDGER, WIP, *TABLES):
             if (path / name).exists():
                 shutil.rmtree(path / name)
         for name in (ERRORS, CONFIG):
@@ -236,28 +286,9 @@ def _clear(path: Path) -> None:
 
 def _sweep(path: Path) -> None:
     """Removes the temporary files of killed processes."""
-    for name in ("", RECEIPTS, *TABLES):
+    for name in ("", RECEIPTS, LEDGER, *TABLES):
         for file in (path / name).glob(f".*{TEMPORARY}*"):
             file.unlink()
-
-
-def read_receipts(path: Path) -> list[Receipt]:
-    """The receipts of the parts that are done, up to the first that is not."""
-    found: list[Receipt] = []
-    for file in sorted((path / RECEIPTS).glob("part-*.json")):
-        receipt = _receipt(file)
-        if receipt is None or receipt.part != len(found):
-            break
-        found.append(receipt)
-    return found
-
-
-def _receipt(file: Path) -> Receipt | None:
-    """A receipt; None where the file is cut or empty, as after a crash of the machine."""
-    try:
-        return Receipt(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        return None
 
 
 def _sound_receipts(path: Path, format_: Format) -> list[Receipt]:
@@ -271,6 +302,4 @@ def _sound_receipts(path: Path, format_: Format) -> list[Receipt]:
     for file in sorted((path / RECEIPTS).glob("part-*.json"), reverse=True):
         if int(file.stem.removeprefix("part-")) >= len(receipts):
             file.unlink()
-    if receipts:
-        mend_errors(path, path / ERRORS, receipts[-1].errors_bytes, len(receipts), format_)
     return receipts

@@ -60,14 +60,18 @@ class Journal:
                 self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Closes the file; its documents stay."""
+        """Closes the file; its documents stay, whatever happens to the machine."""
         if self._file is not None:
+            with disk_errors(self._run, self._safe):
+                os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
 
     def discard(self) -> None:
         """Removes the file: the part is written."""
-        self.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         self._path.unlink(missing_ok=True)
 
 
@@ -76,11 +80,10 @@ def journaled(run: Path, part: int) -> list[Rows]:
     return _whole_lines(run / WIP / f"part-{part:05}.jsonl")[0]
 
 
-def sweep(run: Path, parts_done: int) -> None:
-    """Removes the journals of finished parts: a kill between receipt and removal leaves one."""
-    for file in (run / WIP).glob("part-*.jsonl"):
-        if int(file.stem.removeprefix("part-")) < parts_done:
-            file.unlink()
+def journals(run: Path) -> list[int]:
+    """The parts that have a journal."""
+    files = (run / WIP).glob("part-*.jsonl")
+    return sorted(int(file.stem.removeprefix("part-")) for file in files)
 
 
 def holds_documents(run: Path) -> bool:

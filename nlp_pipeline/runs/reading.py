@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFound, TableNotFound
 from nlp_pipeline.runs.files import Format, read_table
-from nlp_pipeline.runs.folder import RECEIPTS, read_manifest, read_receipts
+from nlp_pipeline.runs.folder import read_manifest
+from nlp_pipeline.runs.receipts import read_receipts
 from nlp_pipeline.tables.frames import to_frame
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -46,7 +47,7 @@ def read_run(
             raise TableNotFound(name, TABLES)
     wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
     format_: Format = run_manifest(folder)["format"]
-    parts = [file.stem for file in _receipts(folder)]
+    parts = _parts(folder)
     found: dict[str, pd.DataFrame] = {}
     for name in names:
         files = (folder / name / f"{part}.{format_}" for part in parts)
@@ -80,8 +81,9 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _receipts(folder: Path) -> list[Path]:
-    return sorted((folder / RECEIPTS).glob("part-*.json"))
+def _parts(folder: Path) -> list[str]:
+    """The finished parts, as their files are called."""
+    return [f"part-{receipt.part:05}" for receipt in read_receipts(folder)]
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
@@ -115,8 +117,8 @@ def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
     """
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
-    for receipt in _receipts(folder):
-        yield read_table(folder / table / f"{receipt.stem}.{format_}", TABLES[table], format_)
+    for part in _parts(folder):
+        yield read_table(folder / table / f"{part}.{format_}", TABLES[table], format_)
 
 
 def iter_rows(path: str | Path, table: str) -> Iterator[dict[str, Any]]:
@@ -134,8 +136,8 @@ def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str
     """
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
-    for receipt in _receipts(folder):
-        files = {name: folder / name / f"{receipt.stem}.{format_}" for name in TABLES}
+    for part in _parts(folder):
+        files = {name: folder / name / f"{part}.{format_}" for name in TABLES}
         ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])
         if document_id in ids["document_id"].to_pylist():
             return {name: _rows_of(document_id, files[name], name, format_) for name in TABLES}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from nlp_pipeline.errors.run import PartDamaged
-from nlp_pipeline.runs.files import Format, read_table, write_atomically
+from nlp_pipeline.runs.files import Format, read_table
 from nlp_pipeline.tables.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -84,25 +83,6 @@ def sound(run: Path, receipts: Sequence[Counted], format_: Format) -> int:
             logger.warning("%s Now: it and what follows it.", error)
             return number
     return len(receipts)
-
-
-def mend_errors(run: Path, errors: Path, size: int, parts: int, format_: Format) -> None:
-    """Writes `errors.jsonl` again from the parts, where it is shorter than they left it."""
-    if parts and (errors.stat().st_size if errors.is_file() else -1) < size:
-
-        def write(file: Path) -> None:
-            with file.open("wb") as lines:
-                for part in range(parts):
-                    table = part_file(run, "errors", part, format_)
-                    lines.write(error_lines(read_table(table, TABLES["errors"], format_)))
-
-        write_atomically(errors, write)
-
-
-def error_lines(errors: pa.Table) -> bytes:
-    """The rows of the table `errors` as the lines of `errors.jsonl`."""
-    rows = (json.dumps(row, ensure_ascii=False).encode() for row in errors.to_pylist())
-    return b"".join(row + b"\n" for row in rows)
 
 
 def _rows(file: Path, schema: pa.Schema, format_: Format) -> int:

@@ -8,10 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from nlp_pipeline.runs.folder import FINISHED, read_receipts
-from nlp_pipeline.runs.journal import journaled
+from nlp_pipeline.runs.earlier import Earlier, none
+from nlp_pipeline.runs.folder import FINISHED
+from nlp_pipeline.runs.journal import journals
 from nlp_pipeline.runs.lock import LOCK
 from nlp_pipeline.runs.reading import run_manifest
+from nlp_pipeline.runs.receipts import read_receipts
 
 State = Literal["running", "interrupted", "finished"]
 
@@ -30,6 +32,9 @@ class RunStatus:
         left: Still to do; None while the total is not known.
         output_tokens: Tokens generated for those in finished parts.
         seconds: From the start of the latest process to its end, or to now; None if unknown.
+        documents_per_second: Of the latest process, which counts only what it computed itself;
+            None where that is not known.
+        tokens_per_second: The same for generated tokens; None where an earlier process did some.
     """
 
     state: State
@@ -40,6 +45,8 @@ class RunStatus:
     left: int | None
     output_tokens: int
     seconds: float | None
+    documents_per_second: float | None
+    tokens_per_second: float | None
 
 
 def run_status(path: str | Path) -> RunStatus:
@@ -51,12 +58,21 @@ def run_status(path: str | Path) -> RunStatus:
     folder = Path(path)
     manifest = run_manifest(folder)
     receipts = read_receipts(folder)
-    journal = [rows["documents"][0] for rows in journaled(folder, len(receipts))]
-    done = sum(receipt.documents for receipt in receipts) + len(journal)
+    done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
-    failed += sum(document["status"] != "ok" for document in journal)
+    for number in journals(folder):
+        more = _journaled(folder, number, number < len(receipts), manifest)
+        done, failed = done + more[0], failed + more[1]
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
+    seconds = _seconds(manifest, state)
+    tokens = sum(receipt.output_tokens for receipt in receipts)
+    kept = manifest.get("kept")
+    computed = None if kept is None or manifest.get("again") else done - kept
+    if state == "finished":
+        counts = manifest.get("counts", {})
+        kept = counts.get("resumed")
+        computed = None if kept is None else done - kept
     return RunStatus(
         state=state,
         total=total,
@@ -64,9 +80,28 @@ def run_status(path: str | Path) -> RunStatus:
         ok=done - failed,
         failed=failed,
         left=None if total is None else max(0, total - done),
-        output_tokens=sum(receipt.output_tokens for receipt in receipts),
-        seconds=_seconds(manifest, state),
+        output_tokens=tokens,
+        seconds=seconds,
+        documents_per_second=computed / seconds if computed and seconds else None,
+        tokens_per_second=tokens / seconds if kept == 0 and seconds else None,
     )
+
+
+def _journaled(folder: Path, number: int, done: bool, manifest: dict[str, Any]) -> tuple[int, int]:
+    """What a part's journal adds to the documents done and to those failed.
+
+    The journal of a finished part holds what is computed again: it counts in place of the old.
+    """
+    size = manifest.get("fingerprint", {}).get("part_size", 1)
+    part = Earlier(folder, number, size, done=done, again=none)
+    new = failed = 0
+    for offset, (entry, _) in part.journal.items():
+        failed += entry.state != "ok"
+        if offset < len(part.ledger):
+            failed -= part.ledger[offset].state != "ok"
+        else:
+            new += 1
+    return new, failed
 
 
 def _state(folder: Path, manifest: dict[str, Any]) -> State:

@@ -73,7 +73,7 @@ def raising(error: BaseException) -> click.Command:
     [
         (RunLocked("out", "process 7"), 75, "Error: Another run holds the output folder 'out'"),
         (DiskFull("out", 9), 28, "Error: The disk that holds 'out' is full. 9 documents are safe."),
-        (KeyboardInterrupt(), 130, "Interrupted. Type the same command again to go on"),
+        (KeyboardInterrupt(), 130, "Interrupted."),
         (click.Abort(), 130, "Interrupted."),
         (SystemExit(3), 3, ""),
     ],

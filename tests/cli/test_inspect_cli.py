@@ -31,6 +31,7 @@ def test_status(cli, out) -> None:
 def test_errors_by_type(cli, out) -> None:
     done = cli("errors", out)
     assert "1 × missing_text (stage read)" in done.out
+    assert "documents: b" in done.out
     assert "1 × generation_failed (stage generate, trying again can help)" in done.out
     assert "documents: mute" in done.out
     one = cli("errors", out, "--type", "generation_failed")
@@ -62,7 +63,19 @@ def test_export(cli, out, tmp_path) -> None:
     assert done.out == f"{tmp_path}/t/answers.csv\n"
 
 
-@pytest.mark.parametrize("command", [["status"], ["errors"], ["show", "x"], ["export", "y"]])
+def test_retry(cli, out) -> None:
+    done = cli("retry", out)
+    assert done.code == 3
+    assert done.out == "1 documents tried again; of 3 now 2 failed.\n"
+    done = cli("retry", out, "--id", "b", "--json", "--quiet")
+    assert json.loads(done.out)["resumed"] == 3
+    assert done.err == ""
+    assert [e["attempt"] for e in json.loads(cli("errors", out, "--json").out)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["errors"], ["retry"], ["show", "x"], ["export", "y"]]
+)
 def test_no_run(cli, tmp_path, command) -> None:
     done = cli(command[0], tmp_path, *command[1:])
     assert done.code == 1
@@ -70,7 +83,7 @@ def test_no_run(cli, tmp_path, command) -> None:
 
 
 @pytest.mark.issue(2)
-@pytest.mark.parametrize("command", ["run", "status", "errors", "show", "export"])
+@pytest.mark.parametrize("command", ["run", "retry", "status", "errors", "show", "export"])
 def test_help_keeps_its_example_on_a_line_of_its_own(cli, command) -> None:
     done = cli(command, "--help")
     assert f"\n  Example:\n    nlp-pipeline {command} " in done.out

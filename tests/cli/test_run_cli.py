@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from nlp_pipeline import read_run
+from nlp_pipeline.cli.interrupts import again
 from nlp_pipeline.runs.folder import open_run
+from nlp_pipeline.runs.status import run_status
 
 HOSTILE = Path(__file__).parents[2] / "corpora" / "hostile"
 SLOW = """\
@@ -158,8 +161,8 @@ def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, sa
     assert "Traceback" not in done.err
 
 
-def test_ctrl_c_on_a_terminal_leaves_a_bar_and_one_clean_line(
-    quick, corpus, register, tmp_path
+def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
+    cli, quick, corpus, register, tmp_path
 ) -> None:
     folder = register("slow_of_a_test", SLOW)
     source, out = corpus(*(f"Text {i}." for i in range(2000))), tmp_path / "out"
@@ -188,8 +191,58 @@ def test_ctrl_c_on_a_terminal_leaves_a_bar_and_one_clean_line(
     assert re.search(r"━ \d+/2000 documents, \d+ ok, 0 failed, [\d.]+ documents/s, \d+ tok", shown)
     assert re.search(r"\d+ tokens/s, 0:\d\d:\d\d left", shown)
     assert "Traceback" not in shown
-    last = shown.strip().splitlines()[-1]
-    assert last == "Interrupted. Type the same command again to go on where it stopped."
+    said, again = (line.strip() for line in shown.strip().splitlines()[-2:])
+    done = run_status(out).done
+    assert said == f"Interrupted. {done} documents are safe in {out}/. To go on, type:"
+    assert shlex.split(again) == ["nlp-pipeline", *command[2:], "--batch-size", "1"]
+    assert done >= 1
+    status = cli("status", out)
+    assert status.out.startswith(f"interrupted: {done} of 2000 documents, {done} ok, 0 failed\n")
+    assert status.out.endswith(f"To go on, type:\n  {again}\n")
+
+
+def test_the_command_to_go_on_is_quoted_and_never_starts_over() -> None:
+    words = ["run", "my corpus.jsonl", "-q", "Who's it?", "--fresh"]
+    assert again(words) == """nlp-pipeline run 'my corpus.jsonl' -q 'Who'"'"'s it?'"""
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once(tmp_path) -> None:
+    code = (
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "from nlp_pipeline.cli.interrupts import resumable\n"
+        "with resumable(Path(sys.argv[1])):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=30)
+    assert done.returncode == -signal.SIGINT
+
+
+def test_too_many_errors_end_with_the_command_that_goes_on(cli, quick, corpus) -> None:
+    source = corpus("UNSPEAKABLE", "b")
+    done = cli("run", source, "-p", quick(), "-o", "out", "--on-error", "stop")
+    assert done.code == 1
+    assert "Error: Stopped: 1 of 1 documents failed (--on-error stop)." in done.err
+    assert f"\n  nlp-pipeline run {source} " in done.err
+    assert cli("run", source, "-p", quick(), "-o", "out", "--max-errors", "1").code == 3
+    done = cli("run", source, "-p", quick(), "-o", "out", "--max-errors", "many")
+    assert (done.code, done.out) == (1, "")
+    assert "Error: --max-errors many: give a number of documents" in done.err
+
+
+def test_no_retry(cli, quick, corpus) -> None:
+    command = ["run", corpus("UNSPEAKABLE"), "-p", quick(), "-o", "out"]
+    assert cli(*command).code == 3
+    assert "1 documents failed before and are tried again." in cli(*command).err
+    assert read_run("out")["errors"].attempt.tolist() == [2]
+    done = cli(*command, "--no-retry")
+    assert (done.code, "tried again" in done.err) == (3, False)
+    assert read_run("out")["errors"].attempt.tolist() == [2]
 
 
 def _read_all(handle: int, seen: list[bytes]) -> None:

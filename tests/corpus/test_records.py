@@ -66,9 +66,11 @@ def test_every_row_has_its_own_id_whatever_records_call_themselves(read):
     assert ids == ["x:2", "x:2~2", "x:3", "x:4"]
 
 
-def test_an_id_of_a_reject_is_free_for_a_good_record(read):
-    rows = read("x.jsonl", '{"id": "a"}\n{"id": "a", "text": "b"}')
-    assert [row.id for row in rows] == ["x:1", "a"]
+def test_a_reject_is_named_by_its_id_where_it_has_one_of_its_own(read):
+    lines = ['{"id": "a"}', '{"id": "a", "text": "b"}', '{"id": 7, "text": ""}', '{"id": [1]}']
+    rows = read("x.jsonl", "\n".join([*lines, '{"id": "7", "text": ""}', '{"id": "']))
+    assert [row.id for row in rows] == ["a", "x:2", "7", "x:4", "x:5", "x:6"]
+    assert rows[1].kind == "duplicate_id"
 
 
 @pytest.mark.parametrize(

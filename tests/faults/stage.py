@@ -70,7 +70,6 @@ def prepare() -> None:
     import spacy  # noqa: F401
     import torch
 
-    import nlp_pipeline.cli.run
     import nlp_pipeline.runner as runner
 
     torch.set_num_threads(1)

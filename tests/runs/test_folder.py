@@ -53,7 +53,8 @@ def test_the_receipt_is_the_last_file_of_a_part(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(files.os, "replace", replace)
     begin(tmp_path, parts=2)
     names = [f"{name}/part-00001.parquet" for name in TABLES]
-    assert replaced[-len(names) - 1 :] == [*names, "_receipts/part-00001.json"]
+    last = ["_ledger/part-00001.jsonl", "_receipts/part-00001.json"]
+    assert replaced[-len(names) - 2 :] == [*names, *last]
     receipt = json.loads((tmp_path / "_receipts" / "part-00001.json").read_text())
     assert (receipt["part"], receipt["documents"]) == (1, 3)
     assert receipt["rows"] == dict.fromkeys(TABLES, 0)

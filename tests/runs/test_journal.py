@@ -6,7 +6,7 @@ import pytest
 
 from nlp_pipeline import read_run, runner
 from nlp_pipeline.runs.folder import open_run
-from nlp_pipeline.runs.journal import WIP, Journal, journaled, sweep
+from nlp_pipeline.runs.journal import WIP, Journal, journaled
 
 ROWS = [{"documents": [{"document_id": f"é\u2028{i}", "n": i, "x": 0.1 + i}]} for i in range(3)]
 
@@ -43,13 +43,6 @@ def test_a_damaged_line_is_cut_off_and_written_again(tmp_path, journal, harm) ->
     again.append(ROWS[2])
     again.close()
     assert journal.read_bytes() == data
-
-
-def test_a_journal_of_a_finished_part_is_swept(tmp_path, journal) -> None:
-    sweep(tmp_path, 4)
-    assert journal.exists()
-    sweep(tmp_path, 5)
-    assert not journal.exists()
 
 
 def test_a_run_leaves_no_journal(tmp_path, quick, corpus) -> None:

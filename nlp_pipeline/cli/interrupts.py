@@ -1,0 +1,69 @@
+"""Ctrl-C: the first ends a run so that it can go on, the second ends it at once."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from nlp_pipeline.errors.run import TooManyErrors
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Says after an interrupt what is safe and which command goes on.
+
+    Args:
+        out: The run's folder.
+    """
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGINT, _first)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted. {_safe(out)} To go on, type:\n  {again()}", err=True)
+        sys.exit(INTERRUPTED)
+    except TooManyErrors as error:
+        click.echo(f"Error: {error}\n  {again()}", err=True)
+        sys.exit(error.exit_code)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+def again(arguments: Sequence[str] | None = None) -> str:
+    """The command that goes on with a run, as a shell takes it.
+
+    Args:
+        arguments: Those of the command that began; by default of this process. `--fresh` would
+            start over, and is left out.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["nlp-pipeline", *(word for word in words if word != "--fresh")])
+
+
+def _first(*_: int | FrameType | None) -> NoReturn:
+    # What is done is flushed now; whoever cannot wait for that presses again.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _safe(out: Path) -> str:
+    from nlp_pipeline.errors.run import RunNotFound
+    from nlp_pipeline.runs.status import run_status
+
+    try:
+        return f"{run_status(out).done} documents are safe in {out}/."
+    except RunNotFound:
+        return "Nothing was done yet."

@@ -1,0 +1,113 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CORPUS_AND_PIPELINE = (
+    click.option(
+        "-p",
+        "--pipeline",
+        default="en_qa_summary",
+        show_default=True,
+        metavar="NAME|PATH",
+        help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
+    ),
+    click.option(
+        "-q",
+        "--question",
+        "questions",
+        multiple=True,
+        help="Ask this of every document, instead of the pipeline's own questions. Repeatable.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.",
+    ),
+    click.option(
+        "--text-key", default="text", show_default=True, help="Field or column with the text."
+    ),
+    click.option("--id-key", default="id", show_default=True, help="Field or column with the id."),
+    click.option("--limit", type=click.IntRange(min=0), help="Only the first N records."),
+    click.option(
+        "--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file."
+    ),
+    click.option("--device", help="auto, cpu, cuda, cuda:N or mps."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Use the echo generator: no model, answers are words of the prompt.",
+    ),
+)
+
+_PACE = (
+    click.option(
+        "--n-process",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Worker processes for spaCy; 1 is a thread of this one.",
+    ),
+    click.option(
+        "--document-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="A document that spaCy is not done with becomes an error record; needs --n-process 2.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), help="Documents handed to spaCy at a time."
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(["continue", "stop"]),
+        default="continue",
+        show_default=True,
+        help="Whether to stop at the first document that fails.",
+    ),
+    click.option(
+        "--max-errors",
+        metavar="N|P%",
+        help="Stop when more documents fail, or a larger share of them once 100 are done.",
+    ),
+)
+
+
+_PLACE = (
+    click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name."),
+    click.option(
+        "--tensor-parallel-size",
+        type=click.IntRange(min=1),
+        help="Processes that share the model.  [default: all that torchrun started]",
+    ),
+    click.option("--device-map", help="auto spreads the model over all GPUs of one process."),
+    click.option("--quantization", help="int8, int4 or int8_dynamic (on the CPU): lossy."),
+)
+
+
+def corpus_and_pipeline(command: Command) -> Command:
+    """What is read and what is done with it: `run` and `golden record`."""
+    return _all_of(_CORPUS_AND_PIPELINE, command)
+
+
+def place(command: Command) -> Command:
+    """Where and in which numbers the model computes: `run`."""
+    return _all_of(_PLACE, command)
+
+
+def pace(command: Command) -> Command:
+    """How the work goes and when it stops: `run` and `retry`."""
+    return _all_of(_PACE, command)
+
+
+def _all_of(options: tuple[Callable[[Any], Any], ...], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,59 @@
+"""`nlp-pipeline retry`: tries again what failed, without the corpus."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nlp_pipeline.cli.interrupts import resumable
+from nlp_pipeline.cli.options import pace
+from nlp_pipeline.cli.run import (
+    FAILED_DOCUMENTS,
+    as_dict,
+    fetch_models,
+    show_notes,
+    show_progress,
+)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--type", "types", multiple=True, help="Only this type of error. Repeatable.")
+@click.option("--id", "ids", multiple=True, help="Only this document. Repeatable.")
+@pace
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def retry(out: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Try again what failed in the run in the folder OUT.
+
+    Texts and pipeline come from OUT itself; the corpus is not needed. A record that could not
+    be read stays as it is: mend it in the corpus and type the command of the run again, which
+    tries again what failed as well. So does an interrupted run when it goes on.
+
+    \b
+    Example:
+      nlp-pipeline retry runs/sample-en_qa_summary --type generation_failed
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.pipeline import PipelineSpec, resolve_config
+    from nlp_pipeline.runner import retry as try_again
+    from nlp_pipeline.runs.folder import CONFIG
+    from nlp_pipeline.runs.reading import run_manifest
+
+    show_notes(quiet=quiet)
+    run_manifest(out)  # before a model is fetched for nothing
+    fetch_models(resolve_config(PipelineSpec(str(out / CONFIG))), quiet=quiet)
+    with resumable(out), show_progress(quiet=quiet) as progress:
+        result = try_again(out, progress=progress, **options)
+    if as_json:
+        click.echo(json.dumps(as_dict(result)))
+    elif not quiet:
+        tried = result.documents - result.resumed
+        click.echo(
+            f"{tried} documents tried again; of {result.documents} now {result.failed} failed."
+        )
+    if result.failed:
+        sys.exit(FAILED_DOCUMENTS)
