@@ -81,21 +81,22 @@ def _patterns(lang: str) -> tuple[re.Pattern[str], ...]:
 def _read(match: re.Match[str], lang: str) -> Iterator[Date]:
     """The dates of one match; none where the figures are no date."""
     found = match.groupdict()
+    start, end = match.start(), match.start() + len(match[0].rstrip("."))
     year = int(found["y"]) if found.get("y") else None
     if found.get("sep"):
         a, b = int(found["a"]), int(found["b"])
         years = [year + 2000, year + 1900] if year is not None and year < 100 else [year]
         orders = [(b, a), (a, b)]  # day first, month first
-        yield from _date([(y, m, d) for y in years for m, d in orders], *match.span())
+        yield from _date([(y, m, d) for y in years for m, d in orders], start, end)
         return
     named = found.get("month")
     month = language_data(lang).months[named.casefold()] if named else int(found["m"])
     day = int(found["d"]) if found.get("d") else None
     if found.get("d0"):
         yield from _date([(year, month, int(found["d0"]))], match.start("d0"), match.end("d0"))
-        yield from _date([(year, month, day)], match.start("d"), match.end())
+        yield from _date([(year, month, day)], match.start("d"), end)
     else:
-        yield from _date([(year, month, day)], *match.span())
+        yield from _date([(year, month, day)], start, end)
 
 
 def _date(readings: Iterable[Fields], start: int, end: int) -> Iterator[Date]:

@@ -15,6 +15,7 @@ class LanguageData:
         scales: Multipliers: hundred, thousand and so on.
         joiners: Words inside a spelled-out number: the `and` of "two hundred and five".
         suffixes: What may stick to a number in figures: the `m` of "£3m".
+        thousands: The mark that parts thousands, beside spaces and apostrophes.
         months: Names and abbreviations, to 1 to 12.
         date_links: Words between a day and its month.
         range_links: Words between two days of one month.
@@ -27,6 +28,7 @@ class LanguageData:
     scales: dict[str, int] = field(default_factory=dict)
     joiners: frozenset[str] = frozenset()
     suffixes: dict[str, int] = field(default_factory=dict)
+    thousands: str = ""
     months: dict[str, int] = field(default_factory=dict)
     date_links: tuple[str, ...] = ()
     range_links: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ EN = LanguageData(
     },
     joiners=frozenset({"and"}),
     suffixes=_SUFFIXES,
+    thousands=",",
     months={
         **_counted(
             "january february march april may june july august september october november december",
@@ -85,7 +88,7 @@ EN = LanguageData(
         "dr doctor;prof professor;rev reverend;capt captain;sgt sergeant;lt lieutenant;"
         "col colonel;gen general;sen senator;gov governor;pres president;insp inspector;"
         "supt superintendent;hon honourable honorable;sir;lady;lord;dame;judge;justice;king;"
-        "queen;prince;princess;mayor;minister;chancellor;archbishop;bishop;councillor;"
+        "queen;prince;princess;count;countess;duke;duchess;baron;mayor;minister;chancellor;archbishop;bishop;cllr councillor;"
         "ambassador;admiral;major;commander;chief;sister;brother;father;nurse;chairman;"
         "secretary;treasurer;director;curator"
     ),
@@ -109,6 +112,7 @@ FR = LanguageData(
     },
     joiners=frozenset({"et"}),
     suffixes={**_SUFFIXES, "md": 10**9},
+    thousands=".",
     months={
         **_counted(
             "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -122,7 +126,7 @@ FR = LanguageData(
     polite=_same("m mr monsieur;mme mlle madame mademoiselle"),
     titles=_same(
         "dr docteur docteure;pr prof professeur professeure;me maître;maire;président présidente;"
-        "ministre;roi;reine;prince;princesse;capitaine;colonel;général;commandant;évêque;abbé;"
+        "ministre;roi;reine;prince;princesse;comte comtesse;duc duchesse;baron;capitaine;colonel;général;commandant;évêque;abbé;"
         "inspecteur inspectrice;juge;directeur directrice;sénateur sénatrice"
     ),
     particles=frozenset("de du des la le les l d et en au aux pour sur à".split()),

@@ -15,7 +15,7 @@ from nlp_pipeline.grounding.languages import LanguageData, language_data
 
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 _FIGURES = re.compile(
-    r"\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
+    r"(?<![^\W\d_])\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _AFTER = re.compile(r"([ \u00a0\u202f]?)([^\W\d_]+)")
@@ -26,7 +26,7 @@ class Number(NamedTuple):
     """A number of a text.
 
     Attributes:
-        values: What it may mean: "1.234" is 1234 or 1.234, "5m" 5 or 5,000,000.
+        values: What it may mean: in English "1.234" is 1.234 or 1234, and "5m" 5 or 5,000,000.
         start: First character.
         end: One past the last.
         spelled: Whether it is written in words.
@@ -55,7 +55,7 @@ def find_numbers(text: str, lang: str) -> list[Number]:
 def _in_figures(text: str, data: LanguageData) -> Iterator[Number]:
     for match in _FIGURES.finditer(text):
         start, end = match.span()
-        values = _readings(match[0])
+        values = _readings(match[0], data)
         after = _AFTER.match(text, end)
         if after:
             word = after[2].casefold()
@@ -68,8 +68,12 @@ def _in_figures(text: str, data: LanguageData) -> Iterator[Number]:
         yield Number(frozenset(values), start, end, spelled=False)
 
 
-def _readings(figures: str) -> set[Decimal]:
-    """What a number in figures may mean."""
+def _readings(figures: str, data: LanguageData) -> set[Decimal]:
+    """What a number in figures may mean.
+
+    A mark before three figures parts thousands where it is the language's own mark for that; the
+    other mark may be either (people and models mix them), but no decimals are all zeros.
+    """
     extra = Decimal(_FRACTIONS[figures[-1]]) if figures[-1] in _FRACTIONS else Decimal(0)
     bare = re.sub(r"['’\u00a0\u202f ½¼¾⅓⅔]", "", figures).replace("٫", ".").replace("٬", ",")
     if not bare:
@@ -82,8 +86,11 @@ def _readings(figures: str) -> set[Decimal]:
     whole = groups[0] + "".join(groups[1:-1])
     threes = len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:-1])
     found = set()
-    if threes and len(groups[-1]) == 3 and len(set(marks)) == 1:
+    alike = threes and len(groups[-1]) == 3 and len(set(marks)) == 1
+    if alike:
         found.add(Decimal(whole + groups[-1]))
+    if alike and (marks[0] == data.thousands or not groups[-1].strip("0")):
+        return found
     if len(marks) == 1 or (threes and len(set(marks[:-1])) == 1 and marks[-1] != marks[0]):
         found.add(Decimal(f"{whole}.{groups[-1]}"))
     return found or {Decimal(group) for group in groups}  # a date or a version: each by itself

@@ -10,7 +10,6 @@ from typing import Any
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import raise_error
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Reader:
             return docs
         for name, pipe in self._pipes():
             try:
-                docs = list(_run(pipe, docs))
+                docs = _run(pipe, docs)
             except Exception as error:  # a pipe may raise anything; the document is not at fault
                 logger.warning("[%s] %s cannot read an answer: %s", self.name, name, error)
         return docs
@@ -78,18 +77,12 @@ class Reader:
                 yield name, pipe
 
 
-def _run(pipe: Any, docs: list[Doc]) -> Iterable[Doc]:
-    if not hasattr(pipe, "pipe"):
-        return [pipe(doc) for doc in docs]
-    # Else a handler of the user's would be told of a text that is no document of theirs.
-    before = pipe.get_error_handler() if hasattr(pipe, "get_error_handler") else None
-    if before is not None:
-        pipe.set_error_handler(raise_error)
-    try:
-        return list(pipe.pipe(docs, batch_size=max(1, len(docs))))
-    finally:
-        if before is not None:
-            pipe.set_error_handler(before)
+def _run(pipe: Any, docs: list[Doc]) -> list[Doc]:
+    """One pipe over all texts: not by its `pipe`, which tells the user's error handler."""
+    if hasattr(pipe, "predict") and hasattr(pipe, "set_annotations"):
+        pipe.set_annotations(docs, pipe.predict(docs))
+        return docs
+    return [pipe(doc) for doc in docs]
 
 
 def split_sentences(doc: Doc) -> list[Span]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from spacy.tokens import Doc, Span, Token
 
 from nlp_pipeline.grounding.dates import Date, find_dates
+from nlp_pipeline.grounding.languages import language_data
 from nlp_pipeline.grounding.numbers import Number, find_numbers
+from nlp_pipeline.grounding.text import words
 
 Kind = Literal["name", "number", "date"]
+
+_TITLE_LENGTH = 40
+"""Characters in front of a name that are looked at for its titles."""
 
 _AMOUNTS = frozenset("DATE TIME MONEY PERCENT QUANTITY CARDINAL ORDINAL".split())
 
@@ -39,8 +44,8 @@ def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
     Dates come first, then names, then the numbers that are part of neither. Names are the
     entities that are no amounts, cut to the part with capitals or figures, and runs of proper
     nouns; where the pipeline has no entities and no tags, runs of capitalised words that do not
-    begin a sentence and words that mix letters and figures. The number one is no unit: it is an
-    article or a pronoun too often.
+    begin a sentence and words that mix letters and figures. A title belongs to the name after it
+    and is no name by itself. The number one is no unit: it is an article or a pronoun too often.
     """
     doc = piece.doc if isinstance(piece, Span) else piece
     begin = piece.start_char if isinstance(piece, Span) else 0
@@ -51,7 +56,8 @@ def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
     for date in find_dates(text, lang):
         units.append(Unit("date", "DATE", begin + date.start, begin + date.end, date))
         taken.update(range(begin + date.start, begin + date.end))
-    for label, start, end in _names(doc, piece, taken):
+    titles = {**language_data(lang).polite, **language_data(lang).titles}
+    for label, start, end in _titled(doc, _names(doc, piece, taken), titles):
         units.append(Unit("name", label, start, end))
         taken.update(range(start, end))
     for number in find_numbers(text, lang):
@@ -76,6 +82,22 @@ def _names(doc: Doc, piece: Doc | Span, taken: set[int]) -> Iterator[tuple[str, 
         trimmed = _trim(run)
         if trimmed is not None:
             yield "PROPN", *trimmed
+
+
+def _titled(
+    doc: Doc, names: Iterable[tuple[str, int, int]], titles: Collection[str]
+) -> Iterator[tuple[str, int, int]]:
+    """Names with the titles in front of them, without titles that no name follows."""
+    for label, start, end in names:
+        if all(word.key in titles for word in words(doc.text[start:end])):
+            continue
+        before = words(doc.text[max(0, start - _TITLE_LENGTH) : start])
+        shift = max(0, start - _TITLE_LENGTH)
+        for word in reversed(before):
+            if word.key not in titles or doc.text[shift + word.end : start].strip(" .\u00a0"):
+                break
+            start = shift + word.start
+        yield label, start, end
 
 
 def _free(token: Token, taken: set[int]) -> bool:
@@ -121,7 +143,8 @@ def _trim(run: list[Token]) -> tuple[int, int] | None:
 
 
 def _bears_name(token: Token) -> bool:
-    return token.text[0].isupper() or token.text[0].isdigit()
+    elided = len(token) <= 2 and token.text[-1] in "'’"  # the French article
+    return (token.text[0].isupper() or token.text[0].isdigit()) and not elided
 
 
 def _caseless(text: str) -> bool:
