@@ -88,7 +88,8 @@ EN = LanguageData(
         "dr doctor;prof professor;rev reverend;capt captain;sgt sergeant;lt lieutenant;"
         "col colonel;gen general;sen senator;gov governor;pres president;insp inspector;"
         "supt superintendent;hon honourable honorable;sir;lady;lord;dame;judge;justice;king;"
-        "queen;prince;princess;count;countess;duke;duchess;baron;mayor;minister;chancellor;archbishop;bishop;cllr councillor;"
+        "queen;prince;princess;count;countess;duke;duchess;baron;mayor;minister;"
+        "chancellor;archbishop;bishop;cllr councillor;"
         "ambassador;admiral;major;commander;chief;sister;brother;father;nurse;chairman;"
         "secretary;treasurer;director;curator"
     ),
@@ -126,10 +127,29 @@ FR = LanguageData(
     polite=_same("m mr monsieur;mme mlle madame mademoiselle"),
     titles=_same(
         "dr docteur docteure;pr prof professeur professeure;me maître;maire;président présidente;"
-        "ministre;roi;reine;prince;princesse;comte comtesse;duc duchesse;baron;capitaine;colonel;général;commandant;évêque;abbé;"
+        "ministre;roi;reine;prince;princesse;comte comtesse;duc duchesse;baron;"
+        "capitaine;colonel;général;commandant;évêque;abbé;"
         "inspecteur inspectrice;juge;directeur directrice;sénateur sénatrice"
     ),
-    particles=frozenset("de du des la le les l d et en au aux pour sur à".split()),
+    particles=frozenset(
+        [
+            "de",
+            "du",
+            "des",
+            "la",
+            "le",
+            "les",
+            "l",
+            "d",
+            "et",
+            "en",
+            "au",
+            "aux",
+            "pour",
+            "sur",
+            "à",
+        ]
+    ),
 )
 
 _ANY = LanguageData(suffixes=_SUFFIXES)

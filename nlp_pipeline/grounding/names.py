@@ -30,7 +30,7 @@ def find_name(index: TextIndex, name: str) -> Match:
     Returns:
         `exact` (score 1): these very words; `normalized` (1): but for case, accents, possessive
         or plural; `title` (0.9): with another title, or none, in front; `acronym` (0.9): the
-        initials of capitalised words; `words` (0.8): all its words, near each other. Else None,
+        initials of capitalised words; `words` (0.8): all its words, in one run of names. Else None,
         with half of the share of its words that the document has. A title that the document
         never gives to a person whom it gives others of the kind is not supported.
     """
@@ -50,7 +50,7 @@ def find_name(index: TextIndex, name: str) -> Match:
         found = _titled(index, title, bare, data)
         if found is not None:
             return found
-    return _acronym(index, name, data) or _scattered(index, bare or parts)
+    return _acronym(index, name, data) or _scattered(index, bare or parts, data)
 
 
 def _variants(key: str) -> tuple[str, ...]:
@@ -117,9 +117,7 @@ def _titled(
     return Match("title", 0.9, *place)
 
 
-def _titles_before(
-    index: TextIndex, place: int, data: LanguageData
-) -> set[tuple[str, str] | None]:
+def _titles_before(index: TextIndex, place: int, data: LanguageData) -> set[tuple[str, str] | None]:
     """The titles in front of a last name, over its given names."""
     found: set[tuple[str, str] | None] = set()
     for back in range(place - 1, max(-1, place - 5), -1):
@@ -156,7 +154,7 @@ def _acronym(index: TextIndex, name: str, data: LanguageData) -> Match | None:
     return None
 
 
-def _scattered(index: TextIndex, parts: list[Word]) -> Match:
+def _scattered(index: TextIndex, parts: list[Word], data: LanguageData) -> Match:
     """A name whose words all stand in the document, near each other; else how many do."""
     named = [part for part in parts if part.capital or part.key[0].isdigit()] or parts
     found = [_places(index, part) for part in named]
@@ -166,12 +164,13 @@ def _scattered(index: TextIndex, parts: list[Word]) -> Match:
     rarest = min(found, key=len)
     for place in rarest:
         near = [min(places, key=lambda p: abs(p - place)) for places in found]
-        if max(near) - min(near) <= _NEAR and _capital(index, near, named):
+        if max(near) - min(near) <= _NEAR and _one_list(index, near, data):
             start, end = min(near), max(near)
             return Match("words", 0.8, index.words[start].start, index.words[end].end)
     return Match(None, 0.5)
 
 
-def _capital(index: TextIndex, near: list[int], parts: list[Word]) -> bool:
-    """Whether at least one of the words is written as a name there."""
-    return any(index.words[p].capital or not w.capital for p, w in zip(near, parts, strict=True))
+def _one_list(index: TextIndex, near: list[int], data: LanguageData) -> bool:
+    """Whether nothing but names and particles stands between the words: "Ada and Peter Marsh"."""
+    between = index.words[min(near) : max(near) + 1]
+    return all(word.capital or word.key in data.particles for word in between)

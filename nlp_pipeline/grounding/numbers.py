@@ -15,7 +15,7 @@ from nlp_pipeline.grounding.languages import LanguageData, language_data
 
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 _FIGURES = re.compile(
-    r"(?<![^\W\d_])\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
+    r"(?<![^\W_])\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _AFTER = re.compile(r"([ \u00a0\u202f]?)([^\W\d_]+)")
@@ -167,7 +167,7 @@ def _goes_on(current: int | None, value: int, word: str) -> bool:
         return current > 0
     if rest in (60, 80):  # soixante-dix, quatre-vingt-onze
         return value < 20
-    return rest % 10 == 0 and 20 <= rest and (value < 10 or word == "onze")
+    return rest % 10 == 0 and rest >= 20 and (value < 10 or word == "onze")
 
 
 def _number(value: int, first: re.Match[str], last: re.Match[str]) -> Number:

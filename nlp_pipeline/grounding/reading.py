@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import spacy
@@ -14,9 +15,11 @@ from spacy.tokens import Doc, Span
 logger = logging.getLogger(__name__)
 
 _FACTORIES = frozenset(
-    "tok2vec transformer curated_transformer tagger morphologizer parser senter sentencizer "
-    "attribute_ruler lemmatizer trainable_lemmatizer ner beam_ner beam_parser entity_ruler "
-    "span_ruler".split()
+    (
+        *("tok2vec", "transformer", "curated_transformer", "tagger", "morphologizer", "parser"),
+        *("senter", "sentencizer", "attribute_ruler", "lemmatizer", "trainable_lemmatizer"),
+        *("ner", "beam_ner", "beam_parser", "entity_ruler", "span_ruler"),
+    )
 )
 _ASSIGNS = frozenset({"doc.ents", "doc.sents", "token.lemma", "token.pos", "token.is_sent_start"})
 
@@ -92,7 +95,7 @@ def split_sentences(doc: Doc) -> list[Span]:
     else:
         stops = [token.i + 1 for token in doc if token.text and token.text[-1] in _ENDINGS]
         edges = sorted({0, *stops, len(doc)})
-        found = [doc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        found = [doc[a:b] for a, b in pairwise(edges)]
     return [sentence for sentence in found if any(char.isalnum() for char in sentence.text)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +43,11 @@ def fold(text: str) -> tuple[str, list[int]]:
     return "".join(folded), places
 
 
+@lru_cache(maxsize=1 << 16)
 def fold_word(word: str) -> str:
     """A word without case and accents."""
+    if word.isascii():
+        return word.lower()
     plain = unicodedata.normalize("NFKD", word.casefold())
     return "".join(char for char in plain if not unicodedata.combining(char))
 
@@ -114,20 +117,21 @@ class TextIndex:
         return [token.i for token in self.doc if is_word(token)]
 
     @cached_property
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [token_keys(self.doc[i]) for i in self.word_tokens]
+
+    @cached_property
     def vocabulary(self) -> dict[str, int]:
         """A number for every key of the word tokens; texts and lemmas share it."""
-        known: dict[str, int] = {}
-        for i in self.word_tokens:
-            for key in token_keys(self.doc[i]):
-                known.setdefault(key, len(known))
-        return known
+        keys = dict.fromkeys(key for pair in self._pairs for key in pair)
+        return {key: number for number, key in enumerate(keys)}
 
     @cached_property
     def keys(self) -> NDArray[np.int32]:
         """The numbers of the folded texts and of the lemmas. Shape: (2, n_word_tokens)."""
-        pairs = [token_keys(self.doc[i]) for i in self.word_tokens]
-        numbers = [[self.vocabulary[key] for key in column] for column in zip(*pairs, strict=True)]
-        return np.array(numbers or [[], []], dtype=np.int32)
+        known = self.vocabulary
+        texts = [known[text] for text, _ in self._pairs]
+        return np.array([texts, [known[lemma] for _, lemma in self._pairs]], dtype=np.int32)
 
     @cached_property
     def words(self) -> list[Word]:

@@ -17,7 +17,7 @@ Kind = Literal["name", "number", "date"]
 _TITLE_LENGTH = 40
 """Characters in front of a name that are looked at for its titles."""
 
-_AMOUNTS = frozenset("DATE TIME MONEY PERCENT QUANTITY CARDINAL ORDINAL".split())
+_AMOUNTS = frozenset(["DATE", "TIME", "MONEY", "PERCENT", "QUANTITY", "CARDINAL", "ORDINAL"])
 
 
 class Unit(NamedTuple):
