@@ -86,7 +86,7 @@ EN = LanguageData(
     polite=_same("mr mister;ms mrs miss"),
     titles=_same(
         "dr doctor;prof professor;rev reverend;capt captain;sgt sergeant;lt lieutenant;"
-        "col colonel;gen general;sen senator;gov governor;pres president;insp inspector;"
+        "col colonel;gen general;sen senator;gov governor;president;insp inspector;"
         "supt superintendent;hon honourable honorable;sir;lady;lord;dame;judge;justice;king;"
         "queen;prince;princess;count;countess;duke;duchess;baron;mayor;minister;"
         "chancellor;archbishop;bishop;cllr councillor;"
