@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -268,9 +269,18 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
         "finish_reason": completion.finish_reason,
         "mean_logprob": sum(scores) / len(scores) if scores else None,
         "min_logprob": min(scores) if scores else None,
+        "first_token_prob": math.exp(scores[0]) if scores else None,
+        "sum_logprob": _sum(completion),
         "prompt_tokens": completion.prompt_tokens,
         "reused_tokens": completion.reused_tokens,
         "output_tokens": completion.output_tokens,
         "model": model,
         "error": str(completion.error) if completion.error else None,
     }
+
+
+def _sum(completion: Completion) -> float | None:
+    """The sum of the raw log-probabilities, that of the stop included where there is one."""
+    if not completion.logprobs and completion.stop_logprob is None:
+        return None
+    return sum(completion.logprobs) + (completion.stop_logprob or 0.0)

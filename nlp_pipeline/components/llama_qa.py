@@ -13,7 +13,7 @@ from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.align import Grounding, ground
+from nlp_pipeline.grounding.checking import Checker
 from nlp_pipeline.prompts import PromptTemplate, load_template
 
 SPANS_KEY = "answers"
@@ -71,6 +71,7 @@ def make_llama_qa(
         questions=questions,
         template=load_template(template),
         no_answer=no_answer,
+        nlp=nlp,
     )
 
 
@@ -86,6 +87,7 @@ class LlamaQA(LlamaComponent):
         template: Is given `text`, `question` and `no_answer`.
         no_answer: The reply that means that the document holds no answer. Such an answer, or
             an empty one, has the status `no_answer`.
+        nlp: The pipeline it is part of, whose pipes read the answers (`grounding.reading`).
 
     Raises:
         QuestionsInvalid: The questions are not what they should be.
@@ -102,12 +104,14 @@ class LlamaQA(LlamaComponent):
         questions: list[Any],
         template: PromptTemplate,
         no_answer: str,
+        nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "question", "no_answer"))
         self.questions = parse_questions(name, questions)
         self.template = template
         self.no_answer = no_answer
+        self.checker = Checker(nlp, name)
 
     def asks(self, doc: Doc) -> list[Ask]:
         """One request per question."""
@@ -122,10 +126,8 @@ class LlamaQA(LlamaComponent):
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> list[dict[str, Any]]:
         """One answer, as a plain dict, per question."""
-        return [
-            self._answer(doc, question, completions[question["id"]])
-            for question in self._questions(doc)
-        ]
+        questions = self._questions(doc)
+        return self._checked(doc, [self._answer(q, completions[q["id"]]) for q in questions])
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> list[dict[str, Any]]:
         """An error for each question; without the Doc's own where these are the cause."""
@@ -134,20 +136,24 @@ class LlamaQA(LlamaComponent):
             questions = self._questions(doc)
         except NlpPipelineError:
             questions = self.questions
-        return [self._answer(doc, question, completion) for question in questions]
+        return self._checked(doc, [self._answer(q, completion) for q in questions])
 
-    def _answer(self, doc: Doc, question: dict[str, str], completion: Completion) -> dict[str, Any]:
+    def _checked(self, doc: Doc, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The answers with what can be checked about them."""
+        said = [(answer["question"], answer["answer"], None) for answer in answers]
+        found = self.checker.check_answers(doc, said)
+        return [{**answer, **more} for answer, more in zip(answers, found, strict=True)]
+
+    def _answer(self, question: dict[str, str], completion: Completion) -> dict[str, Any]:
         said = completion.text.strip()
         status = "error" if completion.error else "no_answer" if self._is_none(said) else "ok"
-        answer = said if status == "ok" else None
-        found = ground(doc, answer) if answer else Grounding.nowhere()
         return {
             "component": self.name,
             "question_id": question["id"],
             "question": question["text"],
-            "answer": answer,
+            "answer": said if status == "ok" else None,
             "status": status,
-            **found.as_dict(),
+            "no_answer_prob": None,
             **token_figures(completion, self.model_name(completion)),
         }
 

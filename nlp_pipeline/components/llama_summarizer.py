@@ -12,6 +12,7 @@ from nlp_pipeline.components.base import Ask, LlamaComponent, sampling_params, t
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
+from nlp_pipeline.grounding.checking import Checker
 from nlp_pipeline.prompts import PromptTemplate, load_template
 
 _KEY = "summary"
@@ -64,7 +65,12 @@ def make_llama_summarizer(
         seed=seed,
     )
     return LlamaSummarizer(
-        name, generator, params, template=load_template(template), max_sentences=max_sentences
+        name,
+        generator,
+        params,
+        template=load_template(template),
+        max_sentences=max_sentences,
+        nlp=nlp,
     )
 
 
@@ -77,6 +83,7 @@ class LlamaSummarizer(LlamaComponent):
         params: How.
         template: Is given `text` and `max_sentences`.
         max_sentences: What the model is asked for; at least 1.
+        nlp: The pipeline it is part of, whose pipes read the summary (`grounding.reading`).
 
     Raises:
         InvalidSetting: `max_sentences` is no integer of at least 1.
@@ -91,6 +98,7 @@ class LlamaSummarizer(LlamaComponent):
         *,
         template: PromptTemplate,
         max_sentences: int,
+        nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "max_sentences"))
@@ -98,6 +106,7 @@ class LlamaSummarizer(LlamaComponent):
             raise InvalidSetting(name, "max_sentences", max_sentences, "an integer of at least 1")
         self.template = template
         self.max_sentences = max_sentences
+        self.checker = Checker(nlp, name)
 
     def asks(self, doc: Doc) -> list[Ask]:
         """One request."""
@@ -109,10 +118,12 @@ class LlamaSummarizer(LlamaComponent):
         completion = completions[_KEY]
         said = completion.text.strip()
         status = "error" if completion.error else "ok" if said else "no_answer"
+        summary = said if status == "ok" else None
         return {
             "component": self.name,
-            "summary": said if status == "ok" else None,
+            "summary": summary,
             "status": status,
+            **self.checker.check_summary(doc, summary),
             **token_figures(completion, self.model_name(completion)),
         }
 

@@ -1,17 +1,18 @@
-"""Aligns an answer to the document: exactly, else with case, spaces and quotes set aside."""
+"""Aligns an answer to the document: exactly, with spelling set aside, or word by word."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
-Grounded = Literal["exact", "normalized", "none"]
+from nlp_pipeline.grounding.fuzzy import align_words
+from nlp_pipeline.grounding.text import TextIndex, fold
 
-_KINDS = {"'": "’‘`", '"': "“”„«»", "-": "‐‑–"}
-_PLAIN = {char: plain for plain, kinds in _KINDS.items() for char in kinds}
+Grounded = Literal["exact", "normalized", "fuzzy", "none"]
+
 _EDGES = " \t\r\n.,;:!?\"'“”‘’„«»"
 
 
@@ -21,12 +22,15 @@ class Grounding:
 
     Attributes:
         grounded: `exact`: the document holds these very characters; `normalized`: it does once
-            case, runs of white space, kinds of quotes and punctuation at the ends are set
-            aside; `none`: it does not.
+            case, runs of white space, kinds of quotes and dashes, punctuation, accents and
+            inflection (lemmas) are set aside; `fuzzy`: most of its words stand there in this
+            order (`grounding.fuzzy`); `none`: it does not stand there.
         start_char: First character, in Unicode code points of the document's text.
         end_char: One past the last.
         start_token: First spaCy token that the piece touches.
         end_token: One past the last.
+        alignment_score: Similarity of the answer and the piece, in (0, 1]: 1 for `exact` and
+            `normalized`, at least `grounding.fuzzy.THRESHOLD` for `fuzzy`; None for `none`.
     """
 
     grounded: Grounded
@@ -34,6 +38,7 @@ class Grounding:
     end_char: int | None = None
     start_token: int | None = None
     end_token: int | None = None
+    alignment_score: float | None = None
 
     @classmethod
     def nowhere(cls) -> Grounding:
@@ -42,26 +47,48 @@ class Grounding:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for `doc._.answers`."""
+        if self.alignment_score is None and self.grounded in ("exact", "normalized"):
+            return asdict(replace(self, alignment_score=1.0))
         return asdict(self)
 
 
-def ground(doc: Doc, answer: str) -> Grounding:
-    """Finds an answer in a Doc's text, in a time that grows with the text and not with the answer.
+def ground(
+    doc: Doc | TextIndex,
+    answer: str,
+    *,
+    read: Doc | Span | None = None,
+    question: Mapping[str, float] | None = None,
+) -> Grounding:
+    """Finds an answer in a Doc's text.
 
-    Of several mentions the first that begins and ends at token boundaries is taken, else the
-    first of all.
+    Of several mentions at token boundaries the one whose sentence shares the most terms with the
+    question is taken (entities and numbers count twice), else the first; where none is at token
+    boundaries, the first.
 
     Args:
-        doc: Where to look.
+        doc: Where to look; an index of it where several answers are looked for.
         answer: What to look for, without white space at its ends.
+        read: The answer as a Doc with lemmas, for what only inflection or wording sets apart.
+            Without it neither is tried.
+        question: The question's terms (`grounding.text.terms`).
     """
-    span = _best(doc, _mentions(doc.text, answer))
+    index = doc if isinstance(doc, TextIndex) else TextIndex(doc)
+    span = _best(index, _mentions(index.text, answer), question)
     if span is not None:
-        return _at(doc, "exact", span)
-    text, places = _folded(doc.text)
-    mentions = _mentions(text, _folded(answer.strip(_EDGES))[0])
-    span = _best(doc, ((places[start], places[end - 1] + 1) for start, end in mentions))
-    return Grounding.nowhere() if span is None else _at(doc, "normalized", span)
+        return _at(index.doc, "exact", span)
+    text, places = index.folded
+    mentions = _mentions(text, fold(answer.strip(_EDGES))[0])
+    folded = ((places[start], places[end - 1] + 1) for start, end in mentions)
+    span = _best(index, folded, question)
+    if span is not None:
+        return _at(index.doc, "normalized", span)
+    found = align_words(index, read) if read is not None else None
+    if found is None:
+        return Grounding.nowhere()
+    piece = index.doc[found.start : found.end]
+    kind: Grounded = "normalized" if found.score == 1 else "fuzzy"
+    grounding = _at(index.doc, kind, (piece.start_char, piece.end_char))
+    return replace(grounding, alignment_score=found.score)
 
 
 def _mentions(text: str, piece: str) -> Iterator[tuple[int, int]]:
@@ -72,32 +99,38 @@ def _mentions(text: str, piece: str) -> Iterator[tuple[int, int]]:
         start = text.find(piece, start + 1)
 
 
-def _best(doc: Doc, mentions: Iterator[tuple[int, int]]) -> tuple[int, int] | None:
-    """The first mention at token boundaries, else the first mention."""
+def _best(
+    index: TextIndex,
+    mentions: Iterator[tuple[int, int]],
+    question: Mapping[str, float] | None,
+) -> tuple[int, int] | None:
+    """The mention at token boundaries that the question supports best, else the first mention."""
     first: tuple[int, int] | None = None
+    best: tuple[int, int] | None = None
+    most = -1.0
     for mention in mentions:
-        if doc.char_span(*mention) is not None:
-            return mention
         first = first or mention
-    return first
+        if mention[0] in index.starts and mention[1] in index.ends:
+            if not question:
+                return mention
+            support = _support(index, index.starts[mention[0]], question)
+            if support > most:
+                best, most = mention, support
+    return best or first
+
+
+def _support(index: TextIndex, token: int, question: Mapping[str, float]) -> float:
+    """The weight of the question's terms that the token's sentence holds."""
+    number = index.sentence_of[token]
+    if number is None:
+        return 0.0
+    found = index.sentence_terms[number]
+    return sum(weight for term, weight in question.items() if term in found)
 
 
 def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:
     """The grounding at a span, with the tokens that it touches."""
     tokens = doc.char_span(*span, alignment_mode="expand")
     if not tokens:  # nothing but the space between two tokens
-        return Grounding(kind, *span)
-    return Grounding(kind, *span, tokens.start, tokens.end)
-
-
-def _folded(text: str) -> tuple[str, list[int]]:
-    """A text without case, runs of white space and kinds of quotes; where each character was."""
-    folded: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        plain = " " if char.isspace() else _PLAIN.get(char) or char.casefold()
-        if plain == " " and folded[-1:] == [" "]:
-            continue
-        folded += plain  # a character may fold to two
-        places += [place] * len(plain)
-    return "".join(folded), places
+        return Grounding(kind, *span, alignment_score=1.0)
+    return Grounding(kind, *span, tokens.start, tokens.end, 1.0)

@@ -49,7 +49,9 @@ def doc_rows(doc: Doc, origin: Origin) -> Rows:
         "spans": _spans(doc),
         "categories": ({"label": k, "score": float(v)} for k, v in doc.cats.items()),
         "answers": _answers(doc, sentence_ids),
+        "answer_entities": _answer_entities(doc),
         "summaries": _summaries(doc),
+        "summary_sentences": _summary_sentences(doc),
         "extractions": _extractions(doc),
         "extraction_fields": _extraction_fields(doc),
         "classifications": _classifications(doc),
@@ -171,6 +173,22 @@ def _summaries(doc: Doc) -> Iterator[Row]:
     details = extension(doc, "summary_details")
     if details is not None:
         yield details
+
+
+def _summary_sentences(doc: Doc) -> Iterator[Row]:
+    details = extension(doc, "summary_details") or {}
+    for sentence in details.get("sentences", ()):
+        yield {"component": details["component"], **sentence}
+
+
+def _answer_entities(doc: Doc) -> Iterator[Row]:
+    """Those of the answers, then those of the summary."""
+    for answer in extension(doc, "answers") or []:
+        key = {"component": answer["component"], "question_id": answer["question_id"]}
+        yield from ({**key, **unit} for unit in answer.get("entities", ()))
+    for sentence in _summary_sentences(doc):
+        key = {"component": sentence["component"], "sentence": sentence["sentence"]}
+        yield from ({**key, **unit} for unit in sentence["entities"])
 
 
 def _extractions(doc: Doc) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Raised when a column's name, type or meaning changes: a part of a run's fingerprint."""
 
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -39,10 +39,46 @@ _PLACE = (
     Column("start_token", INT, "first token"),
     Column("end_token", INT, "one past the last token"),
 )
+_GROUNDED = (
+    Column(
+        "grounded",
+        STRING,
+        "`exact`, `normalized` (but for case, spaces, quotes, punctuation, accents, inflection), "
+        "`fuzzy` (most of its words in this order) or `none`: where it stands in the text",
+    ),
+    *_PLACE,
+    Column(
+        "alignment_score",
+        FLOAT,
+        "similarity of it and that piece of the text, up to 1: twice the words they share in "
+        "this order over the words of both; at least 0.75",
+    ),
+)
+_EVIDENCE = Column(
+    "evidence",
+    INTS,
+    "sentence_ids of the sentences that hold it, then of those that share the most lemmas and "
+    "entities with it, best first",
+)
+_SUPPORT = (
+    Column("support_score", FLOAT, "mean score of its `answer_entities`; null without any"),
+    Column("unsupported_entities", STRINGS, "names in it that the text lacks"),
+    Column("unsupported_numbers", STRINGS, "numbers and dates in it that the text lacks"),
+)
+_CONFIDENCE = (
+    Column("first_token_prob", FLOAT, "probability of the first generated token, from 0 to 1"),
+    Column(
+        "sum_logprob",
+        FLOAT,
+        "sum of the tokens' log-probabilities (natural) and that of the end of sequence, where "
+        "that ended it",
+    ),
+)
 _GENERATED = (
     Column("finish_reason", STRING, "`stop`, `length` (max_new_tokens reached) or `error`"),
     Column("mean_logprob", FLOAT, "mean log-probability (natural) of the generated tokens"),
     Column("min_logprob", FLOAT, "the lowest of them"),
+    *_CONFIDENCE,
     Column("prompt_tokens", INT, "length of the prompt in model tokens"),
     Column(
         "reused_tokens",
@@ -126,20 +162,55 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("question", STRING, "the question"),
         Column("answer", STRING, "the answer; null unless the status is `ok`"),
         _key("status", STRING, "`ok`, `no_answer` (the model found none) or `error`"),
-        Column("grounded", STRING, "`exact`, `normalized` or `none`: where it stands in the text"),
-        *_PLACE,
-        Column("evidence", INTS, "sentence_ids of the sentences that hold the answer"),
-        *_GENERATED[:6],
-        Column("unsupported_entities", STRINGS, "names in the answer that the text lacks"),
-        Column("unsupported_numbers", STRINGS, "numbers in the answer that the text lacks"),
-        *_GENERATED[6:],
+        *_GROUNDED,
+        _EVIDENCE,
+        *_SUPPORT,
+        Column(
+            "no_answer_prob",
+            FLOAT,
+            "probability that the text holds no answer, where the mode of asking knows it",
+        ),
+        *_GENERATED,
+    ),
+    "answer_entities": (
+        _DOCUMENT_ID,
+        _key("component", STRING, "the component that wrote the text"),
+        Column("question_id", STRING, "the question's id; null for a summary"),
+        Column("sentence", INT, "0-based number of the summary's sentence; null for an answer"),
+        _key("text", STRING, "a name, a number or a date, as the answer or the summary has it"),
+        _key("kind", STRING, "`name`, `number` or `date`"),
+        Column("label", STRING, "the entity's label; `PROPN`, `NUMBER` or `DATE` outside of any"),
+        _key("answer_start", INT, "first character in the answer or the summary"),
+        _key("answer_end", INT, "one past the last character there"),
+        _key("supported", BOOL, "whether the document's text has it, wherever it is said there"),
+        Column(
+            "matched",
+            STRING,
+            "how: `exact`, `normalized`, `title` (another title or none), `acronym`, `words` (in "
+            "another order), `number` or `date`; null where it is not supported",
+        ),
+        _key("score", FLOAT, "1 for the same words or value, less the looser, at most 0.5 if not"),
+        Column("start_char", INT, "first character of its place in the document's text"),
+        Column("end_char", INT, "one past the last character"),
     ),
     "summaries": (
         _DOCUMENT_ID,
         _key("component", STRING, "the component that summarized"),
         Column("summary", STRING, "the summary; null unless the status is `ok`"),
         _key("status", STRING, "`ok`, `no_answer` (the model wrote nothing) or `error`"),
+        *_SUPPORT,
         *_GENERATED,
+    ),
+    "summary_sentences": (
+        _DOCUMENT_ID,
+        _key("component", STRING, "the component that summarized"),
+        _key("sentence", INT, "0-based number of the sentence in the summary"),
+        _key("text", STRING, "the sentence"),
+        _key("summary_start", INT, "first character in the summary"),
+        _key("summary_end", INT, "one past the last character there"),
+        *_GROUNDED,
+        _EVIDENCE,
+        *_SUPPORT,
     ),
     "extractions": (
         _DOCUMENT_ID,
@@ -162,7 +233,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("labels", STRINGS, "the labels it chose, likeliest first"),
         _key("status", STRING, "`ok`, `no_answer` (no label reaches the threshold) or `error`"),
         Column("logprobs", STRING, "log-probability of each label (or reply) as a JSON object"),
-        *_GENERATED[3:],
+        *_GENERATED[5:],
     ),
     "generations": (
         _DOCUMENT_ID,

@@ -34,19 +34,28 @@ KEYS = [
     "question",
     "answer",
     "status",
-    "grounded",
-    "start_char",
-    "end_char",
-    "start_token",
-    "end_token",
+    "no_answer_prob",
     "finish_reason",
     "mean_logprob",
     "min_logprob",
+    "first_token_prob",
+    "sum_logprob",
     "prompt_tokens",
     "reused_tokens",
     "output_tokens",
     "model",
     "error",
+    "grounded",
+    "start_char",
+    "end_char",
+    "start_token",
+    "end_token",
+    "alignment_score",
+    "evidence",
+    "support_score",
+    "unsupported_entities",
+    "unsupported_numbers",
+    "entities",
 ]
 TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 
@@ -338,7 +347,7 @@ class TestKeeping:
         copies = list(DocBin().from_bytes(data).get_docs(nlp.vocab))
         for copy, doc in zip(copies, docs, strict=True):
             # DocBin turns every list into a tuple (srsly's msgpack with use_list=False).
-            assert list(copy._.answers) == doc._.answers
+            assert json.dumps(copy._.answers) == json.dumps(doc._.answers)
             assert list(copy._.errors) == doc._.errors
             assert nlp(copy)._.answers == doc._.answers, "it goes through a pipeline again"
 

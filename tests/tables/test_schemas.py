@@ -19,7 +19,9 @@ def test_the_tables_are_those_of_the_specification() -> None:
         "spans",
         "categories",
         "answers",
+        "answer_entities",
         "summaries",
+        "summary_sentences",
         "extractions",
         "extraction_fields",
         "classifications",
@@ -35,6 +37,8 @@ def test_answers_hold_what_the_specification_lists() -> None:
         *("finish_reason", "grounded", "start_char", "end_char", "start_token", "end_token"),
         *("evidence", "mean_logprob", "min_logprob", "prompt_tokens", "reused_tokens"),
         *("output_tokens", "unsupported_entities", "unsupported_numbers", "model", "error"),
+        *("alignment_score", "support_score", "first_token_prob", "sum_logprob"),
+        "no_answer_prob",
     }
 
 

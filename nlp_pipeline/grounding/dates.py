@@ -1,0 +1,109 @@
+"""Dates of a text as (year, month, day), whatever their form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from nlp_pipeline.grounding.languages import language_data
+
+Fields = tuple[int | None, int | None, int | None]
+
+
+class Date(NamedTuple):
+    """A date of a text.
+
+    Attributes:
+        readings: What it may mean, as (year, month, day) with None for what is not said:
+            "12/03/2024" has two readings.
+        start: First character.
+        end: One past the last.
+    """
+
+    readings: frozenset[Fields]
+    start: int
+    end: int
+
+
+def find_dates(text: str, lang: str) -> list[Date]:
+    """The dates of a text, in their order: ISO, in figures, and with a month's name.
+
+    Months are known by name in English and French; a month by itself is no date. A list of days
+    before a month ("10 and 12 May") gives one date each.
+    """
+    found: list[Date] = []
+    taken: set[int] = set()
+    for pattern in _patterns(lang):
+        for match in pattern.finditer(text):
+            if match.start() in taken:
+                continue
+            dates = list(_read(match, lang))
+            found += dates
+            taken.update(*(range(date.start, date.end) for date in dates))
+    return sorted(found, key=lambda date: date.start)
+
+
+def agrees(said: Iterable[Fields], written: Iterable[Fields]) -> bool:
+    """Whether a date says nothing that another does not say too."""
+    return any(
+        all(a is None or a == b for a, b in zip(one, other, strict=True))
+        for one in said
+        for other in written
+    )
+
+
+@lru_cache
+def _patterns(lang: str) -> tuple[re.Pattern[str], ...]:
+    data = language_data(lang)
+    patterns = [
+        r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?!\d)",
+        r"(?P<y>\d{4})年(?P<m>\d{1,2})月(?:(?P<d>\d{1,2})日)?",
+        r"(?<![\d/.])(?P<a>\d{1,2})(?P<sep>[/.])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?![\d/])",
+    ]
+    if data.months:
+        longest = sorted(data.months, key=len, reverse=True)
+        month = rf"(?P<month>{'|'.join(longest)})(?!\w)\.?"
+        links = "|".join(map(re.escape, data.date_links))
+        ranges = "|".join(data.range_links)
+        ordinal = r"(?:st|nd|rd|th|er|ère|e)?"
+        year = r"(?:,?\s+(?P<y>\d{4})(?!\d))"
+        patterns += [
+            rf"(?<![\d.,/-])(?:(?P<d0>\d{{1,2}}){ordinal}\s*(?:[–—,&-]|\b(?:{ranges})\b)\s*)?"
+            rf"(?:the\s+)?(?P<d>\d{{1,2}}){ordinal}\s+(?:(?:{links})\s*)?{month}{year}?",
+            rf"\b{month}\s+(?:the\s+)?(?P<d>\d{{1,2}}){ordinal}(?![\d.:])\b{year}?",
+            rf"\b{month},?\s+(?:of\s+|de\s+)?(?P<y>\d{{4}})(?!\d)",
+        ]
+    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+
+
+def _read(match: re.Match[str], lang: str) -> Iterator[Date]:
+    """The dates of one match; none where the figures are no date."""
+    found = match.groupdict()
+    start, end = match.start(), match.start() + len(match[0].rstrip("."))
+    year = int(found["y"]) if found.get("y") else None
+    if found.get("sep"):
+        a, b = int(found["a"]), int(found["b"])
+        years = [year + 2000, year + 1900] if year is not None and year < 100 else [year]
+        orders = [(b, a), (a, b)]  # day first, month first
+        yield from _date([(y, m, d) for y in years for m, d in orders], start, end)
+        return
+    named = found.get("month")
+    month = language_data(lang).months[named.casefold()] if named else int(found["m"])
+    day = int(found["d"]) if found.get("d") else None
+    if found.get("d0"):
+        yield from _date([(year, month, int(found["d0"]))], match.start("d0"), match.end("d0"))
+        yield from _date([(year, month, day)], match.start("d"), end)
+    else:
+        yield from _date([(year, month, day)], start, end)
+
+
+def _date(readings: Iterable[Fields], start: int, end: int) -> Iterator[Date]:
+    real = frozenset(
+        fields
+        for fields in readings
+        if 1 <= (fields[1] or 1) <= 12 and 1 <= (1 if fields[2] is None else fields[2]) <= 31
+    )
+    if real:
+        yield Date(real, start, end)

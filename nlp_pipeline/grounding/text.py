@@ -1,0 +1,165 @@
+"""A Doc as grounding looks at it: folded text, words, keys of its tokens, terms of its sentences.
+
+Each view is made when it is first asked for, in a time that grows with the text, and serves all
+answers about the Doc.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc, Span, Token
+
+_KINDS = {"'": "’‘`", '"': "“”„«»", "-": "‐‑–"}
+_PLAIN = {char: plain for plain, kinds in _KINDS.items() for char in kinds}
+_WORD = re.compile(r"[\w\u0300-\u036f]+")
+
+
+class Word(NamedTuple):
+    """A run of letters and digits: folded, and where it stands (end-exclusive, code points)."""
+
+    key: str
+    start: int
+    end: int
+    capital: bool
+
+
+def fold(text: str) -> tuple[str, list[int]]:
+    """A text without case, runs of white space and kinds of quotes; where each character was."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        plain = " " if char.isspace() else _PLAIN.get(char) or char.casefold()
+        if plain == " " and folded[-1:] == [" "]:
+            continue
+        folded += plain  # a character may fold to two
+        places += [place] * len(plain)
+    return "".join(folded), places
+
+
+@lru_cache(maxsize=1 << 16)
+def fold_word(word: str) -> str:
+    """A word without case and accents."""
+    if word.isascii():
+        return word.lower()
+    plain = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(char for char in plain if not unicodedata.combining(char))
+
+
+def words(text: str) -> list[Word]:
+    """The words of a text, without the `s` of a possessive."""
+    found: list[Word] = []
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if word in ("s", "S") and text[match.start() - 1 : match.start()] in ("'", "’", "‘"):
+            continue
+        found.append(Word(fold_word(word), *match.span(), word[0].isupper()))
+    return found
+
+
+def is_word(token: Token) -> bool:
+    """Whether a token counts in an alignment: neither white space nor punctuation."""
+    return not (token.is_space or token.is_punct)
+
+
+def token_keys(token: Token) -> tuple[str, str]:
+    """A token's folded text, and its folded lemma (the text where there is none)."""
+    key = fold_word(token.text)
+    return key, fold_word(token.lemma_) if token.lemma_ else key
+
+
+def terms(piece: Doc | Span) -> dict[str, float]:
+    """The content of a piece: folded lemmas that are no stop words, with their weights.
+
+    A word of a named entity, a name or a number weighs 2, any other 1.
+    """
+    found: dict[str, float] = {}
+    for token in piece:
+        if is_word(token) and not token.is_stop:
+            named = bool(token.ent_type_) or token.pos_ == "PROPN" or token.like_num
+            key = token_keys(token)[1]
+            found[key] = max(found.get(key, 0.0), 2.0 if named else 1.0)
+    return found
+
+
+class TextIndex:
+    """The views of one Doc, which must not change meanwhile."""
+
+    def __init__(self, doc: Doc) -> None:
+        self.doc = doc
+        self.text = doc.text
+        self.lang = doc.lang_
+
+    @cached_property
+    def folded(self) -> tuple[str, list[int]]:
+        """As `fold` gives it."""
+        return fold(self.text)
+
+    @cached_property
+    def starts(self) -> dict[int, int]:
+        """Character where a token begins, to the token."""
+        return {token.idx: token.i for token in self.doc}
+
+    @cached_property
+    def ends(self) -> dict[int, int]:
+        """Character where a token ends (exclusive), to the token."""
+        return {token.idx + len(token): token.i for token in self.doc}
+
+    @cached_property
+    def word_tokens(self) -> list[int]:
+        """Token numbers of the tokens that count in an alignment."""
+        return [token.i for token in self.doc if is_word(token)]
+
+    @cached_property
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [token_keys(self.doc[i]) for i in self.word_tokens]
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """A number for every key of the word tokens; texts and lemmas share it."""
+        keys = dict.fromkeys(key for pair in self._pairs for key in pair)
+        return {key: number for number, key in enumerate(keys)}
+
+    @cached_property
+    def keys(self) -> NDArray[np.int32]:
+        """The numbers of the folded texts and of the lemmas. Shape: (2, n_word_tokens)."""
+        known = self.vocabulary
+        texts = [known[text] for text, _ in self._pairs]
+        return np.array([texts, [known[lemma] for _, lemma in self._pairs]], dtype=np.int32)
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """As `words` gives them."""
+        return words(self.text)
+
+    @cached_property
+    def word_places(self) -> dict[str, list[int]]:
+        """Folded word to its places in `words`."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for number, word in enumerate(self.words):
+            places[word.key].append(number)
+        return dict(places)
+
+    @cached_property
+    def sentences(self) -> list[Span]:
+        """The sentences; none where the pipeline sets none."""
+        return list(self.doc.sents) if self.doc.has_annotation("SENT_START") else []
+
+    @cached_property
+    def sentence_of(self) -> list[int | None]:
+        """Token to its sentence."""
+        found: list[int | None] = [None] * len(self.doc)
+        for number, sentence in enumerate(self.sentences):
+            found[sentence.start : sentence.end] = [number] * len(sentence)
+        return found
+
+    @cached_property
+    def sentence_terms(self) -> list[dict[str, float]]:
+        """The terms of each sentence."""
+        return [terms(sentence) for sentence in self.sentences]
