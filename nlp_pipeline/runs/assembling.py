@@ -7,6 +7,7 @@ is: the rows of the other documents are taken from the old part as they are.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -42,6 +43,8 @@ class Assembler:
         self._again = again
         self._open: deque[_Part] = deque()
         self._position = 0
+        # Records are asked for by a thread that runs ahead of the one that brings the rows.
+        self._lock = threading.Lock()
 
     def wanted(self, records: Iterable[tuple[Entry, Load]]) -> Iterator[Item]:
         """The records that have to be computed; of the others the rows are there.
@@ -50,21 +53,20 @@ class Assembler:
             records: All records from the first, each as it is now.
         """
         for entry, load in records:
-            if self._position % self._size == 0:
-                self._end_of_part()
-                self._open.append(self._begin(self._position // self._size))
-            self._position += 1
-            if not self._open[-1].take(entry):
+            with self._lock:
+                there = self._take(entry)
+            if not there:
                 yield load()
-        self._end_of_part()
+        with self._lock:
+            self._end_of_part()
 
     def add(self, rows: Rows) -> tuple[bool, int]:
         """Takes in a computed document; returns whether it failed and its generated tokens."""
-        position = rows["documents"][0]["position"]
-        number = position // self._size
-        part = next(part for part in self._open if part.number == number)
-        figures = part.add(position - number * self._size, rows)
-        self._write_ready()
+        number, offset = divmod(rows["documents"][0]["position"], self._size)
+        with self._lock:
+            part = next(part for part in self._open if part.number == number)
+            figures = part.add(offset, rows)
+            self._write_ready()
         return figures
 
     def finish(self) -> None:
@@ -80,6 +82,14 @@ class Assembler:
         """Lets go of the journals; what lies in them stays."""
         for part in self._open:
             part.journal.close()
+
+    def _take(self, entry: Entry) -> bool:
+        """Notes the next record; returns whether its rows are there."""
+        if self._position % self._size == 0:
+            self._end_of_part()
+            self._open.append(self._begin(self._position // self._size))
+        self._position += 1
+        return self._open[-1].take(entry)
 
     def _begin(self, number: int) -> _Part:
         done = number < len(self._folder.receipts)
