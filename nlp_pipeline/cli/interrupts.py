@@ -14,9 +14,8 @@ from typing import NoReturn
 
 import click
 
+from nlp_pipeline.cli import INTERRUPTED
 from nlp_pipeline.errors.run import TooManyErrors
-
-INTERRUPTED = 130
 
 
 @contextmanager

@@ -162,14 +162,19 @@ class LlamaComponent(ABC):
             item.error = error
             return item
         for number, ask in enumerate(asks):
-            params = ask.params or self.params
-            request = GenerationRequest(
-                f"{group}-{number}", ask.chat, params, group, ask.constraint
-            )
+            request = self.request(f"{group}-{number}", ask, group)
             owners[request.id] = (item, ask.key)
             item.missing += 1
             session.submit(request)
         return item
+
+    def request(self, id: str, ask: Ask, group: str) -> GenerationRequest:
+        """An ask as a generator takes it; those of one group share a prefix."""
+        return GenerationRequest(id, ask.chat, ask.params or self.params, group, ask.constraint)
+
+    def of_others(self, kept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of what is kept on a Doc, what this component has not written."""
+        return [item for item in kept if item["component"] != self.name]
 
     def _collect(self, session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
         """Advances the generator and books what it finished."""
@@ -193,7 +198,7 @@ class LlamaComponent(ABC):
             result = self.predict(item.doc, item.completions)
         self.set_annotations(item.doc, result)
         # A Doc that comes through a second time keeps nothing of the first.
-        item.doc._.errors = [e for e in item.doc._.errors if e["component"] != self.name]
+        item.doc._.errors = self.of_others(item.doc._.errors)
         for key, error in failures:
             self._report(item.doc, key, error)
         return item.doc
@@ -270,7 +275,7 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
         "mean_logprob": sum(scores) / len(scores) if scores else None,
         "min_logprob": min(scores) if scores else None,
         "first_token_prob": math.exp(scores[0]) if scores else None,
-        "sum_logprob": _sum(completion),
+        "sum_logprob": sum_logprob(completion),
         "prompt_tokens": completion.prompt_tokens,
         "reused_tokens": completion.reused_tokens,
         "output_tokens": completion.output_tokens,
@@ -279,7 +284,7 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
     }
 
 
-def _sum(completion: Completion) -> float | None:
+def sum_logprob(completion: Completion) -> float | None:
     """The sum of the raw log-probabilities, that of the stop included where there is one."""
     if not completion.logprobs and completion.stop_logprob is None:
         return None

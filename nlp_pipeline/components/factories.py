@@ -9,26 +9,17 @@ from typing import Any
 
 from nlp_pipeline.components.base import sampling_params
 
-_TYPES: dict[str, Any] = {
-    "max_new_tokens": int,
-    "temperature": float,
-    "top_p": float,
-    "top_k": int,
-    "min_p": float,
-    "repetition_penalty": float,
-    "stop": list[str],
-    "seed": int,
+_SETTINGS: dict[str, tuple[Any, Any]] = {
+    "max_new_tokens": (int, 64),
+    "temperature": (float, 0.0),
+    "top_p": (float, 1.0),
+    "top_k": (int, 0),
+    "min_p": (float, 0.0),
+    "repetition_penalty": (float, 1.0),
+    "stop": (list[str], []),
+    "seed": (int, 1),
 }
-SAMPLING: dict[str, Any] = {
-    "max_new_tokens": 64,
-    "temperature": 0.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "stop": [],
-    "seed": 1,
-}
+SAMPLING: dict[str, Any] = {name: default for name, (_, default) in _SETTINGS.items()}
 """The settings of every component that samples, with their defaults; see `SamplingParams`."""
 
 
@@ -40,12 +31,12 @@ def takes_sampling(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def factory(**settings: Any) -> Any:
-        values = {name: settings.pop(name) for name in _TYPES}
+        values = {name: settings.pop(name) for name in _SETTINGS}
         return make(params=sampling_params(settings["name"], **values), **settings)
 
     own = inspect.signature(make).parameters.values()
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "params"]
-    for name, type_ in _TYPES.items():
+    for name, (type_, _) in _SETTINGS.items():
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=type_))
     factory.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return factory

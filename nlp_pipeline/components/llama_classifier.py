@@ -8,7 +8,7 @@ from typing import Any, Literal
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.base import Ask, LlamaComponent, sum_logprob
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.labels import corrected, parse_labels
 from nlp_pipeline.errors import NlpPipelineError
@@ -17,7 +17,6 @@ from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
-    GenerationRequest,
     Generator,
     SamplingParams,
     generate,
@@ -152,18 +151,13 @@ class LlamaClassifier(LlamaComponent):
 
     def _measure_priors(self) -> dict[str, float]:
         """Mean log-probability of each ask for documents without content; measured once."""
-        asks = [(f"{i}", ask) for i, text in enumerate(CONTENT_FREE) for ask in self._asks(text)]
-        requests = {
-            f"{number} {ask.key}": GenerationRequest(
-                f"{number} {ask.key}", ask.chat, ask.params or self.params, number, ask.constraint
-            )
-            for number, ask in asks
-        }
+        asks = [(text, ask) for text in CONTENT_FREE for ask in self._asks(text)]
+        requests = [self.request(str(n), ask, text) for n, (text, ask) in enumerate(asks)]
         sums = {ask.key: 0.0 for _, ask in asks}
-        for completion in generate(self.generator, requests.values()):
+        for completion in generate(self.generator, requests):
             if completion.error is not None:
                 raise completion.error
-            sums[completion.request_id.split(" ", 1)[1]] += _score(completion)
+            sums[asks[int(completion.request_id)][1].key] += _score(completion)
         return {key: total / len(CONTENT_FREE) for key, total in sums.items()}
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
@@ -225,8 +219,7 @@ class LlamaClassifier(LlamaComponent):
 
     def set_annotations(self, doc: Doc, result: dict[str, Any]) -> None:
         """Writes the probabilities; what this component wrote to the Doc before is replaced."""
-        others = [c for c in doc._.classifications if c["component"] != self.name]
-        doc._.classifications = [*others, result]
+        doc._.classifications = [*self.of_others(doc._.classifications), result]
         for label in self.labels:
             doc.cats.pop(label["name"], None)
         doc.cats.update(result["probabilities"])
@@ -241,4 +234,4 @@ def _scored(key: str, chat: Chat, reply: str) -> Ask:
 
 def _score(completion: Completion) -> float:
     """Log-probability of a completion as the whole answer, its end included."""
-    return sum(completion.logprobs) + (completion.stop_logprob or 0.0)
+    return sum_logprob(completion) or 0.0

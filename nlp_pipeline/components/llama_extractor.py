@@ -14,7 +14,6 @@ from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.schemas import ExtractionSchema, parse_schema
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.generation import ExtractionInvalid
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.prompts import PromptTemplate, load_template
@@ -97,15 +96,7 @@ class LlamaExtractor(LlamaComponent):
 
     def review(self, completion: Completion) -> NlpPipelineError | None:
         """Refuses what is no valid object."""
-        try:
-            value = json.loads(completion.text)
-        except ValueError:
-            cut = completion.finish_reason == "length"
-            return ExtractionInvalid(
-                "max_new_tokens was reached" if cut else "the reply is no JSON", completion.text
-            )
-        problem = self.schema.problem(value)
-        return None if problem is None else ExtractionInvalid(problem, completion.text)
+        return self.schema.review(completion)
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """The object, where its strings stand, and the figures."""
@@ -132,8 +123,7 @@ class LlamaExtractor(LlamaComponent):
 
     def set_annotations(self, doc: Doc, result: dict[str, Any]) -> None:
         """Writes the object; what this component wrote to the Doc before is replaced."""
-        others = [e for e in doc._.extractions if e["component"] != self.name]
-        doc._.extractions = [*others, result]
+        doc._.extractions = [*self.of_others(doc._.extractions), result]
         doc._.extraction = result["extraction"]
 
 

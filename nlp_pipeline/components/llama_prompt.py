@@ -16,7 +16,6 @@ from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.schemas import ExtractionSchema, parse_schema
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
-from nlp_pipeline.errors.generation import ExtractionInvalid
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.prompts import PromptTemplate, inline_template, load_template
 
@@ -108,13 +107,7 @@ class LlamaPrompt(LlamaComponent):
 
     def review(self, completion: Completion) -> NlpPipelineError | None:
         """Refuses what is no object of the schema."""
-        if self.schema is None:
-            return None
-        try:
-            problem = self.schema.problem(json.loads(completion.text))
-        except ValueError:
-            problem = "it is no JSON, or cut off by max_new_tokens"
-        return None if problem is None else ExtractionInvalid(problem, completion.text)
+        return None if self.schema is None else self.schema.review(completion)
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """The text (or with a schema its JSON) and the figures."""
@@ -131,8 +124,7 @@ class LlamaPrompt(LlamaComponent):
 
     def set_annotations(self, doc: Doc, result: dict[str, Any]) -> None:
         """Writes the value; what this component wrote to the Doc before is replaced."""
-        others = [g for g in doc._.generations if g["component"] != self.name]
-        doc._.generations = [*others, result]
+        doc._.generations = [*self.of_others(doc._.generations), result]
         text = result["text"]
         value = text if text is None or self.schema is None else json.loads(text)
         doc._.set(self.attribute, value)

@@ -8,7 +8,8 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from nlp_pipeline.components.base import Ask, LlamaComponent, sampling_params, token_figures
+from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
+from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.errors import NlpPipelineError
@@ -20,50 +21,28 @@ SPANS_KEY = "answers"
 SPAN_LABEL = "ANSWER"
 
 _DEFAULTS: dict[str, Any] = {
+    **SAMPLING,
     "questions": [],
     "template": "qa.v1",
     "no_answer": "not in the document",
     "max_new_tokens": 32,
-    "temperature": 0.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
     "stop": ["\n"],
-    "seed": 1,
     "generator": DEFAULT_GENERATOR,
 }
 
 
 @Language.factory("llama_qa", assigns=["doc._.answers", "doc.spans"], default_config=_DEFAULTS)
+@takes_sampling
 def make_llama_qa(
     nlp: Language,
     name: str,
     questions: list[Any],
     template: str,
     no_answer: str,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    top_k: int,
-    min_p: float,
-    repetition_penalty: float,
-    stop: list[str],
-    seed: int,
     generator: Any,
+    params: SamplingParams,
 ) -> LlamaQA:
     """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`."""
-    params = sampling_params(
-        name,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop=stop,
-        seed=seed,
-    )
     return LlamaQA(
         name,
         generator,
@@ -166,8 +145,7 @@ class LlamaQA(LlamaComponent):
 
         What this component wrote to the Doc before is replaced.
         """
-        others = [answer for answer in doc._.answers if answer["component"] != self.name]
-        doc._.answers = [*others, *result]
+        doc._.answers = [*self.of_others(doc._.answers), *result]
         spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
         for answer in doc._.answers:
             if answer["start_token"] is not None:

@@ -8,7 +8,8 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from nlp_pipeline.components.base import Ask, LlamaComponent, sampling_params, token_figures
+from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
+from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
@@ -18,16 +19,10 @@ from nlp_pipeline.prompts import PromptTemplate, load_template
 _KEY = "summary"
 
 _DEFAULTS: dict[str, Any] = {
+    **SAMPLING,
     "template": "summary.v1",
     "max_sentences": 2,
     "max_new_tokens": 96,
-    "temperature": 0.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "stop": [],
-    "seed": 1,
     "generator": DEFAULT_GENERATOR,
 }
 
@@ -37,33 +32,16 @@ _DEFAULTS: dict[str, Any] = {
     assigns=["doc._.summary", "doc._.summary_details"],
     default_config=_DEFAULTS,
 )
+@takes_sampling
 def make_llama_summarizer(
     nlp: Language,
     name: str,
     template: str,
     max_sentences: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    top_k: int,
-    min_p: float,
-    repetition_penalty: float,
-    stop: list[str],
-    seed: int,
     generator: Any,
+    params: SamplingParams,
 ) -> LlamaSummarizer:
     """Makes a `LlamaSummarizer`; the settings are described there and in `SamplingParams`."""
-    params = sampling_params(
-        name,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop=stop,
-        seed=seed,
-    )
     return LlamaSummarizer(
         name,
         generator,

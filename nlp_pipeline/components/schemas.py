@@ -12,9 +12,11 @@ from typing import Any
 from spacy.util import registry
 
 from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.errors.generation import ExtractionInvalid
 from nlp_pipeline.errors.meta import PackageMissing
 from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import MAX_STRING, json_grammar
+from nlp_pipeline.generation.interface import Completion
 
 if not hasattr(registry, "llama_schemas"):
     registry.create("llama_schemas", entry_points=True)
@@ -61,6 +63,15 @@ class ExtractionSchema:
     def digest(self) -> str:
         """SHA-256 of the schema: part of a run's fingerprint."""
         return hashlib.sha256(json.dumps(self.schema, sort_keys=True).encode()).hexdigest()
+
+    def review(self, completion: Completion) -> ExtractionInvalid | None:
+        """Why a completion is no object of the schema; None where it is one."""
+        try:
+            problem = self.problem(json.loads(completion.text))
+        except ValueError:
+            cut = completion.finish_reason == "length"
+            problem = "max_new_tokens was reached" if cut else "the reply is no JSON"
+        return None if problem is None else ExtractionInvalid(problem, completion.text)
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with an extraction; None where it is valid."""

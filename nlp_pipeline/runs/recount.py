@@ -5,37 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from nlp_pipeline.errors.run import PartDamaged
 from nlp_pipeline.runs.files import Format, read_table
+from nlp_pipeline.runs.receipts import Receipt
 from nlp_pipeline.tables.schemas import TABLES
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 logger = logging.getLogger(__name__)
-
-
-class Counted(Protocol):
-    """The part of a receipt that can be counted again."""
-
-    @property
-    def part(self) -> int:
-        """0-based number."""
-        ...
-
-    @property
-    def rows(self) -> Mapping[str, int]:
-        """Rows of each table."""
-        ...
-
-    @property
-    def bytes(self) -> Mapping[str, int]:
-        """Size of each table's file."""
-        ...
 
 
 def part_file(run: Path, table: str, part: int, format_: Format) -> Path:
@@ -48,7 +26,7 @@ def sizes(run: Path, part: int, format_: Format) -> dict[str, int]:
     return {name: part_file(run, name, part, format_).stat().st_size for name in TABLES}
 
 
-def recount(run: Path, receipt: Counted, format_: Format) -> None:
+def recount(run: Path, receipt: Receipt, format_: Format) -> None:
     """Counts bytes and rows of a part again.
 
     Raises:
@@ -71,7 +49,7 @@ def recount(run: Path, receipt: Counted, format_: Format) -> None:
             raise PartDamaged(str(run), _short(file), f"{rows} rows", f"it has {counted}")
 
 
-def sound(run: Path, receipts: Sequence[Counted], format_: Format) -> int:
+def sound(run: Path, receipts: Sequence[Receipt], format_: Format) -> int:
     """How many parts, from the first, are as their receipts say.
 
     The first that is not is logged: it and those after it are made anew.

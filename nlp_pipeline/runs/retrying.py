@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
@@ -13,6 +13,7 @@ from nlp_pipeline.runs.earlier import Again
 from nlp_pipeline.runs.files import read_table
 from nlp_pipeline.runs.folder import RunFolder
 from nlp_pipeline.runs.ledger import Entry, entry_of, read_ledger
+from nlp_pipeline.runs.recount import part_file
 from nlp_pipeline.tables.schemas import TABLES
 
 
@@ -50,21 +51,30 @@ def ledger_entries(folder: RunFolder, corpus: str) -> Iterator[Entry]:
 
 def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tuple[Entry, Load]]:
     """The records of the finished parts, each with a way to have it back from the tables."""
+
+    @lru_cache(maxsize=1)  # they are asked for in their order
+    def texts(part: int) -> list[str | None]:
+        file = part_file(folder.path, "documents", part, folder.format)
+        table = read_table(file, TABLES["documents"], folder.format, ["text"])
+        found: list[str | None] = table["text"].to_pylist()
+        return found
+
+    def record(entry: Entry, position: int) -> Record:
+        part, offset = divmod(position, part_size)
+        return _record(folder, entry, position, texts(part)[offset], corpus)
+
     for position, entry in enumerate(ledger_entries(folder, corpus)):
-        yield entry, partial(_record, folder, entry, position, part_size, corpus)
+        yield entry, partial(record, entry, position)
 
 
-def _record(folder: RunFolder, entry: Entry, position: int, part_size: int, corpus: str) -> Record:
+def _record(
+    folder: RunFolder, entry: Entry, position: int, text: str | None, corpus: str
+) -> Record:
     """A record as the corpus gave it; its digest says that nothing of it is lost.
 
     Raises:
         CorpusNeeded: The tables do not give it back as it was.
     """
-    part = f"part-{position // part_size:05}.{folder.format}"
-    table = read_table(
-        folder.path / "documents" / part, TABLES["documents"], folder.format, ["text"]
-    )
-    text = table["text"][position % part_size].as_py()
     questions = tuple(Question(**question) for question in entry.questions)
     record = Record(position, entry.id, text or "", entry.meta, questions, entry.source, entry.line)
     if entry_of(record).digest != entry.digest:

@@ -74,11 +74,7 @@ _CONFIDENCE = (
         "that ended it",
     ),
 )
-_GENERATED = (
-    Column("finish_reason", STRING, "`stop`, `length` (max_new_tokens reached) or `error`"),
-    Column("mean_logprob", FLOAT, "mean log-probability (natural) of the generated tokens"),
-    Column("min_logprob", FLOAT, "the lowest of them"),
-    *_CONFIDENCE,
+_COST = (
     Column("prompt_tokens", INT, "length of the prompt in model tokens"),
     Column(
         "reused_tokens",
@@ -88,6 +84,13 @@ _GENERATED = (
     Column("output_tokens", INT, "tokens generated"),
     Column("model", STRING, "the model that generated it"),
     Column("error", STRING, "what went wrong, where the status is `error`"),
+)
+_GENERATED = (
+    Column("finish_reason", STRING, "`stop`, `length` (max_new_tokens reached) or `error`"),
+    Column("mean_logprob", FLOAT, "mean log-probability (natural) of the generated tokens"),
+    Column("min_logprob", FLOAT, "the lowest of them"),
+    *_CONFIDENCE,
+    *_COST,
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -233,7 +236,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("labels", STRINGS, "the labels it chose, likeliest first"),
         _key("status", STRING, "`ok`, `no_answer` (no label reaches the threshold) or `error`"),
         Column("logprobs", STRING, "log-probability of each label (or reply) as a JSON object"),
-        *_GENERATED[5:],
+        *_COST,
     ),
     "generations": (
         _DOCUMENT_ID,

@@ -1,8 +1,7 @@
 """What a grammar allows, token by token, through llguidance (Earley parser over token bytes).
 
-llguidance was chosen by trial: wheels for every platform and no dependencies, one matcher a row,
-masks within microseconds where the grammar is in the middle of something known. It never raises
-on a grammar error or a limit, so every call is followed by a look at `is_error()`.
+llguidance was chosen by trial: wheels for every platform, no dependencies, one matcher a row. It
+never raises on a grammar error or a limit, so every call is followed by a look at `is_error()`.
 """
 
 from __future__ import annotations
