@@ -180,7 +180,8 @@ def retry(
         types: Only documents with an error of one of these types.
         ids: Only these documents.
         progress: Is told how it goes.
-        options: `n_process`, `batch_size`, `on_error` and `max_errors` of `RunRequest`.
+        options: `n_process`, `batch_size`, `document_timeout`, `on_error` and `max_errors` of
+            `RunRequest`.
 
     Returns:
         How the whole run stands now; `resumed` counts the documents that were left as they are.
@@ -195,6 +196,7 @@ def retry(
     path = Path(out)
     before = run_manifest(path)
     request = _request_of(path, before, options)
+    _check_timeout(request)
     ErrorLimit(request.max_errors)
     config = resolve_config(request.pipeline)
     nlp = build(config, request.pipeline.name)

@@ -92,7 +92,8 @@ class GenerationRequest:
         params: How.
         group: Requests of one group (a document) share a long common prefix; a generator may
             use that and never has to.
-        constraint: Says which tokens may come next; only the in-process engine obeys it.
+        constraint: Says what may be generated; the in-process Llama obeys it, a server only its
+            JSON schema.
     """
 
     id: str

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.masking import constrained
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule
 
@@ -70,10 +71,12 @@ class TokenSampler:
     def choose(self, logits: Tensor, likeliest: int) -> int:
         """The next token. Shape of logits: (vocabulary,)."""
         params = self._sequence.params
-        if self._sequence.finish_reason or (params.greedy and params.repetition_penalty == 1):
+        plain = params.greedy and params.repetition_penalty == 1
+        if self._sequence.finish_reason or (plain and self._sequence.constraint is None):
             return likeliest
         seen = self._sequence.prompt_ids + self._sequence.output_ids
         logits = penalized(logits.cpu(), seen, params.repetition_penalty)
+        logits = constrained(logits, self._sequence)
         if params.greedy:
             return int(logits.argmax())
         kept = probabilities(logits, params)

@@ -14,6 +14,7 @@ from nlp_pipeline.errors.run import (
     DifferentRun,
     InvalidMaxErrors,
     RunNotFound,
+    TimeoutNeedsWorkers,
     TooManyErrors,
 )
 from nlp_pipeline.pipeline import PipelineSpec
@@ -306,6 +307,10 @@ class TestRetry:
         assert runner.retry(failed, ids=["d4", "bad"]).failed == 3
         assert mood.seen() == ["MOODY 4."]
         assert runner.retry(failed, types=["annotation_failed"]).failed == 1
+
+    def test_a_time_limit_without_workers_is_refused(self, failed) -> None:
+        with pytest.raises(TimeoutNeedsWorkers, match=r"^--document-timeout 5 needs worker"):
+            runner.retry(failed, document_timeout=5)
 
     def test_a_text_that_does_not_come_back_is_never_taken_for_it(self, failed) -> None:
         ledger = failed / "_ledger" / "part-00000.jsonl"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import json_grammar
@@ -18,6 +20,7 @@ from nlp_pipeline.generation.encoding import PromptEncoder
 from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading import LoadedModel
+from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.vocabulary import Vocabulary
 
 NUMBER = 'start: %json {"type": "integer", "minimum": 0, "maximum": 99}'
@@ -112,7 +115,10 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_rows_of_one_batch_each_obey_their_own(llama: Llama) -> None:
+@pytest.mark.parametrize("plain", [False, True], ids=["engine", "plain batches"])
+def test_rows_of_one_batch_each_obey_their_own(
+    llama: Llama, make_executor: Callable[..., BatchExecutor], tiny: LoadedModel, plain: bool
+) -> None:
     sources = {
         "number": Grammar(NUMBER),
         "form": Grammar(json_grammar(FORM, {"note"}, ["Ada", " ", "said"])),
@@ -121,7 +127,14 @@ def test_rows_of_one_batch_each_obey_their_own(llama: Llama) -> None:
     }
     params = SamplingParams(max_new_tokens=60)
     requests = [GenerationRequest(k, "a", params, constraint=c) for k, c in sources.items()]
-    done = {c.request_id: c for c in llama.stream(requests)}
+    session = llama.session()
+    if plain:
+        session = SessionPool(make_executor(), llama.encoder, 512, tiny.eos_token_ids).open()
+    for request in requests:
+        session.submit(request)
+    done = {}
+    while session.running:
+        done |= {completion.request_id: completion for completion in session.step()}
     assert 0 <= int(done["number"].text) <= 99
     form = json.loads(done["form"].text)
     assert set(form) <= set(FORM["properties"])

@@ -8,11 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.masking import BLOCKED, constrained
 from nlp_pipeline.generation.sequence import Sequence
-
-BLOCKED = float("-inf")
-_FEW = 64
-"""So few allowed tokens are written one by one; a mask costs a pass over the vocabulary."""
 
 
 class Processor(Protocol):
@@ -44,24 +41,8 @@ class Constrained:
 
     def __call__(self, logits: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Processor`."""
-        rows = [self._one(*pair) for pair in zip(logits, sequences, strict=True)]
+        rows = [constrained(*pair) for pair in zip(logits, sequences, strict=True)]
         return torch.stack(rows)
-
-    def _one(self, logits: Tensor, sequence: Sequence) -> Tensor:
-        constraint = sequence.constraint
-        allowed = None if constraint is None else constraint.allowed(sequence.output_ids)
-        if allowed is None:
-            return logits
-        if isinstance(allowed, Tensor):
-            mask = torch.zeros(logits.shape, dtype=torch.bool)
-            mask[: len(allowed)] = allowed[: len(mask)]
-            allowed = mask.nonzero()[:, 0].tolist() if mask.sum() < _FEW else mask
-        if isinstance(allowed, Tensor):
-            return logits.masked_fill(~allowed.to(logits.device), BLOCKED)
-        if not len(allowed):
-            raise ValueError("the constraint allows no token")
-        ids = torch.tensor(list(allowed), dtype=torch.long, device=logits.device)
-        return torch.full_like(logits, BLOCKED).scatter(0, ids, logits[ids])
 
 
 @dataclass(frozen=True)
