@@ -48,6 +48,12 @@ fail_on = "UNSPEAKABLE"
 
 
 @pytest.fixture(scope="session")
+def quick_text() -> str:
+    """The config of a pipeline without weights and without a model."""
+    return QUICK
+
+
+@pytest.fixture(scope="session")
 def tiny_llama() -> str:
     """The folder of the tiny Llama."""
     return str(TESTS / "data" / "tiny_llama")

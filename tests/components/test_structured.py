@@ -15,6 +15,7 @@ from spacy.util import registry
 
 from nlp_pipeline import to_frames
 from nlp_pipeline.components.labels import corrected, parse_labels
+from nlp_pipeline.components.llama_classifier import CONTENT_FREE
 from nlp_pipeline.components.schemas import parse_schema
 from nlp_pipeline.errors.config import InvalidSetting, PromptTemplateInvalid
 from nlp_pipeline.generation.interface import Completion
@@ -235,6 +236,14 @@ class TestClassifier:
         priors = pipe._priors
         assert corrected(list(scores.values()), list(scores.values())) == pytest.approx([1 / 3] * 3)
         assert priors.keys() == scores.keys()
+        free = list(build("llama_classifier", TINY, calibration="none").pipe(CONTENT_FREE))
+        for key, prior in priors.items():
+            said = [doc._.classifications[0]["logprobs"][key] for doc in free]
+            assert prior == pytest.approx(sum(said) / len(said))
+        doc = nlp(TEXTS[0])
+        own = doc._.classifications[0]["logprobs"]
+        expected = corrected(list(own.values()), [priors[key] for key in own])
+        assert list(doc.cats.values()) == pytest.approx(expected)
 
     def test_several_labels_or_none(self) -> None:
         nlp = build("llama_classifier", TINY, multi_label=True, threshold=0.0)

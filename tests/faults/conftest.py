@@ -13,32 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from stage import DOCUMENTS
 
 from nlp_pipeline import read_run
 from nlp_pipeline.tables import TABLES
 
 HERE = Path(__file__).parent
-DOCUMENTS = 36
-
-PIPELINE = """\
-[nlp]
-lang = "en"
-pipeline = ["sentencizer", "llama_qa"]
-batch_size = 5
-
-[components]
-
-[components.sentencizer]
-factory = "sentencizer"
-
-[components.llama_qa]
-factory = "llama_qa"
-questions = [{"id": "who", "text": "Who is named?"}]
-
-[components.llama_qa.generator]
-@llama_generators = "nlp_pipeline.echo.v1"
-fail_on = "UNSPEAKABLE"
-"""
 
 
 class Outcome(NamedTuple):
@@ -110,10 +90,12 @@ def out(memory: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stage(memory: Path) -> Iterator[Stage]:
+def stage(memory: Path, quick_text: str) -> Iterator[Stage]:
     folder = memory / "stage"
     folder.mkdir()
-    (folder / "pipeline.cfg").write_text(PIPELINE, encoding="utf-8")
+    (folder / "pipeline.cfg").write_text(
+        quick_text.replace("batch_size = 64", "batch_size = 5"), encoding="utf-8"
+    )
     with (folder / "corpus.jsonl").open("w", encoding="utf-8") as corpus:
         for i in range(DOCUMENTS):
             text = {0: "", 3: "UNSPEAKABLE"}.get(i % 7, f"Ada met {i} people. They talked.\u2028x")

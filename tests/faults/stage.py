@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+DOCUMENTS = 36
 PART_SIZE = 8
 
 events = 0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import DOCUMENTS
+from stage import DOCUMENTS
 
 from nlp_pipeline import read_run
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-import torch
+from doubles import greedy_ids
 
 from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.encoding import PromptEncoder
@@ -61,14 +61,6 @@ def oracle(tiny: LoadedModel) -> Oracle:
 
     @cache
     def generated(prompt: tuple[int, ...], max_new_tokens: int) -> list[int]:
-        ids = torch.tensor([prompt])
-        out = tiny.model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=0,
-        )
-        return list(out[0, len(prompt) :].tolist())
+        return greedy_ids(tiny.model, prompt, max_new_tokens)
 
     return generated

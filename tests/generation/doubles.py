@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,6 +11,21 @@ from torch import nn
 from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.interface import Chat, Message, SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
+
+
+def greedy_ids(model: Any, prompt: Iterable[int], max_new_tokens: int, **more: Any) -> list[int]:
+    """transformers' own greedy ids for one prompt, cut after the end-of-sequence token."""
+    ids = torch.tensor([list(prompt)])
+    out = model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=0,
+        **more,
+    )
+    return list(out[0, ids.shape[1] :].tolist())
+
 
 TEXTS = [
     "Where is the new bridge?",

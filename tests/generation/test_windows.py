@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from doubles import greedy_ids
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from nlp_pipeline.generation.batches import BatchExecutor
@@ -59,23 +60,12 @@ def prompts() -> list[list[int]]:
     return [[chosen.randrange(3, 200) for _ in range(size)] for size in sizes]
 
 
-def expected(model: Any, prompt: list[int], max_new_tokens: int) -> list[int]:
-    """transformers' own greedy ids, one prompt at a time."""
-    ids = torch.tensor([prompt])
-    out = model.generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(EOS),
-        pad_token_id=0,
-    )
-    return list(out[0, len(prompt) :].tolist())
-
-
-def assert_equal(executor: Executor, model: Any) -> None:
+def assert_equal(
+    executor: Executor, model: Any, asked: list[list[int]] | None = None, longest: int = 160
+) -> None:
+    """The ids are those of transformers, one prompt at a time, up to the longest sequence."""
     params = SamplingParams(max_new_tokens=24)
-    sequences = [Sequence(str(n), ids, params) for n, ids in enumerate(prompts())]
+    sequences = [Sequence(str(n), ids, params) for n, ids in enumerate(asked or prompts())]
     for one in sequences:
         executor.add(one)
     done: list[Sequence] = []
@@ -83,7 +73,8 @@ def assert_equal(executor: Executor, model: Any) -> None:
         done += executor.step()
     for one in sequences:
         assert one.error is None
-        assert one.output_ids == expected(model, one.prompt_ids, 24)
+        room = min(24, longest - len(one.prompt_ids))
+        assert one.output_ids == greedy_ids(model, one.prompt_ids, room, eos_token_id=sorted(EOS))
 
 
 def options(size: int) -> dict[str, Any]:
@@ -118,15 +109,7 @@ def test_the_engine_takes_what_never_leaves_the_window(kind: str) -> None:
     assert supports(model, WINDOW)
     assert not supports(model, WINDOW + 1)
     engine = Engine(model, kv_cache_tokens=512, **options(WINDOW))
-    params = SamplingParams(max_new_tokens=24)
-    sequences = [Sequence(str(n), ids, params) for n, ids in enumerate(prompts()[:3])]
-    for one in sequences:
-        engine.add(one)
-    done: list[Sequence] = []
-    while len(done) < len(sequences):
-        done += engine.step()
-    for one in sequences:
-        assert one.output_ids == expected(model, one.prompt_ids, WINDOW - len(one.prompt_ids))
+    assert_equal(engine, model, prompts()[:3], WINDOW)
 
 
 def test_a_switched_off_window_is_none() -> None:

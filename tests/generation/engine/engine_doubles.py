@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from doubles import greedy_ids
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from nlp_pipeline.generation.engine import Engine
@@ -43,16 +44,7 @@ def tiny_model(kind: str = "llama", **more: Any) -> Any:
 @cache
 def reference(prompt: tuple[int, ...], max_new_tokens: int, kind: str = "llama") -> tuple[int, ...]:
     """transformers' own greedy ids for this prompt alone, the end-of-sequence token included."""
-    ids = torch.tensor([prompt])
-    out = tiny_model(kind).generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(EOS),
-        pad_token_id=0,
-    )
-    return tuple(out[0, len(prompt) :].tolist())
+    return tuple(greedy_ids(tiny_model(kind), prompt, max_new_tokens, eos_token_id=sorted(EOS)))
 
 
 def token_bytes(token: int) -> bytes:
