@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 ZONE_DOCUMENTS = 4096
-"""Documents in a zone: drained once in so many, a generator loses well under 1% of its time."""
+"""Documents in a zone: a generator is drained once in so many."""
 
 ZONE_CHARACTERS = 2**24
-"""Code points in a zone, for corpora of long documents; about 50 MB of new words at most."""
+"""Code points in a zone, for corpora of long documents."""
 
 T = TypeVar("T")
 
