@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.interface import Message as Message
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
-    from nlp_pipeline.runner import retry as retry
+    from nlp_pipeline.retrying import retry as retry
     from nlp_pipeline.runner import run as run
     from nlp_pipeline.runs.reading import read_run as read_run
     from nlp_pipeline.tables import to_frames as to_frames
@@ -28,7 +28,7 @@ _WHERE = {
     "SamplingParams": "nlp_pipeline.generation.interface",
     "read_corpus": "nlp_pipeline.corpus",
     "read_run": "nlp_pipeline.runs.reading",
-    "retry": "nlp_pipeline.runner",
+    "retry": "nlp_pipeline.retrying",
     "run": "nlp_pipeline.runner",
     "to_frames": "nlp_pipeline.tables",
 }

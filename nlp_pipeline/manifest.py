@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from confection import Config
     from spacy.language import Language
 
-    from nlp_pipeline.request import RunRequest
+    from nlp_pipeline.request import RunRequest, RunResult
+    from nlp_pipeline.runs.comparing import Comparison
 
 _PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
 _PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
@@ -64,6 +66,20 @@ def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[s
         "command": sys.argv[1:],
         "fingerprint": mark,
     }
+
+
+def beginning(found: Comparison) -> dict[str, int]:
+    """What the manifest of a run that is going on says of earlier processes' work."""
+    return {"kept": found.kept, "again": found.failed + found.changed}
+
+
+def figures(result: RunResult) -> dict[str, Any]:
+    """The manifest's counts and rates, at the end."""
+    new = result.documents - result.resumed
+    rate = new / result.seconds if result.seconds else 0.0
+    values = asdict(replace(result, out=Path()))
+    del values["out"]
+    return {"counts": values, "documents_per_second": round(rate, 3)}
 
 
 def input_digests(corpus: str, stdin: Path | None = None) -> dict[str, str]:

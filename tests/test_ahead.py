@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline import read_run, run, runner
+from nlp_pipeline import computing, read_run, run, runner
 from nlp_pipeline.ahead import ahead
 
 PLACE: ContextVar[str] = ContextVar("PLACE", default="nowhere")
@@ -105,7 +105,7 @@ def test_a_run_is_the_plain_run(
     source = corpus(*texts, "", {"text": "UNSPEAKABLE", "questions": ["Who?"]}, "東京 é.")
     options = {"pipeline": quick(), "batch_size": batch_size, "part_size": 7}
     run(source, tmp_path / "ahead", **options)
-    monkeypatch.setattr(runner, "ahead", inline)
+    monkeypatch.setattr(computing, "ahead", inline)
     run(source, tmp_path / "plain", **options)
     found, plain = read_run(tmp_path / "ahead"), read_run(tmp_path / "plain")
     assert len(found["documents"]) == 26

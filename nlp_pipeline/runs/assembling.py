@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.runs.earlier import ENTRY, Again, Earlier, Rows
-from nlp_pipeline.runs.folder import RunFolder
 from nlp_pipeline.runs.journal import Journal
 from nlp_pipeline.runs.ledger import Entry
+from nlp_pipeline.runs.writing import RunFolder
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -76,7 +76,7 @@ class Assembler:
             part = self._begin(0)
             part.ended = True
             part.write()
-        self._folder.bring_errors_up_to_date()
+        self._folder.recount()
 
     def close(self) -> None:
         """Lets go of the journals; what lies in them stays."""

@@ -14,188 +14,32 @@ The layout, in the order in which a part comes to be:
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
 from nlp_pipeline.runs.differences import differences
-from nlp_pipeline.runs.files import (
-    TEMPORARY,
-    Format,
-    disk_errors,
-    read_table,
-    write_atomically,
-    write_json,
-    write_table,
-    write_text,
-)
-from nlp_pipeline.runs.journal import WIP, Journal, holds_documents
-from nlp_pipeline.runs.ledger import LEDGER, Entry, ledger_path, write_ledger
+from nlp_pipeline.runs.errors_file import ERRORS
+from nlp_pipeline.runs.files import TEMPORARY, Format, disk_errors, write_json
+from nlp_pipeline.runs.journal import WIP, holds_documents
+from nlp_pipeline.runs.ledger import LEDGER
 from nlp_pipeline.runs.lock import LOCK, locked
-from nlp_pipeline.runs.receipts import RECEIPTS, Receipt, read_receipts, receipt_path
-from nlp_pipeline.runs.recount import recount, sizes, sound
+from nlp_pipeline.runs.receipts import RECEIPTS, drop_receipts, read_receipts
+from nlp_pipeline.runs.recount import sound
 from nlp_pipeline.runs.spool import INPUT
-from nlp_pipeline.runs.staging import Staging, roll_forward
+from nlp_pipeline.runs.staging import roll_forward
+from nlp_pipeline.runs.writing import CONFIG
+from nlp_pipeline.runs.writing import MANIFEST as MANIFEST
+from nlp_pipeline.runs.writing import RunFolder as RunFolder
 from nlp_pipeline.tables.schemas import TABLES
 
-MANIFEST = "manifest.json"
-CONFIG = "config.cfg"
 FINISHED = "finished"
 """The state of a run whose every record is in a part."""
 CLEARED = "cleared"
 """The state of a run that was thrown away."""
-ERRORS = "errors.jsonl"
-
-
-class RunFolder:
-    """The folder of one run, open for writing.
-
-    Args:
-        path: The folder; made by `open_run` where it is missing.
-        format_: Of the parts.
-        receipts: Of the parts that are done already.
-    """
-
-    def __init__(self, path: Path, format_: Format, receipts: list[Receipt]) -> None:
-        self.path = path
-        self.format = format_
-        self.receipts = receipts
-        self._errors_end: int | None = None
-
-    @property
-    def documents_done(self) -> int:
-        """Records in the parts that are done."""
-        return sum(receipt.documents for receipt in self.receipts)
-
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replaces the manifest."""
-        with disk_errors(self.path, self.documents_done):
-            write_json(self.path / MANIFEST, manifest)
-
-    def write_config(self, text: str) -> None:
-        """Keeps the resolved pipeline config beside the tables."""
-        with disk_errors(self.path, self.documents_done):
-            write_text(self.path / CONFIG, text)
-
-    def journal(self, part: int | None = None) -> Journal:
-        """The journal of a part; of the next one by default."""
-        return Journal(self.path, len(self.receipts) if part is None else part, self.documents_done)
-
-    def commit(
-        self,
-        tables: Mapping[str, pa.Table],
-        *,
-        documents: int,
-        failed: int,
-        output_tokens: int,
-        ledger: Iterable[Entry] = (),
-    ) -> Receipt:
-        """Writes the next part: every table, the errors, the ledger, then the receipt."""
-        number = len(self.receipts)
-        rows = {name: table.num_rows for name, table in tables.items()}
-        receipt = Receipt(number, documents, failed, output_tokens, rows)
-        with disk_errors(self.path, self.documents_done):
-            for name, table in tables.items():
-                folder = self.path / name
-                folder.mkdir(exist_ok=True)
-                write_table(table, folder / f"part-{number:05}.{self.format}", self.format)
-            self._append_errors(tables["errors"].to_pylist())
-            path = ledger_path(self.path, number)
-            path.parent.mkdir(exist_ok=True)
-            write_ledger(path, ledger)
-            receipt.bytes = sizes(self.path, number, self.format)
-            write_json(receipt_path(self.path, number), asdict(receipt))
-        self.receipts.append(receipt)
-        return receipt
-
-    def replace(
-        self,
-        number: int,
-        tables: Mapping[str, pa.Table],
-        *,
-        documents: int,
-        failed: int,
-        output_tokens: int,
-        ledger: Iterable[Entry] = (),
-    ) -> Receipt:
-        """Writes a finished part anew: beside the old one first, then in its place.
-
-        A process killed on the way leaves the old part, or a new one that `open_run` puts in its
-        place.
-        """
-        rows = {name: table.num_rows for name, table in tables.items()}
-        receipt = Receipt(number, documents, failed, output_tokens, rows)
-        with disk_errors(self.path, self.documents_done):
-            with Staging(self.path, number, self.format) as staging:
-                for name, table in tables.items():
-                    staging.add_table(name, table)
-                staging.add_ledger(ledger)
-                receipt.bytes = staging.sizes()
-                staging.seal(receipt)
-            self._errors_end = None
-            roll_forward(self.path)
-        self.receipts[number] = receipt
-        return receipt
-
-    def recount(self) -> None:
-        """Counts every part again.
-
-        Raises:
-            PartDamaged: One does not hold what its receipt says.
-        """
-        with disk_errors(self.path, self.documents_done):
-            for receipt in self.receipts:
-                recount(self.path, receipt, self.format)
-
-    def read_part(self, number: int) -> dict[str, pa.Table]:
-        """Every table of a finished part."""
-        name = f"part-{number:05}.{self.format}"
-        return {
-            table: read_table(self.path / table / name, schema, self.format)
-            for table, schema in TABLES.items()
-        }
-
-    def bring_errors_up_to_date(self) -> None:
-        """Writes `errors.jsonl` anew from the finished parts, unless it is known to be right."""
-        if self._errors_end is not None:
-            return
-        with disk_errors(self.path, self.documents_done):
-            write_atomically(self.path / ERRORS, self._write_errors)
-        self._errors_end = (self.path / ERRORS).stat().st_size
-
-    def _write_errors(self, path: Path) -> None:
-        with path.open("wb") as file:
-            for receipt in self.receipts:
-                if receipt.rows.get("errors"):
-                    name = f"part-{receipt.part:05}.{self.format}"
-                    table = read_table(self.path / "errors" / name, TABLES["errors"], self.format)
-                    file.write(_error_lines(table.to_pylist()))
-
-    def _append_errors(self, errors: list[dict[str, Any]]) -> None:
-        """Adds lines to `errors.jsonl` after those of the last finished part."""
-        self.bring_errors_up_to_date()
-        path = self.path / ERRORS
-        end = self._errors_end
-        try:
-            with path.open("ab") as file:
-                file.write(_error_lines(errors))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            os.truncate(path, end or 0)
-            raise
-        self._errors_end = path.stat().st_size
-
-
-def _error_lines(errors: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(e, ensure_ascii=False).encode() + b"\n" for e in errors)
 
 
 @contextmanager
@@ -229,8 +73,13 @@ def open_run(
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
             roll_forward(path)
-            receipts = _sound_receipts(path, format_)
-        yield RunFolder(path, format_, receipts)
+            receipts = read_receipts(path)
+            receipts = receipts[: sound(path, receipts, format_)]
+            drop_receipts(path, len(receipts))
+            folder = RunFolder(path, format_, receipts)
+            if receipts:
+                folder.errors.mend(receipts)
+        yield folder
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -289,17 +138,3 @@ def _sweep(path: Path) -> None:
     for name in ("", RECEIPTS, LEDGER, *TABLES):
         for file in (path / name).glob(f".*{TEMPORARY}*"):
             file.unlink()
-
-
-def _sound_receipts(path: Path, format_: Format) -> list[Receipt]:
-    """The receipts of the parts that are whole; those from the first damaged one on go.
-
-    They go from the last to the first, so that a process killed here leaves no gap: a part that
-    is made anew must not meet a receipt of an earlier one behind it.
-    """
-    receipts = read_receipts(path)
-    receipts = receipts[: sound(path, receipts, format_)]
-    for file in sorted((path / RECEIPTS).glob("part-*.json"), reverse=True):
-        if int(file.stem.removeprefix("part-")) >= len(receipts):
-            file.unlink()
-    return receipts

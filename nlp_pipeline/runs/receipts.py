@@ -46,6 +46,17 @@ def read_receipts(run: Path) -> list[Receipt]:
     return found
 
 
+def drop_receipts(run: Path, first: int) -> None:
+    """Removes the receipts from one part on.
+
+    They go from the last to the first, so that a process killed here leaves no gap: a part that
+    is made anew must not meet a receipt of an earlier one behind it.
+    """
+    for file in sorted((run / RECEIPTS).glob("part-*.json"), reverse=True):
+        if int(file.stem.removeprefix("part-")) >= first:
+            file.unlink()
+
+
 def _receipt(file: Path) -> Receipt | None:
     """A receipt; None where the file is cut or empty, as after a crash of the machine."""
     try:

@@ -11,9 +11,9 @@ from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.runs.assembling import Load
 from nlp_pipeline.runs.earlier import Again
 from nlp_pipeline.runs.files import read_table
-from nlp_pipeline.runs.folder import RunFolder
 from nlp_pipeline.runs.ledger import Entry, entry_of, read_ledger
 from nlp_pipeline.runs.recount import part_file
+from nlp_pipeline.runs.writing import RunFolder
 from nlp_pipeline.tables.schemas import TABLES
 
 

@@ -61,8 +61,14 @@ def run_status(path: str | Path) -> RunStatus:
     done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
     for number in journals(folder):
-        more = _journaled(folder, number, number < len(receipts), manifest)
-        done, failed = done + more[0], failed + more[1]
+        size = manifest.get("fingerprint", {}).get("part_size", 1)
+        receipt = receipts[number] if number < len(receipts) else None
+        part = Earlier(folder, number, size, done=receipt is not None, again=none)
+        if receipt and len(part.ledger) < receipt.documents:
+            continue  # its ledger is damaged: the receipt is what is known
+        more = _journaled(part)
+        done += more[0] - (receipt.documents if receipt else 0)
+        failed += more[1] - (receipt.failed if receipt else 0)
     state = _state(folder, manifest)
     total = done if state == "finished" else manifest.get("total")
     seconds = _seconds(manifest, state)
@@ -87,21 +93,14 @@ def run_status(path: str | Path) -> RunStatus:
     )
 
 
-def _journaled(folder: Path, number: int, done: bool, manifest: dict[str, Any]) -> tuple[int, int]:
-    """What a part's journal adds to the documents done and to those failed.
+def _journaled(part: Earlier) -> tuple[int, int]:
+    """Documents of a part that has a journal, done and failed.
 
     The journal of a finished part holds what is computed again: it counts in place of the old.
     """
-    size = manifest.get("fingerprint", {}).get("part_size", 1)
-    part = Earlier(folder, number, size, done=done, again=none)
-    new = failed = 0
-    for offset, (entry, _) in part.journal.items():
-        failed += entry.state != "ok"
-        if offset < len(part.ledger):
-            failed -= part.ledger[offset].state != "ok"
-        else:
-            new += 1
-    return new, failed
+    states = {offset: entry.state for offset, entry in enumerate(part.ledger)}
+    states |= {offset: entry.state for offset, (entry, _) in part.journal.items()}
+    return len(states), sum(state != "ok" for state in states.values())
 
 
 def _state(folder: Path, manifest: dict[str, Any]) -> State:

@@ -53,3 +53,23 @@ def test_a_run_that_is_going_on(out) -> None:
 def test_no_run(tmp_path) -> None:
     with pytest.raises(RunNotFound, match=r"holds no run \(there is no manifest.json\)"):
         run_status(tmp_path)
+
+
+def test_a_journal_beside_a_damaged_ledger_takes_nothing_away(out) -> None:
+    (out / "_wip").mkdir(exist_ok=True)
+    (out / "_wip" / "part-00000.jsonl").write_bytes(b"torn")
+    for harm in ("{", ""):
+        (out / "_ledger" / "part-00000.jsonl").write_text(harm)
+        found = run_status(out)
+        assert (found.done, found.failed) == (3, 1)
+
+
+def test_rates_count_what_the_latest_process_computed(tmp_path, out, quick, corpus) -> None:
+    first = run_status(out)
+    assert first.documents_per_second == pytest.approx(3 / first.seconds)
+    assert first.tokens_per_second == pytest.approx(first.output_tokens / first.seconds)
+    corpus("Ada met Charles.", {"id": "b"}, "Grace wrote it.", "New.")
+    runner.run(tmp_path / "corpus.jsonl", out, pipeline=quick(), part_size=2)
+    found = run_status(out)
+    assert found.documents_per_second == pytest.approx(1 / found.seconds)
+    assert found.tokens_per_second is None
