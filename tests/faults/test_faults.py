@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stage import DOCUMENTS
 
 from nlp_pipeline import read_run
 

@@ -310,7 +310,7 @@ class TestRetry:
 
     def test_a_time_limit_without_workers_is_refused(self, failed) -> None:
         with pytest.raises(TimeoutNeedsWorkers, match=r"^--document-timeout 5 needs worker"):
-            runner.retry(failed, document_timeout=5)
+            retry(failed, document_timeout=5)
 
     def test_a_text_that_does_not_come_back_is_never_taken_for_it(self, failed) -> None:
         ledger = failed / "_ledger" / "part-00000.jsonl"
