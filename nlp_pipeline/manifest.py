@@ -13,6 +13,7 @@ from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
 from nlp_pipeline.models.digests import sha256
 from nlp_pipeline.pipeline import generators, source_digests
+from nlp_pipeline.prompts.examples import digest
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
         "part_size": request.part_size,
         **_config_lines(config.to_str()),
         "prompts": _prompts(nlp),
+        "examples": _examples(nlp),
         "generators": [_generator(generator) for generator in generators(nlp)],
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
@@ -116,6 +118,12 @@ def _prompts(nlp: Language) -> dict[str, str]:
         for part in ("template", "schema")
     }
     return {name: item.digest for name, item in found.items() if item is not None}
+
+
+def _examples(nlp: Language) -> dict[str, str]:
+    """Digests of the examples in prompts: a config may only name their file."""
+    found = {name: getattr(pipe, "examples", None) for name, pipe in nlp.pipeline}
+    return {name: digest(examples) for name, examples in found.items() if examples}
 
 
 def _generator(generator: Any) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
     Example:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
-    request = _request(corpus, out, **options)
+    request = run_request(corpus, out, **options)
     from nlp_pipeline.generation.parallel import is_main
     from nlp_pipeline.pipeline import resolve_config
     from nlp_pipeline.runner import check, execute
@@ -95,7 +95,7 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
         sys.exit(FAILED_DOCUMENTS)
 
 
-def _request(
+def run_request(
     corpus: str,
     out: Path | None,
     *,

@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from spacy.util import raise_error
 
 from nlp_pipeline.components.extensions import new_error, record_id
+from nlp_pipeline.components.scoring import completion_score
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.run import DocumentFailed
@@ -46,12 +47,17 @@ class Ask:
         chat: The prompt.
         constraint: What may be answered; None allows all.
         params: How to sample where it is not as the component's other asks.
+        piece: Names the piece of the Doc that the prompt holds: asks about one piece share
+            their prefix.
+        error: Why it cannot be sent; it then completes as failed.
     """
 
     key: str
     chat: Chat
     constraint: Constraint | None = None
     params: SamplingParams | None = None
+    piece: str = ""
+    error: NlpPipelineError | None = None
 
 
 @dataclass
@@ -59,6 +65,8 @@ class _Pending:
     """A Doc on its way: yielded once every completion is there."""
 
     doc: Doc
+    group: str = ""
+    sent: int = 0
     missing: int = 0
     completions: dict[str, Completion] = field(default_factory=dict)
     error: NlpPipelineError | None = None
@@ -96,6 +104,22 @@ class LlamaComponent(ABC):
     @abstractmethod
     def asks(self, doc: Doc) -> list[Ask]:
         """What to ask of a Doc, in the order of the results. May be empty."""
+
+    def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
+        """What to ask beside, now that all asked so far is answered; none ends the asking.
+
+        Called once for every round, so that a component can look at some pieces of a document
+        before it asks about others. Meanwhile other Docs go on. Keys must be new.
+
+        Args:
+            doc: The Doc.
+            completions: By `Ask.key`, of all rounds so far.
+        """
+        return []
+
+    def question_id(self, key: str) -> str:
+        """What the table of errors calls an `Ask.key`."""
+        return key
 
     @abstractmethod
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> Any:
@@ -155,18 +179,42 @@ class LlamaComponent(ABC):
             item.error, item.reported = earlier, True
             return item
         self._groups += 1
-        group = f"{self.name}-{self._groups}"
+        item.group = f"{self.name}-{self._groups}"
         try:
-            asks = self.asks(doc)
+            self._send(item, self.asks(doc), session, owners)
+            self._go_on(item, session, owners)
         except NlpPipelineError as error:
             item.error = error
-            return item
-        for number, ask in enumerate(asks):
-            request = self.request(f"{group}-{number}", ask, group)
+        return item
+
+    def _send(
+        self,
+        item: _Pending,
+        asks: list[Ask],
+        session: Session,
+        owners: dict[str, tuple[_Pending, str]],
+    ) -> None:
+        """Sends requests off; one that cannot be sent is complete at once."""
+        for ask in asks:
+            if ask.error is not None:
+                item.completions[ask.key] = Completion.failed("", ask.error)
+                continue
+            request = self.request(f"{item.group}-{item.sent}", ask, item.group + ask.piece)
             owners[request.id] = (item, ask.key)
+            item.sent += 1
             item.missing += 1
             session.submit(request)
-        return item
+
+    def _go_on(
+        self, item: _Pending, session: Session, owners: dict[str, tuple[_Pending, str]]
+    ) -> None:
+        """Asks what follows from the answers, as long as something does and is new."""
+        while item.missing == 0:
+            asks = self.follow_ups(item.doc, item.completions)
+            asks = [ask for ask in asks if ask.key not in item.completions]
+            if not asks:
+                return
+            self._send(item, asks, session, owners)
 
     def request(self, id: str, ask: Ask, group: str) -> GenerationRequest:
         """An ask as a generator takes it; those of one group share a prefix."""
@@ -185,6 +233,10 @@ class LlamaComponent(ABC):
             item, key = owners.pop(completion.request_id)
             item.completions[key] = completion
             item.missing -= 1
+            try:
+                self._go_on(item, session, owners)
+            except NlpPipelineError as error:
+                item.error = error
 
     def _finish(self, item: _Pending) -> Doc:
         """Writes a Doc's results, then says what failed."""
@@ -213,7 +265,7 @@ class LlamaComponent(ABC):
                 error.kind,
                 str(error),
                 retryable=error.retryable,
-                question_id=key,
+                question_id=key and self.question_id(key),
             ),
         ]
         handler = self.get_error_handler()
@@ -275,17 +327,10 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
         "mean_logprob": sum(scores) / len(scores) if scores else None,
         "min_logprob": min(scores) if scores else None,
         "first_token_prob": math.exp(scores[0]) if scores else None,
-        "sum_logprob": sum_logprob(completion),
+        "sum_logprob": completion_score(completion),
         "prompt_tokens": completion.prompt_tokens,
         "reused_tokens": completion.reused_tokens,
         "output_tokens": completion.output_tokens,
         "model": model,
         "error": str(completion.error) if completion.error else None,
     }
-
-
-def sum_logprob(completion: Completion) -> float | None:
-    """The sum of the raw log-probabilities, that of the stop included where there is one."""
-    if not completion.logprobs and completion.stop_logprob is None:
-        return None
-    return sum(completion.logprobs) + (completion.stop_logprob or 0.0)

@@ -19,6 +19,7 @@ EXTENSIONS: dict[str, Any] = {
     "extractions": [],  # list of dicts, one per extractor
     "classifications": [],  # list of dicts, one per classifier
     "generations": [],  # list of dicts, one per `llama_prompt`
+    "chunks": [],  # list of dicts, one per chunk of a document too long for its prompts
     "errors": [],  # list of dicts, one per failure; the keys are those of `new_error`
 }
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from nlp_pipeline.components.base import Ask, LlamaComponent, sum_logprob
+from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.labels import corrected, parse_labels
+from nlp_pipeline.components.scoring import completion_score
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.constraints.forced import Forced
@@ -234,4 +235,4 @@ def _scored(key: str, chat: Chat, reply: str) -> Ask:
 
 def _score(completion: Completion) -> float:
     """Log-probability of a completion as the whole answer, its end included."""
-    return sum_logprob(completion) or 0.0
+    return completion_score(completion) or 0.0

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.long_answers import Found, LongAnswers
+from nlp_pipeline.components.long_documents import (
+    NOTHING_ASKED,
+    ChunkSettings,
+    LongDocuments,
+    Plan,
+    QuestionReader,
+    checked_threshold,
+    chunk_rows,
+    token_sums,
+    without_chunk,
+)
 from nlp_pipeline.components.questions import parse_questions, questions_of
+from nlp_pipeline.components.scoring import completion_score
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
+from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
+from nlp_pipeline.grounding.align import Grounding
 from nlp_pipeline.grounding.checking import Checker
-from nlp_pipeline.prompts import PromptTemplate, load_template
+from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
 
 SPANS_KEY = "answers"
 SPAN_LABEL = "ANSWER"
@@ -25,13 +41,20 @@ _DEFAULTS: dict[str, Any] = {
     "questions": [],
     "template": "qa.v1",
     "no_answer": "not in the document",
+    "no_answer_threshold": None,
+    "examples": [],
+    "chunk_tokens": None,
+    "chunk_overlap": 1,
+    "chunks_first": 3,
     "max_new_tokens": 32,
     "stop": ["\n"],
     "generator": DEFAULT_GENERATOR,
 }
 
 
-@Language.factory("llama_qa", assigns=["doc._.answers", "doc.spans"], default_config=_DEFAULTS)
+@Language.factory(
+    "llama_qa", assigns=["doc._.answers", "doc._.chunks", "doc.spans"], default_config=_DEFAULTS
+)
 @takes_sampling
 def make_llama_qa(
     nlp: Language,
@@ -39,6 +62,11 @@ def make_llama_qa(
     questions: list[Any],
     template: str,
     no_answer: str,
+    no_answer_threshold: float | None,
+    examples: Any,
+    chunk_tokens: int | None,
+    chunk_overlap: int,
+    chunks_first: int,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaQA:
@@ -50,8 +78,19 @@ def make_llama_qa(
         questions=questions,
         template=load_template(template),
         no_answer=no_answer,
+        no_answer_threshold=no_answer_threshold,
+        examples=load_examples(name, examples, ("text", "question"), "answer", none=no_answer),
+        chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap, chunks_first),
         nlp=nlp,
     )
+
+
+@dataclass(frozen=True)
+class QAResult:
+    """The answers about a Doc, and the chunks that were asked."""
+
+    answers: list[dict[str, Any]]
+    plan: Plan
 
 
 class LlamaQA(LlamaComponent):
@@ -66,7 +105,14 @@ class LlamaQA(LlamaComponent):
         template: Is given `text`, `question` and `no_answer`.
         no_answer: The reply that means that the document holds no answer. Such an answer, or
             an empty one, has the status `no_answer`.
-        nlp: The pipeline it is part of, whose pipes read the answers (`grounding.reading`).
+        no_answer_threshold: An answer with a lower score (the log-probability of the whole)
+            counts as none; `nlp-pipeline evaluate` finds a good value. None sets none.
+        examples: Stand in every prompt before the document.
+        chunks: How a document that does not fit is split. A question is asked of the chunks
+            that share most with it, then, while none answers, of the others; the answer with
+            the best score is taken.
+        nlp: The pipeline it is part of, whose pipes read questions and answers
+            (`grounding.reading`).
 
     Raises:
         QuestionsInvalid: The questions are not what they should be.
@@ -83,6 +129,9 @@ class LlamaQA(LlamaComponent):
         questions: list[Any],
         template: PromptTemplate,
         no_answer: str,
+        no_answer_threshold: float | None = None,
+        examples: tuple[Example, ...] = (),
+        chunks: ChunkSettings | None = None,
         nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
@@ -90,62 +139,132 @@ class LlamaQA(LlamaComponent):
         self.questions = parse_questions(name, questions)
         self.template = template
         self.no_answer = no_answer
+        self.no_answer_threshold = checked_threshold(name, no_answer_threshold)
+        self.examples = examples
+        settings = chunks or ChunkSettings(None, 1, 3)
+        self.long = LongDocuments(generator, params.max_new_tokens, settings)
         self.checker = Checker(nlp, name)
+        self._pieces = LongAnswers(self, QuestionReader(self.checker.reader))
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """One request per question."""
-        return [Ask(q["id"], self._chat(doc, q["text"])) for q in self._questions(doc)]
+        """One request per question; of a document that does not fit, one per likely chunk.
+
+        A document without a word is not asked about: it holds no answer.
+        """
+        questions = self._questions(doc) if doc.text.strip() else []
+        plan = self.long.plan(doc, {q["id"]: self._renderer(q["text"]) for q in questions})
+        asks: list[Ask] = []
+        for question in questions:
+            render, refused = self._renderer(question["text"]), plan.refused.get(question["id"])
+            if plan.chunks and refused is None:
+                asks += self._pieces.asks(doc, plan, question, render, {})
+            else:
+                text = "" if refused else doc.text
+                asks.append(Ask(question["id"], render(text), error=refused))
+        return asks
+
+    def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
+        """Further chunks for the questions that none has answered yet."""
+        plan = self.long.recall(doc)
+        if not plan.chunks:
+            return []
+        return [
+            ask
+            for question in self._questions(doc)
+            if question["id"] not in plan.refused
+            for ask in self._pieces.asks(
+                doc, plan, question, self._renderer(question["text"]), completions
+            )
+        ]
+
+    def question_id(self, key: str) -> str:
+        """The question's id, without the chunk."""
+        return without_chunk(key)
 
     def _questions(self, doc: Doc) -> list[dict[str, str]]:
         return questions_of(self.name, self.questions, doc)
 
-    def _chat(self, doc: Doc, question: str) -> Any:
-        values = {"text": doc.text, "question": question, "no_answer": self.no_answer}
-        return self.template.render(values)
+    def _renderer(self, question: str) -> Callable[[str], Chat]:
+        """What makes the prompt of a question from a text."""
 
-    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> list[dict[str, Any]]:
+        def render(text: str) -> Chat:
+            values = {"text": text, "question": question, "no_answer": self.no_answer}
+            return self.template.render(values, self.examples)
+
+        return render
+
+    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
         """One answer, as a plain dict, per question."""
-        questions = self._questions(doc)
-        return self._checked(doc, [self._answer(q, completions[q["id"]]) for q in questions])
+        plan = self.long.recall(doc)
+        answers: list[dict[str, Any]] = []
+        chunks: list[Chunk | None] = []
+        for question in self._questions(doc):
+            key = question["id"]
+            found: Found | None = None
+            if plan.chunks and key not in plan.refused:
+                found = self._pieces.best(plan, question, completions)
+                answer = self._answer(question, found.completion)
+                answers.append({**answer, **found.columns, **token_sums(found.asked)})
+            elif not doc.text.strip() and key not in completions:
+                answers.append(self._answer(question, NOTHING_ASKED))
+            else:
+                answers.append(self._answer(question, completions[key]))
+            chunks.append(found.chunk if found else None)
+        return QAResult(self._checked(doc, answers, chunks), plan)
 
-    def failed(self, doc: Doc, error: NlpPipelineError) -> list[dict[str, Any]]:
+    def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
         """An error for each question; without the Doc's own where these are the cause."""
         completion = Completion.failed("", error)
         try:
             questions = self._questions(doc)
         except NlpPipelineError:
             questions = self.questions
-        return self._checked(doc, [self._answer(q, completion) for q in questions])
+        answers = [self._answer(question, completion) for question in questions]
+        return QAResult(self._checked(doc, answers, [None] * len(answers)), Plan())
 
-    def _checked(self, doc: Doc, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _checked(
+        self, doc: Doc, answers: list[dict[str, Any]], chunks: Sequence[Chunk | None]
+    ) -> list[dict[str, Any]]:
         """The answers with what can be checked about them."""
-        said = [(answer["question"], answer["answer"], None) for answer in answers]
+        said: list[tuple[str, str | None, Grounding | None]] = [
+            (a["question"], a["answer"], self._pieces.grounding(doc, a, chunk))
+            for a, chunk in zip(answers, chunks, strict=True)
+        ]
         found = self.checker.check_answers(doc, said)
         return [{**answer, **more} for answer, more in zip(answers, found, strict=True)]
 
     def _answer(self, question: dict[str, str], completion: Completion) -> dict[str, Any]:
-        said = completion.text.strip()
-        status = "error" if completion.error else "no_answer" if self._is_none(said) else "ok"
+        status = self.status(completion)
         return {
             "component": self.name,
             "question_id": question["id"],
             "question": question["text"],
-            "answer": said if status == "ok" else None,
+            "answer": completion.text.strip() if status == "ok" else None,
             "status": status,
             "no_answer_prob": None,
+            "n_chunks": 1,
+            "asked_chunks": None,
+            "chunk_id": None,
             **token_figures(completion, self.model_name(completion)),
         }
 
-    def _is_none(self, said: str) -> bool:
-        """Whether a reply means that there is no answer."""
-        return _bare(said) in ("", _bare(self.no_answer))
+    def status(self, completion: Completion) -> str:
+        """Whether a completion is an answer (`ok`), says that there is none, or failed."""
+        if completion.error:
+            return "error"
+        score, least = completion_score(completion), self.no_answer_threshold
+        unsure = least is not None and score is not None and score < least
+        none = _bare(completion.text) in ("", _bare(self.no_answer))
+        return "no_answer" if unsure or none else "ok"
 
-    def set_annotations(self, doc: Doc, result: list[dict[str, Any]]) -> None:
+    def set_annotations(self, doc: Doc, result: QAResult) -> None:
         """Adds the answers to those of others, and a Span for each that stands in the text.
 
         What this component wrote to the Doc before is replaced.
         """
-        doc._.answers = [*self.of_others(doc._.answers), *result]
+        doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
+        self.long.forget(doc)
+        doc._.answers = [*self.of_others(doc._.answers), *result.answers]
         spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
         for answer in doc._.answers:
             if answer["start_token"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from spacy.language import Language
@@ -11,10 +12,21 @@ from spacy.tokens import Doc
 from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.long_documents import (
+    NOTHING_ASKED,
+    ChunkSettings,
+    LongDocuments,
+    Plan,
+    chunk_rows,
+    token_sums,
+    without_chunk,
+)
+from nlp_pipeline.components.long_summaries import LongSummaries
+from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
-from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
+from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.checking import Checker
-from nlp_pipeline.prompts import PromptTemplate, load_template
+from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
 
 _KEY = "summary"
 
@@ -22,6 +34,9 @@ _DEFAULTS: dict[str, Any] = {
     **SAMPLING,
     "template": "summary.v1",
     "max_sentences": 2,
+    "examples": [],
+    "chunk_tokens": None,
+    "chunk_overlap": 1,
     "max_new_tokens": 96,
     "generator": DEFAULT_GENERATOR,
 }
@@ -29,7 +44,7 @@ _DEFAULTS: dict[str, Any] = {
 
 @Language.factory(
     "llama_summarizer",
-    assigns=["doc._.summary", "doc._.summary_details"],
+    assigns=["doc._.chunks", "doc._.summary", "doc._.summary_details"],
     default_config=_DEFAULTS,
 )
 @takes_sampling
@@ -38,6 +53,9 @@ def make_llama_summarizer(
     name: str,
     template: str,
     max_sentences: int,
+    examples: Any,
+    chunk_tokens: int | None,
+    chunk_overlap: int,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaSummarizer:
@@ -49,7 +67,17 @@ def make_llama_summarizer(
         template=load_template(template),
         max_sentences=max_sentences,
         nlp=nlp,
+        examples=load_examples(name, examples, ("text",), "summary"),
+        chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap),
     )
+
+
+@dataclass(frozen=True)
+class SummaryResult:
+    """The summary of a Doc with its figures, and the chunks that were summarized."""
+
+    details: dict[str, Any]
+    plan: Plan
 
 
 class LlamaSummarizer(LlamaComponent):
@@ -62,6 +90,9 @@ class LlamaSummarizer(LlamaComponent):
         template: Is given `text` and `max_sentences`.
         max_sentences: What the model is asked for; at least 1.
         nlp: The pipeline it is part of, whose pipes read the summary (`grounding.reading`).
+        examples: Stand in every prompt before the document.
+        chunks: How a document that does not fit is split. Each chunk is summarized, then the
+            summaries are, until one prompt holds what is left.
 
     Raises:
         InvalidSetting: `max_sentences` is no integer of at least 1.
@@ -77,6 +108,8 @@ class LlamaSummarizer(LlamaComponent):
         template: PromptTemplate,
         max_sentences: int,
         nlp: Language | None = None,
+        examples: tuple[Example, ...] = (),
+        chunks: ChunkSettings | None = None,
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "max_sentences"))
@@ -84,16 +117,59 @@ class LlamaSummarizer(LlamaComponent):
             raise InvalidSetting(name, "max_sentences", max_sentences, "an integer of at least 1")
         self.template = template
         self.max_sentences = max_sentences
+        self.examples = examples
         self.checker = Checker(nlp, name)
+        self.long = LongDocuments(
+            generator, params.max_new_tokens, chunks or ChunkSettings(None, 1)
+        )
+        self._pieces = LongSummaries(_KEY, self.long, self._chat)
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """One request."""
-        values = {"text": doc.text, "max_sentences": self.max_sentences}
-        return [Ask(_KEY, self.template.render(values))]
+        """One request; of a document that does not fit, one per chunk, and more follow.
 
-    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
+        A document without a word is not asked about.
+        """
+        if not doc.text.strip():
+            return []
+        plan = self.long.plan(doc, {_KEY: self._chat})
+        if plan.chunks:
+            return self._pieces.asks(doc, plan)
+        refused = plan.refused.get(_KEY)
+        return [Ask(_KEY, self._chat("" if refused else doc.text), error=refused)]
+
+    def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
+        """Summaries of the chunks' summaries."""
+        plan = self.long.recall(doc)
+        return self._pieces.follow_ups(plan, completions) if plan.chunks else []
+
+    def question_id(self, key: str) -> str:
+        """The same for all parts of a summary."""
+        return without_chunk(key)
+
+    def _chat(self, text: str) -> Chat:
+        values = {"text": text, "max_sentences": self.max_sentences}
+        return self.template.render(values, self.examples)
+
+    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> SummaryResult:
         """The summary and its figures."""
-        completion = completions[_KEY]
+        plan = self.long.recall(doc)
+        if plan.chunks:
+            completion = self._pieces.result(completions)
+            costs = token_sums(list(completions.values()))
+            rounds = self._pieces.rounds(completions)
+            return SummaryResult(
+                {**self._details(doc, completion, len(plan.chunks), rounds), **costs}, plan
+            )
+        completion = completions[_KEY] if doc.text.strip() else NOTHING_ASKED
+        return SummaryResult(self._details(doc, completion, 1, 0), Plan())
+
+    def failed(self, doc: Doc, error: NlpPipelineError) -> SummaryResult:
+        """The failure in place of a summary."""
+        return SummaryResult(self._details(doc, Completion.failed("", error), 1, 0), Plan())
+
+    def _details(
+        self, doc: Doc, completion: Completion, n_chunks: int, rounds: int
+    ) -> dict[str, Any]:
         said = completion.text.strip()
         status = "error" if completion.error else "ok" if said else "no_answer"
         summary = said if status == "ok" else None
@@ -102,10 +178,14 @@ class LlamaSummarizer(LlamaComponent):
             "summary": summary,
             "status": status,
             **self.checker.check_summary(doc, summary),
+            "n_chunks": n_chunks,
+            "rounds": rounds,
             **token_figures(completion, self.model_name(completion)),
         }
 
-    def set_annotations(self, doc: Doc, result: dict[str, Any]) -> None:
-        """Writes the summary and its details."""
-        doc._.summary = result["summary"]
-        doc._.summary_details = result
+    def set_annotations(self, doc: Doc, result: SummaryResult) -> None:
+        """Writes the summary, its details and the chunks."""
+        doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
+        self.long.forget(doc)
+        doc._.summary = result.details["summary"]
+        doc._.summary_details = result.details

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from nlp_pipeline.corpus.conllu import count_conllu
 from nlp_pipeline.corpus.parquet_table import count_rows
 from nlp_pipeline.corpus.sources import CorpusFile, find_sources
+from nlp_pipeline.corpus.squad import count_paragraphs
 from nlp_pipeline.corpus.streams import open_stream
 
 _CHUNK_BYTES = 2**20
+_BY_READING = {"squad": count_paragraphs, "conllu": count_conllu}
+"""Formats whose documents are no lines."""
 
 
 def count_documents(
@@ -50,6 +54,8 @@ def _count(file: CorpusFile, limit: int | None) -> int:
     try:
         if file.format == "parquet":
             return count_rows(file)
+        if file.format in _BY_READING:
+            return _BY_READING[file.format](file)
         with open_stream(file.path, file.compression) as stream:
             for ends in _line_ends(stream, quotes=file.format == "csv"):
                 total += ends

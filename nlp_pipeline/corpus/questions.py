@@ -15,7 +15,8 @@ def parse_questions(value: Any, place: Place) -> tuple[Question, ...]:
 
     Args:
         value: An array of strings and of objects with `text` and, if they like, `id`; null for
-            none. A question without an id is `r1`, `r2`, … by its position.
+            none; `answers`, an array of strings, is what `nlp-pipeline evaluate` compares with.
+            A question without an id is `r1`, `r2`, … by its position.
         place: Where the record stands, for messages.
 
     Raises:
@@ -37,7 +38,7 @@ def parse_questions(value: Any, place: Place) -> tuple[Question, ...]:
 
 def _question(item: Any, position: int, place: Place) -> Question:
     fields = item if type(item) is dict else {"text": item}
-    if unknown := [key for key in fields if key not in ("id", "text")]:
+    if unknown := [key for key in fields if key not in ("id", "text", "answers")]:
         raise BadQuestions(place, f"number {position} has the unknown key '{escaped(unknown[0])}'")
     text, id = fields.get("text"), fields.get("id")
     if type(text) is not str:
@@ -46,8 +47,18 @@ def _question(item: Any, position: int, place: Place) -> Question:
     if not text.strip():
         raise BadQuestions(place, f"number {position} is empty")
     if id is None:
-        return Question(f"r{position}", text)
+        return Question(f"r{position}", text, _answers(fields, position, place))
     if type(id) not in (str, int) or not str(id).strip():
         found = "an empty id" if id == "" or type(id) is str else f"{type_name(id)} as its id"
         raise BadQuestions(place, f"number {position} has {found}")
-    return Question(str(id), text)
+    return Question(str(id), text, _answers(fields, position, place))
+
+
+def _answers(fields: dict[str, Any], position: int, place: Place) -> tuple[str, ...] | None:
+    """The reference answers; null is the same as none given."""
+    answers = fields.get("answers")
+    if answers is None:
+        return None
+    if type(answers) is not list or not all(type(a) is str and a.strip() for a in answers):
+        raise BadQuestions(place, f"number {position} has 'answers' that are no array of texts")
+    return tuple(answers)

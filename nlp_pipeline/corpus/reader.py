@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nlp_pipeline.corpus.building import Builder
+from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.jsonl import read_jsonl
 from nlp_pipeline.corpus.notes import Notes
@@ -17,6 +18,7 @@ from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
+from nlp_pipeline.corpus.squad import read_squad
 from nlp_pipeline.errors.corpus import (
     BadRecord,
     NoTextColumn,
@@ -32,6 +34,8 @@ READERS: dict[str, FormatReader] = {
     "csv": read_csv,
     "parquet": read_parquet,
     "text": read_plain_text,
+    "squad": read_squad,
+    "conllu": read_conllu,
 }
 
 
@@ -52,7 +56,8 @@ def read_corpus(
 
     Args:
         source: A `.jsonl`, `.ndjson`, `.csv` or `.txt` file, plain or with `.gz` or `.zst`; a
-            `.parquet` file; a folder of these, read recursively and sorted by path; or `"-"` for
+            `.parquet` file; a `.json` file in SQuAD's format; a `.conllu` file; a folder of these
+            (but `.json`), read recursively and sorted by path; or `"-"` for
             JSON Lines on standard input.
         text_key: The field that holds the text.
         id_key: The field that holds the id.

@@ -9,10 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that rides on a record; `id` is unique within the record."""
+    """A question that rides on a record.
+
+    Attributes:
+        id: Unique within the record.
+        text: What is asked.
+        answers: Every acceptable answer, for `nlp-pipeline evaluate`; an empty tuple says that
+            the text holds none, None that nothing is said about it. No model ever sees them.
+    """
 
     id: str
     text: str
+    answers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

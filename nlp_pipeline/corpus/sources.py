@@ -23,12 +23,17 @@ FORMATS = {
     ".csv": "csv",
     ".txt": "text",
     ".parquet": "parquet",
+    ".json": "squad",
+    ".conllu": "conllu",
 }
 COMPRESSIONS = (".gz", ".zst")
 SUPPORTED = (
     *FORMATS,
     *(f"{suffix}{c}" for suffix in FORMATS if suffix != ".parquet" for c in COMPRESSIONS),
 )
+
+_BY_NAME_ONLY = "squad"
+"""Of the .json files in a folder hardly one is a corpus: such a file has to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class CorpusFile:
         path: Where it is; `None` is standard input.
         source: How messages and tables name it: as the user did.
         name: What the ids of its records start with; no other file of the corpus has it.
-        format: `"jsonl"`, `"csv"`, `"text"` or `"parquet"`.
+        format: `"jsonl"`, `"csv"`, `"text"`, `"parquet"`, `"squad"` or `"conllu"`.
         compression: `".gz"`, `".zst"` or `""`.
     """
 
@@ -118,12 +123,14 @@ def _folder(root: Path) -> Sources:
     readable: list[Path] = []
     others: list[str] = []
     for path in sorted(_walk(root), key=lambda found: found.relative_to(root).parts):
-        if _format(path):
+        kind = _format(path)
+        if kind and kind[0] != _BY_NAME_ONLY:
             readable.append(path)
         else:
             others.append(_clean(path.relative_to(root).as_posix()))
     if not readable:
-        raise EmptyCorpusFolder(str(root), SUPPORTED, others)
+        looked = [suffix for suffix in SUPPORTED if not suffix.startswith(".json.")]
+        raise EmptyCorpusFolder(str(root), [s for s in looked if s != ".json"], others)
     files = tuple(
         CorpusFile(path, _clean(str(path)), name, *(_format(path) or ("", "")))
         for path, name in zip(readable, _names(readable, root), strict=True)

@@ -48,6 +48,28 @@ class QuestionsInvalid(ConfigError):
         )
 
 
+class ExamplesUnreadable(ConfigError):
+    """Examples for a prompt that cannot be read at all."""
+
+    def __init__(self, component: str, given: str, reason: str) -> None:
+        super().__init__(
+            f"components.{component}.examples: {escaped(given)} cannot be used: {reason}. Give a "
+            "list of objects, or the path of a .jsonl or .json file that holds them."
+        )
+
+
+class ExampleInvalid(ConfigError):
+    """One example for a prompt that is not what it should be."""
+
+    def __init__(
+        self, component: str, number: int, item: object, reason: str, keys: Iterable[str]
+    ) -> None:
+        super().__init__(
+            f"components.{component}.examples: number {number} ({escaped(repr(item), limit=120)}) "
+            f"{reason}. An example is an object with: {listing(keys)}."
+        )
+
+
 class DuplicateQuestion(ConfigError):
     """One question id twice for one document."""
 

@@ -320,3 +320,23 @@ def corpus_warning(
         name=_fields(names),
     )
     return f"{text} Said once; there may be more." if name in SAID_ONCE else text
+
+
+class BadSquad(BadRecord):
+    """A file or a paragraph that is not of SQuAD's form."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{place} is not in SQuAD's format: {escaped(reason)}. It is one object with "
+            "'data', a list of articles with 'paragraphs' of 'context' and 'qas'. Name a file "
+            "of JSON Lines .jsonl."
+        )
+
+
+class BadConllu(BadRecord):
+    """A line of a CoNLL-U file that is none."""
+
+    def __init__(self, place: Place, columns: int) -> None:
+        super().__init__(
+            f"{place} has {columns} columns; a line of CoNLL-U has ten, parted by tabs."
+        )

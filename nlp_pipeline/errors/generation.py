@@ -122,6 +122,29 @@ class PromptTooLong(RequestError):
         )
 
 
+class QuestionTooLong(RequestError):
+    """A question, or the instructions around it, that leave no room for any text."""
+
+    def __init__(self, prompt_tokens: int, kept_tokens: int, max_seq_len: int) -> None:
+        super().__init__(
+            f"The question with its instructions has {prompt_tokens} tokens and {kept_tokens} are "
+            f"kept for the answer; of the {max_seq_len} that the model's context holds none is "
+            "left for the text. Shorten the question or the examples, lower max_new_tokens, or "
+            "use a model with a longer context."
+        )
+
+
+class SummariesTooLong(RequestError):
+    """Summaries of chunks of which not even two fit into one prompt."""
+
+    def __init__(self, chunks: int, room: int) -> None:
+        super().__init__(
+            f"The summaries of {chunks} chunks cannot be summarized together: two of them do not "
+            f"fit into the {room} tokens that a prompt has room for. Lower max_new_tokens or use "
+            "a model with a longer context."
+        )
+
+
 class ChatNotRendered(RequestError):
     """A chat that the model's own chat template refuses, such as one with a system turn."""
 

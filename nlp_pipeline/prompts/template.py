@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -28,6 +28,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.config import PromptTemplateInvalid, PromptTemplateNotFound
 from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.prompts.examples import Example
 
 SUFFIX = ".jinja"
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
@@ -83,20 +84,25 @@ class PromptTemplate:
             there = listing(sorted(names))
             raise PromptTemplateInvalid(self.name, f"it uses '{unknown[0]}', and there is: {there}")
 
-    def render(self, values: Mapping[str, Any]) -> Chat:
+    def render(self, values: Mapping[str, Any], examples: Sequence[Example] = ()) -> Chat:
         """The chat for one document.
 
         Args:
             values: What the template may name, such as `text` and `question`.
+            examples: Turns of the user, rendered like the last one, with their replies. They
+                stand before the document, so that all documents share them as a prefix.
 
         Raises:
             PromptTemplateInvalid: The template uses a value that there is none of, or does what
                 the sandbox forbids.
         """
         turns = {name: self._block(name, values) for name in _BLOCKS}
-        messages = [Message("user", turns["user"])]
-        if turns["system"]:
-            messages.insert(0, Message("system", turns["system"]))
+        messages = [Message("system", turns["system"])] if turns["system"] else []
+        for example in examples:
+            shown = {**values, **dict(example.values)}
+            reply = f"{self._block('answer_prefix', shown)} {example.reply}".strip()
+            messages += [Message("user", self._block("user", shown)), Message("assistant", reply)]
+        messages.append(Message("user", turns["user"]))
         return Chat(tuple(messages), turns["answer_prefix"])
 
     def _block(self, name: str, values: Mapping[str, Any]) -> str:

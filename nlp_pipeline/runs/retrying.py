@@ -75,7 +75,7 @@ def _record(
     Raises:
         CorpusNeeded: The tables do not give it back as it was.
     """
-    questions = tuple(Question(**question) for question in entry.questions)
+    questions = tuple(Question(q["id"], q["text"]) for q in entry.questions)
     record = Record(position, entry.id, text or "", entry.meta, questions, entry.source, entry.line)
     if entry_of(record).digest != entry.digest:
         raise CorpusNeeded(str(folder.path), corpus, entry.id)

@@ -56,6 +56,7 @@ def doc_rows(doc: Doc, origin: Origin) -> Rows:
         "extraction_fields": _extraction_fields(doc),
         "classifications": _classifications(doc),
         "generations": iter(extension(doc, "generations") or []),
+        "chunks": iter(extension(doc, "chunks") or []),
         "errors": _errors(doc, origin),
     }
     key = origin.document_id

@@ -93,6 +93,8 @@ _GENERATED = (
     *_COST,
 )
 
+_CHUNKED = (Column("n_chunks", INT, "chunks that the document was split into; 1 where it was not"),)
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "documents": (
         _DOCUMENT_ID,
@@ -173,6 +175,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             FLOAT,
             "probability that the text holds no answer, where the mode of asking knows it",
         ),
+        *_CHUNKED,
+        Column("asked_chunks", INTS, "chunk_ids that were asked; null where it was one prompt"),
+        Column("chunk_id", INT, "the chunk whose answer was taken; null where it was one prompt"),
         *_GENERATED,
     ),
     "answer_entities": (
@@ -202,6 +207,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("summary", STRING, "the summary; null unless the status is `ok`"),
         _key("status", STRING, "`ok`, `no_answer` (the model wrote nothing) or `error`"),
         *_SUPPORT,
+        *_CHUNKED,
+        Column("rounds", INT, "rounds of summaries of pieces before the last; 0 for one prompt"),
         *_GENERATED,
     ),
     "summary_sentences": (
@@ -245,6 +252,23 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("text", STRING, "the text; null unless the status is `ok`"),
         _key("status", STRING, "`ok`, `no_answer` (the model wrote nothing) or `error`"),
         *_GENERATED,
+    ),
+    "chunks": (
+        _DOCUMENT_ID,
+        _key("component", STRING, "the component that split the document"),
+        _key("chunk_id", INT, "0-based number of the chunk in its document"),
+        *_PLACE,
+        Column("start_sentence", INT, "first sentence; null where the pipeline sets none"),
+        Column("end_sentence", INT, "one past the last sentence"),
+        Column("n_model_tokens", INT, "its length in the tokens of the model"),
+        Column("overlap", INT, "sentences at its beginning that the chunk before holds too"),
+        Column(
+            "ends",
+            STRING,
+            "where it ends: at the end of a `sentence`, or, where one is too long for the budget, "
+            "at a `token` outside names and noun phrases; inside a `name` or a token "
+            "(`character`) where even that is too long",
+        ),
     ),
     "errors": (
         _DOCUMENT_ID,

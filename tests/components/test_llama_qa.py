@@ -35,6 +35,9 @@ KEYS = [
     "answer",
     "status",
     "no_answer_prob",
+    "n_chunks",
+    "asked_chunks",
+    "chunk_id",
     "finish_reason",
     "mean_logprob",
     "min_logprob",
@@ -142,7 +145,9 @@ class TestAnswers:
     @pytest.mark.parametrize("text", ["", " ", "\n\n"])
     def test_a_text_without_words(self, text: str) -> None:
         doc = build()(text)
-        assert doc._.answers[0]["status"] == "ok"
+        assert doc._.answers[0]["status"] == "no_answer"
+        assert doc._.answers[0]["prompt_tokens"] == 0, "nothing was asked"
+        assert doc._.errors == []
         assert doc.text == text
 
 

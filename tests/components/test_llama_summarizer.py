@@ -31,6 +31,8 @@ def test_a_summary_and_its_figures() -> None:
         "support_score": 0.0,
         "unsupported_entities": [],
         "unsupported_numbers": ["2"],
+        "n_chunks": 1,
+        "rounds": 0,
         "finish_reason": "stop",
         "mean_logprob": 0.0,
         "min_logprob": 0.0,
@@ -96,4 +98,4 @@ def test_a_blank_summary_is_no_answer() -> None:
     pipe: Any = nlp.get_pipe("llama_summarizer")
     blank = Completion("a", " \n", (5,), (-1.0,), "stop", 3)
     result = pipe.predict(nlp.make_doc("a"), {"summary": blank})
-    assert (result["status"], result["summary"]) == ("no_answer", None)
+    assert (result.details["status"], result.details["summary"]) == ("no_answer", None)

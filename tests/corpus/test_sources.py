@@ -17,9 +17,11 @@ from nlp_pipeline.errors.corpus import (
 )
 
 SUPPORTED = (
-    ".jsonl, .ndjson, .csv, .txt, .parquet, .jsonl.gz, .jsonl.zst, .ndjson.gz, .ndjson.zst, "
-    ".csv.gz, .csv.zst, .txt.gz, .txt.zst"
+    ".jsonl, .ndjson, .csv, .txt, .parquet, .json, .conllu, .jsonl.gz, .jsonl.zst, .ndjson.gz, "
+    ".ndjson.zst, .csv.gz, .csv.zst, .txt.gz, .txt.zst, .json.gz, .json.zst, .conllu.gz, "
+    ".conllu.zst"
 )
+IN_FOLDERS = SUPPORTED.replace(" .json,", "").replace(" .json.gz, .json.zst,", "")
 
 
 def test_a_source_that_is_not_there(tmp_path, monkeypatch):
@@ -32,7 +34,7 @@ def test_a_source_that_is_not_there(tmp_path, monkeypatch):
     assert (error.value.stage, error.value.exit_code) == ("read", 1)
 
 
-@pytest.mark.parametrize("name", ["x.json", "x.jsonl.bz2", "x", "x.parquet.gz", ".jsonl"])
+@pytest.mark.parametrize("name", ["x.xml", "x.jsonl.bz2", "x", "x.parquet.gz", ".jsonl"])
 def test_a_suffix_nobody_reads(write, name):
     source = write(name, "{}")
     with pytest.raises(UnsupportedCorpus) as error:
@@ -62,7 +64,7 @@ def test_a_folder_with_nothing_to_read(write):
     with pytest.raises(EmptyCorpusFolder) as error:
         read_corpus("d")
     assert str(error.value) == (
-        f"The folder 'd' holds nothing to read: looked for {SUPPORTED}; it has: notes.md."
+        f"The folder 'd' holds nothing to read: looked for {IN_FOLDERS}; it has: notes.md."
     )
 
 

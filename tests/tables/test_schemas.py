@@ -26,6 +26,7 @@ def test_the_tables_are_those_of_the_specification() -> None:
         "extraction_fields",
         "classifications",
         "generations",
+        "chunks",
         "errors",
     ]
     assert all(schema.names[0] == "document_id" for schema in TABLES.values())
@@ -39,6 +40,7 @@ def test_answers_hold_what_the_specification_lists() -> None:
         *("output_tokens", "unsupported_entities", "unsupported_numbers", "model", "error"),
         *("alignment_score", "support_score", "first_token_prob", "sum_logprob"),
         "no_answer_prob",
+        *("n_chunks", "asked_chunks", "chunk_id"),
     }
 
 

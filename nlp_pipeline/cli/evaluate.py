@@ -1,0 +1,172 @@
+"""`nlp-pipeline evaluate`: how good a run is, by the references in its corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nlp_pipeline.cli.interrupts import resumable
+from nlp_pipeline.cli.output import note, print_table
+from nlp_pipeline.cli.run import fetch_models, run, run_request, show_notes, show_progress
+
+if TYPE_CHECKING:
+    from nlp_pipeline.evaluation.bootstrap import Bootstrap
+
+_NOT_SHARED = ("corpus", "format_", "as_json")
+_MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
+_TITLES = {
+    "exact_match": "exact match",
+    "f1": "F1",
+    "answered_of_answerable": "answered, of answerable",
+    "no_answer_accuracy": "none said, of unanswerable",
+}
+
+
+def _with_run_options(command: click.Command) -> click.Command:
+    """Adds the options of `run`, so that the same ones mean the same."""
+    mine = [option for option in run.params if option.name not in _NOT_SHARED]
+    command.params[1:1] = mine
+    return command
+
+
+@_with_run_options
+@click.command()
+@click.argument("corpus")
+@click.option(
+    "--run",
+    "finished",
+    type=click.Path(path_type=Path),
+    help="Evaluate this run's folder; nothing is run.",
+)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write all figures to this file."
+)
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Write the reliability plot to this SVG file.",
+)
+@click.option("--no-rouge", is_flag=True, help="Leave the summaries out.")
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of the bootstrap, for the intervals.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+def evaluate(
+    corpus: str,
+    *,
+    finished: Path | None,
+    json_file: Path | None,
+    plot_file: Path | None,
+    no_rouge: bool,
+    resamples: int,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Compare answers, summaries, labels and annotation with the references in CORPUS.
+
+    CORPUS is as for `run`, with references in it (docs/evaluation.md says where), or a .json
+    file in SQuAD's format, or a .conllu file. The pipeline is run over it first, as by `run`; a
+    run that is there already is used.
+
+    \b
+    Example:
+      nlp-pipeline evaluate corpora/labelled.jsonl --plot reliability.svg
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.evaluation import evaluate_run
+    from nlp_pipeline.evaluation.bootstrap import Bootstrap
+
+    reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
+    folder = finished or _run(corpus, **options)
+    bootstrap: Bootstrap = Bootstrap(resamples, seed)
+    found = evaluate_run(folder, corpus, bootstrap=bootstrap, with_rouge=not no_rouge, **reading)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if plot_file is not None:
+        _plot(found, plot_file)
+    _show(found)
+
+
+def _run(corpus: str, *, quiet: bool, out: Path | None, **options: Any) -> Path:
+    """Runs the pipeline over the corpus, or finishes that, or finds it finished."""
+    request = run_request(corpus, out, format_="parquet", **options)
+    show_notes(quiet=quiet)
+    from nlp_pipeline.pipeline import resolve_config
+    from nlp_pipeline.runner import check, execute
+
+    check(request)
+    config = resolve_config(request.pipeline)
+    fetch_models(config, quiet=quiet)
+    with resumable(request.out), show_progress(quiet=quiet) as progress:
+        return execute(request, progress, config).out
+
+
+def _show(found: dict[str, Any]) -> None:
+    """The figures as tables; intervals in brackets."""
+    if answers := found["answers"]:
+        rows = [_answer_row("all", answers["overall"])]
+        for group in (answers["by_type"], answers["by_length"]):
+            rows += [_answer_row(name, measures) for name, measures in group.items()]
+        level = f"{found['level']:.0%}"
+        title = f"Answers (percent; in brackets the {level} interval over documents)"
+        print_table(["questions", "n", *_TITLES.values()], rows, title)
+        _show_threshold(answers)
+    if summaries := found["summaries"]:
+        rows = [
+            [name, summaries["n"], _percent(summaries[name])]
+            for name in ("rouge1", "rouge2", "rougeL")
+        ]
+        print_table(["summaries", "n", "F1"], rows, "Summaries (ROUGE, percent)")
+    if labels := found["labels"]:
+        print_table(
+            ["labels", "n"], [[_percent(labels["accuracy"]), labels["n"]]], "Label accuracy"
+        )
+    if annotation := found["annotation"]:
+        rows = [[name, f"{100 * value:.1f}"] for name, value in annotation.items()]
+        print_table(["annotation", "score"], rows, "Annotation (spaCy's scorer, percent)")
+
+
+def _answer_row(name: str, measures: dict[str, Any]) -> list[Any]:
+    return [name, measures["n"], *(_percent(measures[measure]) for measure in _MEASURES)]
+
+
+def _percent(mean: dict[str, Any] | None) -> str | None:
+    if mean is None:
+        return None
+    low, high = 100 * mean["low"], 100 * mean["high"]
+    return f"{100 * mean['value']:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _show_threshold(answers: dict[str, Any]) -> None:
+    """The best thresholds, as settings that can be copied."""
+    for measure, best in answers["thresholds"].items():
+        title = _TITLES[measure]
+        if best["threshold"] is None:
+            click.echo(f"No threshold on the score gives a better {title} here.")
+            continue
+        gain = f"{100 * best['before']:.1f} to {100 * best['after']:.1f}"
+        setting = f"components.llama_qa.no_answer_threshold={best['threshold']:.4g}"
+        click.echo(f"Best for {title} ({gain}, on these questions): --set {setting}")
+    if curve := answers["reliability"]:
+        error, auroc = curve["expected_calibration_error"], curve["auroc"]
+        area = "-" if auroc is None else f"{auroc:.2f}"
+        click.echo(f"Expected calibration error {error:.3f}, AUROC of the score {area}")
+
+
+def _plot(found: dict[str, Any], file: Path) -> None:
+    from nlp_pipeline.evaluation.plot import reliability_svg
+    from nlp_pipeline.evaluation.reliability import Bin, Reliability
+
+    curve = found["answers"] and found["answers"]["reliability"]
+    if curve is None:
+        note("No reliability plot: no answer has a score.")
+        return
+    bins = tuple(Bin(**one) for one in curve["bins"])
+    file.write_text(reliability_svg(Reliability(**{**curve, "bins": bins})), "utf-8")

@@ -1,0 +1,133 @@
+"""Questions about a document in chunks: which are asked, and whose answer is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from spacy.tokens import Doc
+
+from nlp_pipeline.chunking import Chunk
+from nlp_pipeline.components.base import Ask
+from nlp_pipeline.components.long_documents import (
+    LongDocuments,
+    Plan,
+    QuestionReader,
+    Render,
+    chunk_key,
+    chunk_text,
+    ground_within,
+)
+from nlp_pipeline.components.scoring import by_score
+from nlp_pipeline.generation.interface import Completion
+from nlp_pipeline.grounding.align import Grounding, ground
+from nlp_pipeline.grounding.text import terms
+
+
+class Asker(Protocol):
+    """The component: it knows what a completion means."""
+
+    long: LongDocuments
+
+    def status(self, completion: Completion) -> str:
+        """`ok`, `no_answer` or `error`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The completion that was taken.
+
+    Attributes:
+        completion: Of one chunk.
+        chunk: That chunk.
+        columns: What the row of the answer says about the chunks.
+        asked: The completions of all chunks that were asked.
+    """
+
+    completion: Completion
+    chunk: Chunk
+    columns: dict[str, Any]
+    asked: Sequence[Completion]
+
+
+class LongAnswers:
+    """Asks the likeliest chunks first, and others only while none of these has answered.
+
+    Args:
+        asker: The component.
+        reader: Annotates questions.
+    """
+
+    def __init__(self, asker: Asker, reader: QuestionReader) -> None:
+        self._asker = asker
+        self._reader = reader
+
+    def asks(
+        self,
+        doc: Doc,
+        plan: Plan,
+        question: Mapping[str, str],
+        render: Render,
+        completions: Mapping[str, Completion],
+    ) -> list[Ask]:
+        """The next requests for a question; none once a chunk has answered it."""
+        key = question["id"]
+        asked = _of(plan, key, completions)
+        if any(self._asker.status(done) == "ok" for done in asked.values()):
+            return []
+        order = self._reader.order(doc, plan, key, question["text"])
+        left = [number for number in order if number not in asked]
+        return [
+            Ask(
+                chunk_key(key, number),
+                render(chunk_text(doc, plan.chunks[number])),
+                piece=f"#{number}",
+            )
+            for number in left[: self._asker.long.settings.first]
+        ]
+
+    def best(
+        self, plan: Plan, question: Mapping[str, str], completions: Mapping[str, Completion]
+    ) -> Found:
+        """The answer with the best score, else a reply that there is none, else a failure.
+
+        Of equal scores the one asked first, which is of the likelier chunk, is taken.
+        """
+        asked = _of(plan, question["id"], completions)
+        for status in ("ok", "no_answer", "error"):
+            those = [n for n, done in asked.items() if self._asker.status(done) == status]
+            if those:
+                break
+        chunk_id = max(those, key=lambda number: by_score(asked[number]))
+        columns = {
+            "n_chunks": len(plan.chunks),
+            "asked_chunks": sorted(asked),
+            "chunk_id": chunk_id if status == "ok" else None,
+        }
+        return Found(asked[chunk_id], plan.chunks[chunk_id], columns, list(asked.values()))
+
+    def grounding(
+        self, doc: Doc, answer: Mapping[str, Any], chunk: Chunk | None
+    ) -> Grounding | None:
+        """Where an answer stands in the chunk that it was read from, if it was one.
+
+        None where that is not known; it is then looked for in the whole text.
+        """
+        if chunk is None or answer["answer"] is None:
+            return None
+        texts = (answer["question"], answer["answer"])
+        question, said = self._reader.reader.read(texts, doc.lang_)
+        return ground_within(
+            doc,
+            chunk,
+            lambda piece: ground(piece, said.text, read=said, question=terms(question)),
+        )
+
+
+def _of(plan: Plan, key: str, completions: Mapping[str, Completion]) -> dict[int, Completion]:
+    """The completions of one question by chunk, in the order in which they were asked."""
+    order = plan.order.get(key, range(len(plan.chunks)))
+    keys = ((number, chunk_key(key, number)) for number in order)
+    return {number: completions[name] for number, name in keys if name in completions}

@@ -1,0 +1,265 @@
+"""Documents that do not fit the model's context: what is sent whole, and what in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from spacy.tokens import Doc
+
+from nlp_pipeline.chunking import Chunk, Query, rank, split
+from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.errors.generation import QuestionTooLong
+from nlp_pipeline.generation.interface import Chat, Completion, Generator
+from nlp_pipeline.grounding.align import Grounding
+from nlp_pipeline.grounding.reading import Reader
+
+Render = Callable[[str], Chat]
+
+LEAST_ROOM = 16
+"""Model tokens of text that a prompt must have room for, or it cannot be sent at all."""
+
+SLACK = 8
+"""Allowed for where the text meets the prompt: there the tokens may be others."""
+
+_TURN, _TEMPLATE = 16, 64
+"""Tokens that a chat template writes around a turn, and of itself, at most."""
+
+NOTHING_ASKED = Completion("", "", (), (), "stop", 0)
+"""What becomes of a document without a word: nothing is asked about it."""
+
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True)
+class ChunkSettings:
+    """How a document is split.
+
+    Attributes:
+        tokens: The most model tokens of a chunk; None for as many as the context holds beside
+            the prompt and the answer.
+        overlap: Sentences that a chunk repeats of the one before.
+        first: A question is asked of so many of the likeliest chunks, and then, while none of
+            them answers it, of as many more.
+    """
+
+    tokens: int | None
+    overlap: int
+    first: int = 1
+
+    @classmethod
+    def checked(cls, component: str, tokens: Any, overlap: Any, first: Any = 1) -> ChunkSettings:
+        """The settings of a component.
+
+        Raises:
+            InvalidSetting: One is of the wrong type or out of its range.
+        """
+        if tokens is not None:
+            _least(component, "chunk_tokens", tokens, LEAST_ROOM)
+        _least(component, "chunk_overlap", overlap, 0)
+        _least(component, "chunks_first", first, 1)
+        return cls(tokens, overlap, first)
+
+
+def _least(component: str, name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidSetting(component, name, value, f"an integer of at least {least}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a document is asked about.
+
+    Attributes:
+        chunks: Its chunks; none where it is sent whole.
+        refused: Keys of the prompts that leave no room for any text, and why.
+        room: Model tokens of text that fit into every other prompt; None for any number.
+        order: Per key the chunk ids, likeliest first; filled when first asked for.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    refused: Mapping[str, QuestionTooLong] = field(default_factory=dict)
+    room: int | None = None
+    order: dict[str, list[int]] = field(default_factory=dict)
+
+
+class LongDocuments:
+    """Decides for each Doc whether it is sent whole, and remembers the chunks until it is done.
+
+    Args:
+        generator: Counts tokens and knows the context.
+        max_new_tokens: Kept free for what is generated, up to half of the context.
+        settings: How a document is split.
+    """
+
+    def __init__(self, generator: Generator, max_new_tokens: int, settings: ChunkSettings) -> None:
+        self.settings = settings
+        self._generator = generator
+        self._max_new_tokens = max_new_tokens
+        self._plans: WeakKeyDictionary[Doc, Plan] = WeakKeyDictionary()
+
+    def plan(self, doc: Doc, prompts: Mapping[str, Render]) -> Plan:
+        """Makes the plan of a Doc.
+
+        A document whose prompts all fit is sent whole, as it stands.
+
+        Args:
+            doc: The document.
+            prompts: Per key, what makes the prompt from a text.
+        """
+        plan = self._make(doc, prompts)
+        if plan.chunks or plan.refused:
+            self._plans[doc] = plan
+        else:
+            self._plans.pop(doc, None)
+        return plan
+
+    def recall(self, doc: Doc) -> Plan:
+        """The plan that was made of a Doc; that of one sent whole is not kept."""
+        return self._plans.get(doc, Plan())
+
+    def forget(self, doc: Doc) -> None:
+        """The Doc is done."""
+        self._plans.pop(doc, None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A weak dictionary cannot be sent to another process, and need not.
+        return LongDocuments, (self._generator, self._max_new_tokens, self.settings)
+
+    def fits(self, room: int | None, text: str) -> bool:
+        """Whether a text of the model's own making fits into a prompt."""
+        return room is None or self._count(text) <= room
+
+    def _make(self, doc: Doc, prompts: Mapping[str, Render]) -> Plan:
+        limit = self._generator.info.max_seq_len
+        room, refused = None, {}
+        if limit is not None:
+            free = limit - min(self._max_new_tokens, limit // 2)
+            tight = {k: r for k, r in prompts.items() if not self._surely(r(doc.text), free)}
+            tight = {k: r for k, r in tight.items() if self._count(r(doc.text)) > free}
+            frames = {key: self._count(prompts[key]("")) for key in tight}
+            rooms = {key: free - SLACK - frame for key, frame in frames.items()}
+            refused = {
+                key: QuestionTooLong(frames[key], limit - free, limit)
+                for key in rooms
+                if rooms[key] < LEAST_ROOM
+            }
+            room = min((rooms[key] for key in rooms if key not in refused), default=None)
+        budget = min((size for size in (room, self.settings.tokens) if size), default=None)
+        if budget is None or self._short(doc.text, budget, split_anyway=room is not None):
+            return Plan((), refused)
+        chunks = split(doc, self._count, budget, overlap=self.settings.overlap)
+        sent = [render for key, render in prompts.items() if key not in refused]
+        context = room if room is not None or limit is None else self._context(sent, limit)
+        return Plan(tuple(chunks), refused, context)
+
+    def _context(self, prompts: Sequence[Render], limit: int) -> int:
+        """The room for text in the longest prompt, whatever `chunk_tokens` says."""
+        longest = max((self._count(render("")) for render in prompts), default=0)
+        return limit - min(self._max_new_tokens, limit // 2) - SLACK - longest
+
+    def _short(self, text: str, budget: int, *, split_anyway: bool) -> bool:
+        """Whether a text is within the budget; bytes first, which need no tokenizer."""
+        if split_anyway:
+            return False
+        return len(text.encode("utf-8", "replace")) <= budget or self._count(text) <= budget
+
+    @staticmethod
+    def _surely(chat: Chat, free: int) -> bool:
+        """Whether a prompt fits beyond doubt: no token stands for less than one byte."""
+        texts = [message.content for message in chat.messages] + [chat.answer_prefix]
+        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+        return size + _TURN * len(texts) + _TEMPLATE <= free
+
+    def _count(self, prompt: str | Chat) -> int:
+        return self._generator.count_tokens(prompt)
+
+
+def chunk_text(doc: Doc, chunk: Chunk) -> str:
+    """The text of a chunk."""
+    return doc.text[chunk.start_char : chunk.end_char]
+
+
+def chunk_key(key: str, *numbers: int) -> str:
+    """The key of a request about a piece: no question id holds the separator."""
+    return _SEPARATOR.join((key, *map(str, numbers)))
+
+
+def without_chunk(key: str) -> str:
+    """The key that `chunk_key` was given."""
+    return key.partition(_SEPARATOR)[0]
+
+
+def chunk_rows(component: str, plan: Plan, others: Sequence[dict[str, Any]]) -> list[Any]:
+    """The value of `doc._.chunks`: those of a component beside those of others."""
+    kept = [row for row in others if row["component"] != component]
+    return [*kept, *({"component": component, **chunk.as_dict()} for chunk in plan.chunks)]
+
+
+def token_sums(completions: Sequence[Completion]) -> dict[str, int]:
+    """What all requests for one value cost together."""
+    names = ("prompt_tokens", "reused_tokens", "output_tokens")
+    return {name: sum(getattr(done, name) for done in completions) for name in names}
+
+
+class QuestionReader:
+    """Reads questions as the document was read, each text once.
+
+    Args:
+        reader: Runs the linguistic pipes.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        # What is kept are plain texts, which no memory zone takes away.
+        self._read = lru_cache(maxsize=1024)(self._query)
+
+    def order(self, doc: Doc, plan: Plan, key: str, question: str) -> list[int]:
+        """The ids of a plan's chunks, the likeliest to hold the answer first."""
+        if key not in plan.order:
+            plan.order[key] = rank(doc, plan.chunks, self._read(question, doc.lang_))
+        return plan.order[key]
+
+    def _query(self, question: str, lang: str) -> Query:
+        return Query.of(self.reader.read([question], lang)[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return QuestionReader, (self.reader,)
+
+
+def checked_threshold(component: str, value: Any) -> float | None:
+    """A log-probability, or None.
+
+    Raises:
+        InvalidSetting: It is none.
+    """
+    if value is None or (isinstance(value, int | float) and value <= 0):
+        return value
+    raise InvalidSetting(component, "no_answer_threshold", value, "a number of at most 0, or null")
+
+
+def ground_within(doc: Doc, chunk: Chunk, ground: Callable[[Doc], Grounding]) -> Grounding | None:
+    """Grounds in a chunk alone, where the answer was read, with offsets in the whole Doc.
+
+    Args:
+        doc: The document.
+        chunk: One of its chunks.
+        ground: Aligns in a Doc.
+
+    Returns:
+        None where the chunk does not hold it.
+    """
+    found = ground(doc[chunk.start_token : chunk.end_token].as_doc())
+    if found.grounded == "none":
+        return None
+    moved = {
+        "start_char": doc[chunk.start_token].idx,
+        "end_char": doc[chunk.start_token].idx,
+        "start_token": chunk.start_token,
+        "end_token": chunk.start_token,
+    }
+    places = {name: getattr(found, name) for name in moved}
+    return replace(found, **{n: v + moved[n] for n, v in places.items() if v is not None})

@@ -1,0 +1,52 @@
+"""Errors of evaluating a run."""
+
+from __future__ import annotations
+
+from nlp_pipeline.errors.base import NlpPipelineError
+from nlp_pipeline.errors.escaping import escaped
+
+
+class EvaluationError(NlpPipelineError):
+    """A run that cannot be evaluated."""
+
+
+class NoReferences(EvaluationError):
+    """A corpus that says nothing of what is right."""
+
+    def __init__(self, corpus: str) -> None:
+        super().__init__(
+            f"{escaped(corpus)} holds no references to evaluate by. Give its questions 'answers' "
+            "(a list; an empty one says that the text holds no answer), or its records a "
+            "'summary' or a 'label'; or use a corpus in SQuAD's or CoNLL-U's format."
+        )
+
+
+class NothingToCompare(EvaluationError):
+    """A run that has nothing of what the corpus has references for."""
+
+    def __init__(self, corpus: str, run: str) -> None:
+        super().__init__(
+            f"The run in {escaped(run)} has no answer, summary, label or token that "
+            f"{escaped(corpus)} has a reference for. Evaluate it with the corpus that it was "
+            "run on, with a pipeline that answers these questions."
+        )
+
+
+class RougeMissing(EvaluationError):
+    """ROUGE without the library that computes it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ROUGE of summaries needs torchmetrics. Type `pip install 'nlp-pipeline[evaluate]'`, "
+            "or leave the summaries out with --no-rouge."
+        )
+
+
+class GoldUnreadable(EvaluationError):
+    """Gold annotations that spaCy cannot convert."""
+
+    def __init__(self, document_id: str, reason: str) -> None:
+        super().__init__(
+            f"The gold annotations of document '{escaped(document_id)}' cannot be used: "
+            f"{escaped(reason)}. Every word line of a CoNLL-U file has ten columns parted by tabs."
+        )

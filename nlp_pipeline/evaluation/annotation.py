@@ -1,0 +1,112 @@
+"""Annotation against gold annotation, with spaCy's own scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import pandas as pd
+import spacy
+from spacy.scorer import Scorer
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.training.converters.conllu_to_docs import conllu_to_docs
+from spacy.vocab import Vocab
+
+from nlp_pipeline.corpus.conllu import ConlluDocument
+from nlp_pipeline.errors.evaluation import GoldUnreadable
+
+_PLAIN = (
+    "token_acc",
+    "sents_f",
+    "tag_acc",
+    "pos_acc",
+    "morph_acc",
+    "lemma_acc",
+    "dep_uas",
+    "dep_las",
+    "ents_f",
+)
+
+
+def annotation_scores(
+    gold: Mapping[str, ConlluDocument], tables: Mapping[str, pd.DataFrame], language: str
+) -> dict[str, float]:
+    """SpaCy's scores of the documents that have gold annotations, by name; from 0 to 1.
+
+    Args:
+        gold: By document id.
+        tables: `tokens` and `entities` of the run.
+        language: The pipeline's language code.
+
+    Returns:
+        Empty where no document has gold annotations. A score is left out where either side has
+        not this annotation.
+
+    Raises:
+        GoldUnreadable: Gold annotations cannot be converted.
+    """
+    vocab = spacy.blank(language).vocab
+    tokens = dict(list(tables["tokens"].groupby("document_id", sort=False)))
+    entities = dict(list(tables["entities"].groupby("document_id", sort=False)))
+    none = tables["entities"].iloc[:0]
+    examples = [
+        Example(
+            predicted(vocab, tokens[name], entities.get(name, none)),
+            gold_doc(vocab, name, document),
+        )
+        for name, document in gold.items()
+        if name in tokens
+    ]
+    if not examples:
+        return {}
+    scores = Scorer().score(examples)
+    return {name: float(scores[name]) for name in _PLAIN if scores.get(name) is not None}
+
+
+def predicted(vocab: Vocab, tokens: pd.DataFrame, entities: pd.DataFrame) -> Doc:
+    """A Doc from its rows of `tokens` and `entities`: what the run says of the document."""
+    rows = tokens.astype(object).where(tokens.notna(), None)
+
+    def column(name: str) -> list[str] | None:
+        """The values as spaCy takes them; None where the pipeline set none."""
+        values = rows[name].tolist()
+        return None if all(v is None for v in values) else [v or "" for v in values]
+
+    heads = rows["head"].tolist()
+    sentences = rows["sentence_id"].tolist()
+    starts = [n == 0 or sentences[n] != sentences[n - 1] for n in range(len(sentences))]
+    parsed = column("dep") is not None and all(head is not None for head in heads)
+    doc = Doc(
+        vocab,
+        words=rows["text"].tolist(),
+        spaces=[bool(space) for space in rows["whitespace"]],
+        tags=column("tag"),
+        pos=column("pos"),
+        morphs=column("morph"),
+        lemmas=column("lemma"),
+        heads=[int(head) for head in heads] if parsed else None,
+        deps=column("dep") if parsed else None,
+        sent_starts=None if parsed or sentences[0] is None else starts,
+    )
+    if any(value is not None for value in rows["ent_iob"]):
+        places = entities[["start_token", "end_token", "label"]].itertuples(index=False)
+        doc.set_ents([Span(doc, int(s), int(e), label=label) for s, e, label in places])
+    return doc
+
+
+def gold_doc(vocab: Vocab, name: str, document: ConlluDocument) -> Doc:
+    """A Doc from its lines of CoNLL-U, by spaCy's own converter.
+
+    Raises:
+        GoldUnreadable: It cannot be made.
+    """
+    lines = "\n".join(document.lines) + "\n\n"
+    try:
+        convert: Callable[..., Iterable[Doc]] = conllu_to_docs
+        found = convert(lines, n_sents=1, merge_subtokens=True, no_print=True)
+        sentences = [Doc(vocab).from_json(doc.to_json()) for doc in found]
+    except Exception as error:  # the converter checks nothing and fails in many ways
+        raise GoldUnreadable(name, str(error) or type(error).__name__) from error
+    if not sentences:
+        raise GoldUnreadable(name, "it holds no sentences")
+    return Doc.from_docs(sentences, ensure_whitespace=False) or sentences[0]

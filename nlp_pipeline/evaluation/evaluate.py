@@ -1,0 +1,198 @@
+"""`evaluate_run`: the tables of a run against the references of its corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlp_pipeline.corpus import Record, read_corpus
+from nlp_pipeline.corpus.conllu import ConlluDocument, conllu_documents
+from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
+from nlp_pipeline.evaluation.bootstrap import Bootstrap
+from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
+from nlp_pipeline.evaluation.references import References, read_references
+from nlp_pipeline.evaluation.reliability import reliability
+from nlp_pipeline.evaluation.rouge import KEYS, rouge
+from nlp_pipeline.evaluation.thresholds import best_threshold
+from nlp_pipeline.runs.reading import read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("exact_match", "f1")
+
+
+def evaluate_run(
+    run: str | Path,
+    corpus: str | Path,
+    *,
+    bootstrap: Bootstrap | None = None,
+    with_rouge: bool = True,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Compares a run with what its corpus says is right.
+
+    Args:
+        run: The run's folder.
+        corpus: The corpus that was run, with references.
+        bootstrap: How intervals are drawn.
+        with_rouge: Whether summaries are scored, which needs the extra `evaluate`.
+        reading: As in `read_corpus`: `text_key`, `id_key`, `limit`, `max_length`.
+
+    Returns:
+        Plain JSON: `answers`, `summaries`, `labels` and `annotation`, each null where there is
+        nothing to compare. A mean is `{"value", "low", "high", "n"}`.
+
+    Raises:
+        NoReferences: The corpus holds none.
+        NothingToCompare: The run has nothing that there are references for.
+        RougeMissing: The extra is needed and not installed.
+    """
+    bootstrap = bootstrap or Bootstrap()
+    items = list(read_corpus(corpus, on_warning=lambda _: None, **reading))
+    references = read_references(items)
+    gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
+    if not references and not gold:
+        raise NoReferences(str(corpus))
+    names = ("documents", "answers", "summaries", "categories", "tokens", "entities")
+    tables = read_run(run, names if gold else names[:4])
+    found = {
+        "answers": _answers(tables, references, bootstrap),
+        "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
+        "labels": _labels(tables, references, bootstrap),
+        "annotation": _annotation(tables, gold),
+    }
+    if not any(found.values()):
+        raise NothingToCompare(str(corpus), str(run))
+    return {"corpus": str(corpus), "run": str(run), **asdict(bootstrap), **found}
+
+
+def _answers(
+    tables: dict[str, pd.DataFrame], references: References, bootstrap: Bootstrap
+) -> dict[str, Any] | None:
+    documents = tables["documents"]
+    lengths = dict(zip(documents["document_id"], _plain(documents["n_tokens"]), strict=True))
+    found = outcomes(_rows(tables["answers"]), references, lengths)
+    if not found:
+        return None
+    curve = reliability(found)
+    return {
+        "overall": _measures(found, bootstrap),
+        "by_type": _split(found, lambda o: o.kind, bootstrap),
+        "by_length": _split(found, lambda o: o.length, bootstrap, LENGTHS),
+        "thresholds": {
+            measure: asdict(best) if (best := best_threshold(found, measure)) else None
+            for measure in MEASURES
+        },
+        "reliability": asdict(curve) if curve else None,
+    }
+
+
+def _measures(found: Sequence[Outcome], bootstrap: Bootstrap) -> dict[str, Any]:
+    """All means over some outcomes; null where there is no question of that kind."""
+    answerable = [o for o in found if o.answerable]
+    none = [o for o in found if not o.answerable]
+    columns: dict[str, tuple[Sequence[Outcome], Callable[[Outcome], float]]] = {
+        "exact_match": (found, lambda o: o.exact_match),
+        "f1": (found, lambda o: o.f1),
+        "exact_match_of_answerable": (answerable, lambda o: o.exact_match),
+        "f1_of_answerable": (answerable, lambda o: o.f1),
+        "answered_of_answerable": (answerable, lambda o: float(o.status == "ok")),
+        "no_answer_accuracy": (none, lambda o: float(o.status == "no_answer")),
+    }
+    return {
+        "n": len(found),
+        "failed": sum(o.status == "error" for o in found),
+        **{name: _mean(those, value, bootstrap) for name, (those, value) in columns.items()},
+    }
+
+
+def _mean(
+    found: Sequence[Outcome], value: Callable[[Outcome], float], bootstrap: Bootstrap
+) -> dict[str, Any] | None:
+    estimate = bootstrap.mean([value(o) for o in found], [o.document_id for o in found])
+    return asdict(estimate) if estimate else None
+
+
+def _split(
+    found: Sequence[Outcome],
+    key: Callable[[Outcome], str],
+    bootstrap: Bootstrap,
+    order: Iterable[str] = (),
+) -> dict[str, Any]:
+    """The means by kind: in the order given, else the commonest first."""
+    groups: dict[str, list[Outcome]] = {name: [] for name in order}
+    for outcome in found:
+        groups.setdefault(key(outcome), []).append(outcome)
+    names = [name for name, those in groups.items() if those]
+    if not order:
+        names.sort(key=lambda name: (-len(groups[name]), name))
+    return {name: _measures(groups[name], bootstrap) for name in names}
+
+
+def _summaries(
+    table: pd.DataFrame, references: References, bootstrap: Bootstrap
+) -> dict[str, Any] | None:
+    rows = [row for row in _rows(table) if row["document_id"] in references.summaries]
+    if not rows:
+        return None
+    ids = [row["document_id"] for row in rows]
+    scores = [rouge(row["summary"] or "", references.summaries[row["document_id"]]) for row in rows]
+    means = {key: bootstrap.mean([score[key] for score in scores], ids) for key in KEYS}
+    return {"n": len(rows), **{key: asdict(mean) for key, mean in means.items() if mean}}
+
+
+def _labels(
+    tables: dict[str, pd.DataFrame], references: References, bootstrap: Bootstrap
+) -> dict[str, Any] | None:
+    """Whether the label with the highest score is one of those that are right."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in _rows(tables["categories"]):
+        name = row["document_id"]
+        if name in references.labels and row["score"] > best.get(name, {"score": -1.0})["score"]:
+            best[name] = row
+    if not best:
+        return None
+    # A document that got no label at all counts as wrong.
+    ran = set(tables["documents"]["document_id"])
+    ids = [name for name in references.labels if name in ran]
+    right = [float(name in best and best[name]["label"] in references.labels[name]) for name in ids]
+    mean = bootstrap.mean(right, ids)
+    return {"n": len(ids), "accuracy": asdict(mean) if mean else None}
+
+
+def _gold(corpus: str | Path, records: Sequence[Record]) -> dict[str, ConlluDocument]:
+    """The gold annotations by document id."""
+    lines = {
+        (file.source, document.line): document
+        for file in find_sources(corpus).files
+        if file.format == "conllu"
+        for document in conllu_documents(file)
+    }
+    return {r.id: lines[r.source, r.line] for r in records if (r.source, r.line) in lines}
+
+
+def _annotation(
+    tables: dict[str, pd.DataFrame], gold: dict[str, ConlluDocument]
+) -> dict[str, float] | None:
+    if not gold:
+        return None
+    from nlp_pipeline.evaluation.annotation import annotation_scores
+
+    languages = tables["documents"]["language"].dropna()
+    return annotation_scores(gold, tables, languages.iloc[0] if len(languages) else "xx") or None
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows with None for what is missing."""
+    columns = {name: _plain(table[name]) for name in table.columns}
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    return column.astype(object).where(column.notna(), None).tolist()

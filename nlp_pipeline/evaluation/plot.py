@@ -1,0 +1,71 @@
+"""The reliability plot, as an SVG that needs no library to be drawn and no network to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlp_pipeline.evaluation.reliability import Bin, Reliability
+
+SIDE, LEFT, TOP = 320, 56, 40
+_TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
+
+
+def reliability_svg(found: Reliability) -> str:
+    """Accuracy over probability: bars on the diagonal would be perfect."""
+    width, height = SIDE + LEFT + 24, SIDE + TOP + 56
+    title = f"{found.n} answers, expected calibration error {found.expected_calibration_error:.3f}"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">',
+        f"<title>Reliability: {title}</title>",
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="{LEFT}" y="22" {_TEXT}>{title}</text>',
+        *_axes(),
+        *(bar for one in found.bins for bar in _bar(one, found.n)),
+        f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="#b33" '
+        'stroke-dasharray="4 4"/>',
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _x(value: float) -> float:
+    return round(LEFT + value * SIDE, 1)
+
+
+def _y(value: float) -> float:
+    return round(TOP + (1 - value) * SIDE, 1)
+
+
+def _axes() -> Iterator[str]:
+    yield f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>'
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        below, beside = (
+            f'x="{_x(tick)}" y="{TOP + SIDE + 18}"',
+            f'x="{LEFT - 8}" y="{_y(tick) + 4}"',
+        )
+        yield f'<text {below} text-anchor="middle" {_TEXT}>{tick:g}</text>'
+        yield f'<text {beside} text-anchor="end" {_TEXT}>{tick:g}</text>'
+    middle = _x(0.5)
+    yield (
+        f'<text x="{middle}" y="{TOP + SIDE + 40}" text-anchor="middle" {_TEXT}>'
+        "probability of the answer</text>"
+    )
+    yield (
+        f'<text x="16" y="{_y(0.5)}" text-anchor="middle" {_TEXT} '
+        f'transform="rotate(-90 16 {_y(0.5)})">share of exact matches</text>'
+    )
+
+
+def _bar(one: Bin, total: int) -> Iterator[str]:
+    """A bin's accuracy; the more answers, the darker."""
+    if one.accuracy is None:
+        return
+    opacity = round(0.25 + 0.75 * one.n / total, 2)
+    height = round(one.accuracy * SIDE, 1)
+    yield (
+        f'<rect x="{_x(one.low) + 1}" y="{_y(one.accuracy)}" width="{SIDE / 10 - 2}" '
+        f'height="{height}" fill="#36c" fill-opacity="{opacity}">'
+        f"<title>{one.n} answers, probability {one.confidence:.3f}, right {one.accuracy:.3f}"
+        "</title></rect>"
+    )

@@ -1,0 +1,74 @@
+"""What a corpus says is right: reference answers, summaries and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nlp_pipeline.corpus import Record, Reject
+
+Answers = tuple[str, ...]
+"""Every acceptable answer to a question; none where the document holds no answer."""
+
+
+@dataclass
+class References:
+    """The references of a corpus.
+
+    Attributes:
+        answers: Per document and question id.
+        summaries: Per document.
+        labels: Per document, the labels that are right.
+    """
+
+    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.answers or self.summaries or self.labels)
+
+
+def read_references(items: Iterable[Record | Reject]) -> References:
+    """Takes the references out of a corpus.
+
+    A record names them with its questions (`answers`, a list; an empty one says that the text
+    holds no answer) or in its `meta`: `answers` (question id to a text, a list of texts, or
+    null), `summary` (a text), `label` (a text) or `labels` (a list of texts). What is of another
+    form is no reference.
+    """
+    found = References()
+    for item in items:
+        if isinstance(item, Record):
+            _take(found, item)
+    return found
+
+
+def _take(found: References, record: Record) -> None:
+    answers = record.meta.get("answers")
+    if isinstance(answers, dict):
+        for question_id, value in answers.items():
+            texts = _texts(value)
+            if texts is not None:
+                found.answers[record.id, str(question_id)] = texts
+    for question in record.questions:
+        if question.answers is not None:
+            found.answers[record.id, question.id] = question.answers
+    summary = record.meta.get("summary")
+    if isinstance(summary, str) and summary.strip():
+        found.summaries[record.id] = summary
+    labels = _texts(record.meta.get("labels", record.meta.get("label")))
+    if labels:
+        found.labels[record.id] = frozenset(labels)
+
+
+def _texts(value: Any) -> Answers | None:
+    """A text, a list of texts or null as texts; None for anything else."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
