@@ -107,11 +107,11 @@ def test_two_processes_write_what_one_writes(tmp_path: Path, corpus: Any, launch
     same_run(tmp_path / "out1", tmp_path / "out2")
     results = [json.loads(out) for out, _ in found]  # one object: nobody else printed
     for result in results:
-        assert (result["documents"], result["failed"]) == (9, 2)
+        assert (result["documents"], result["failed"]) == (9, 1)
     assert (alone.returncode, both.returncode) == (3, 1)  # torchrun makes a 1 of all
     said = found[1][1]
     assert said.count("2 processes share the model over gloo (no CUDA here)") == 1
-    assert said.count("9/9 documents, 7 ok, 2 failed") == 1
+    assert said.count("9/9 documents, 8 ok, 1 failed") == 1
     assert "rank      : 0" in said
     assert "exitcode  : 3" in said
     assert "RunLocked" not in said

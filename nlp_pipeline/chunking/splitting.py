@@ -44,13 +44,17 @@ def split(doc: Doc, count: Count, budget: int, *, overlap: int = 0) -> list[Chun
         The chunks in order; all text but white space stands in at least one of them.
     """
     boundaries = Boundaries(doc)
+    text = boundaries.text
     units = list(_units(boundaries, count, budget))
     chunks: list[Chunk] = []
     start, repeated = 0, 0
     while start < len(units):
-        end, size = _extent(units, start, repeated, boundaries.text, count, budget)
+        end, size = _extent(units, start, repeated, text, count, budget)
         chunks.append(_chunk(boundaries, units[start:end], len(chunks), size, repeated))
         repeated = _repeat(units, start, end, overlap, budget)
+        # Tokens do not add up where sentences meet: what is repeated has to fit beside the next.
+        while repeated and _length(units[end - repeated : end + 1], text, count) > budget:
+            repeated -= 1
         start = end - repeated
     return chunks
 
@@ -122,10 +126,15 @@ def _extent(
         end += 1
     end = max(end, start + repeated + 1)
     while True:
-        size = count(text[units[start].start : units[end - 1].end].strip())
+        size = _length(units[start:end], text, count)
         if size <= budget or end <= start + repeated + 1:
             return end, size
         end -= 1
+
+
+def _length(units: list[_Unit], text: str, count: Count) -> int:
+    """Length of adjacent units together, in model tokens."""
+    return count(text[units[0].start : units[-1].end].strip())
 
 
 def _repeat(units: list[_Unit], start: int, end: int, overlap: int, budget: int) -> int:
