@@ -1,51 +1,37 @@
-"""`llama_qa`: one answer per question about each Doc."""
+"""Component `llama_qa`: asks questions about each document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
 
-from nlp_pipeline.chunking import Chunk
-from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
+from nlp_pipeline.components.extractive import MARGIN, Extractive, checked_mode
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
-from nlp_pipeline.components.long_answers import Found, LongAnswers
-from nlp_pipeline.components.long_documents import (
-    NOTHING_ASKED,
-    ChunkSettings,
-    LongDocuments,
-    Plan,
-    QuestionReader,
-    checked_threshold,
-    chunk_rows,
-    token_sums,
-    without_chunk,
-)
-from nlp_pipeline.components.questions import parse_questions, questions_of
-from nlp_pipeline.components.scoring import completion_score
-from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.align import Grounding
-from nlp_pipeline.grounding.checking import Checker
-from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
+from nlp_pipeline.components.long_documents import ChunkSettings
+from nlp_pipeline.components.question_answering import LlamaQA
+from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.prompts import load_examples, load_template
 
-SPANS_KEY = "answers"
-SPAN_LABEL = "ANSWER"
+_TEMPLATES = {"free": "qa.v1", "extractive": "extractive_qa.v1"}
+_BEAMS = {"free": 1, "extractive": 3}
 
 _DEFAULTS: dict[str, Any] = {
     **SAMPLING,
     "questions": [],
-    "template": "qa.v1",
+    "mode": "free",
+    "template": None,
     "no_answer": "not in the document",
     "no_answer_threshold": None,
+    "no_answer_margin": MARGIN,
     "examples": [],
     "chunk_tokens": None,
     "chunk_overlap": 1,
     "chunks_first": 3,
+    "num_beams": None,
+    "length_penalty": 0.0,
     "max_new_tokens": 32,
     "stop": ["\n"],
     "generator": DEFAULT_GENERATOR,
@@ -60,219 +46,41 @@ def make_llama_qa(
     nlp: Language,
     name: str,
     questions: list[Any],
-    template: str,
+    mode: str,
+    template: str | None,
     no_answer: str,
     no_answer_threshold: float | None,
+    no_answer_margin: float,
     examples: Any,
     chunk_tokens: int | None,
     chunk_overlap: int,
     chunks_first: int,
+    num_beams: int | None,
+    length_penalty: float,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaQA:
-    """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`."""
+    """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`.
+
+    Null for `template` and `num_beams` is what suits the mode: `qa.v1` and 1, or
+    `extractive_qa.v1` and 3. The extractive mode needs no `stop`.
+    """
+    mode = checked_mode(name, mode)
     return LlamaQA(
         name,
         generator,
-        params,
+        replace(
+            params,
+            num_beams=_BEAMS[mode] if num_beams is None else num_beams,
+            length_penalty=length_penalty,
+            stop=() if mode == "extractive" else params.stop,
+        ),
         questions=questions,
-        template=load_template(template),
+        template=load_template(_TEMPLATES[mode] if template is None else template),
         no_answer=no_answer,
         no_answer_threshold=no_answer_threshold,
         examples=load_examples(name, examples, ("text", "question"), "answer", none=no_answer),
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap, chunks_first),
+        extractive=Extractive(name, no_answer, no_answer_margin) if mode == "extractive" else None,
         nlp=nlp,
     )
-
-
-@dataclass(frozen=True)
-class QAResult:
-    """The answers about a Doc, and the chunks that were asked."""
-
-    answers: list[dict[str, Any]]
-    plan: Plan
-
-
-class LlamaQA(LlamaComponent):
-    """Answers questions about each Doc into `doc._.answers` and `doc.spans["answers"]`.
-
-    Args:
-        name: The component's name in the pipeline.
-        generator: Completes the prompts.
-        params: How.
-        questions: Asked of every Doc; texts, or objects with `id` and `text`. A Doc's own, in
-            `doc._.questions`, come after them.
-        template: Is given `text`, `question` and `no_answer`.
-        no_answer: The reply that means that the document holds no answer. Such an answer, or
-            an empty one, has the status `no_answer`.
-        no_answer_threshold: An answer with a lower score (the log-probability of the whole)
-            counts as none; `nlp-pipeline evaluate` finds a good value. None sets none.
-        examples: Stand in every prompt before the document.
-        chunks: How a document that does not fit is split. A question is asked of the chunks
-            that share most with it, then, while none answers, of the others; the answer with
-            the best score is taken.
-        nlp: The pipeline it is part of, whose pipes read questions and answers
-            (`grounding.reading`).
-
-    Raises:
-        QuestionsInvalid: The questions are not what they should be.
-        DuplicateQuestion: Two questions have one id.
-        PromptTemplateInvalid: The template uses a value that there is none of.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        generator: Generator,
-        params: SamplingParams,
-        *,
-        questions: list[Any],
-        template: PromptTemplate,
-        no_answer: str,
-        no_answer_threshold: float | None = None,
-        examples: tuple[Example, ...] = (),
-        chunks: ChunkSettings | None = None,
-        nlp: Language | None = None,
-    ) -> None:
-        super().__init__(name, generator, params)
-        template.check(("text", "question", "no_answer"))
-        self.questions = parse_questions(name, questions)
-        self.template = template
-        self.no_answer = no_answer
-        self.no_answer_threshold = checked_threshold(name, no_answer_threshold)
-        self.examples = examples
-        settings = chunks or ChunkSettings(None, 1, 3)
-        self.long = LongDocuments(generator, params.max_new_tokens, settings)
-        self.checker = Checker(nlp, name)
-        self._pieces = LongAnswers(self, QuestionReader(self.checker.reader))
-
-    def asks(self, doc: Doc) -> list[Ask]:
-        """One request per question; of a document that does not fit, one per likely chunk.
-
-        A document without a word is not asked about: it holds no answer.
-        """
-        questions = self._questions(doc) if doc.text.strip() else []
-        plan = self.long.plan(doc, {q["id"]: self._renderer(q["text"]) for q in questions})
-        asks: list[Ask] = []
-        for question in questions:
-            render, refused = self._renderer(question["text"]), plan.refused.get(question["id"])
-            if plan.chunks and refused is None:
-                asks += self._pieces.asks(doc, plan, question, render, {})
-            else:
-                text = "" if refused else doc.text
-                asks.append(Ask(question["id"], render(text), error=refused))
-        return asks
-
-    def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
-        """Further chunks for the questions that none has answered yet."""
-        plan = self.long.recall(doc)
-        if not plan.chunks:
-            return []
-        return [
-            ask
-            for question in self._questions(doc)
-            if question["id"] not in plan.refused
-            for ask in self._pieces.asks(
-                doc, plan, question, self._renderer(question["text"]), completions
-            )
-        ]
-
-    def question_id(self, key: str) -> str:
-        """The question's id, without the chunk."""
-        return without_chunk(key)
-
-    def _questions(self, doc: Doc) -> list[dict[str, str]]:
-        return questions_of(self.name, self.questions, doc)
-
-    def _renderer(self, question: str) -> Callable[[str], Chat]:
-        """What makes the prompt of a question from a text."""
-
-        def render(text: str) -> Chat:
-            values = {"text": text, "question": question, "no_answer": self.no_answer}
-            return self.template.render(values, self.examples)
-
-        return render
-
-    def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
-        """One answer, as a plain dict, per question."""
-        plan = self.long.recall(doc)
-        answers: list[dict[str, Any]] = []
-        chunks: list[Chunk | None] = []
-        for question in self._questions(doc):
-            key = question["id"]
-            found: Found | None = None
-            if plan.chunks and key not in plan.refused:
-                found = self._pieces.best(plan, question, completions)
-                answer = self._answer(question, found.completion)
-                answers.append({**answer, **found.columns, **token_sums(found.asked)})
-            elif not doc.text.strip() and key not in completions:
-                answers.append(self._answer(question, NOTHING_ASKED))
-            else:
-                answers.append(self._answer(question, completions[key]))
-            chunks.append(found.chunk if found else None)
-        return QAResult(self._checked(doc, answers, chunks), plan)
-
-    def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
-        """An error for each question; without the Doc's own where these are the cause."""
-        completion = Completion.failed("", error)
-        try:
-            questions = self._questions(doc)
-        except NlpPipelineError:
-            questions = self.questions
-        answers = [self._answer(question, completion) for question in questions]
-        return QAResult(self._checked(doc, answers, [None] * len(answers)), Plan())
-
-    def _checked(
-        self, doc: Doc, answers: list[dict[str, Any]], chunks: Sequence[Chunk | None]
-    ) -> list[dict[str, Any]]:
-        """The answers with what can be checked about them."""
-        said: list[tuple[str, str | None, Grounding | None]] = [
-            (a["question"], a["answer"], self._pieces.grounding(doc, a, chunk))
-            for a, chunk in zip(answers, chunks, strict=True)
-        ]
-        found = self.checker.check_answers(doc, said)
-        return [{**answer, **more} for answer, more in zip(answers, found, strict=True)]
-
-    def _answer(self, question: dict[str, str], completion: Completion) -> dict[str, Any]:
-        status = self.status(completion)
-        return {
-            "component": self.name,
-            "question_id": question["id"],
-            "question": question["text"],
-            "answer": completion.text.strip() if status == "ok" else None,
-            "status": status,
-            "no_answer_prob": None,
-            "n_chunks": 1,
-            "asked_chunks": None,
-            "chunk_id": None,
-            **token_figures(completion, self.model_name(completion)),
-        }
-
-    def status(self, completion: Completion) -> str:
-        """Whether a completion is an answer (`ok`), says that there is none, or failed."""
-        if completion.error:
-            return "error"
-        score, least = completion_score(completion), self.no_answer_threshold
-        unsure = least is not None and score is not None and score < least
-        none = _bare(completion.text) in ("", _bare(self.no_answer))
-        return "no_answer" if unsure or none else "ok"
-
-    def set_annotations(self, doc: Doc, result: QAResult) -> None:
-        """Adds the answers to those of others, and a Span for each that stands in the text.
-
-        What this component wrote to the Doc before is replaced.
-        """
-        doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
-        self.long.forget(doc)
-        doc._.answers = [*self.of_others(doc._.answers), *result.answers]
-        spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
-        for answer in doc._.answers:
-            if answer["start_token"] is not None:
-                start, end = answer["start_token"], answer["end_token"]
-                spans.append(Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"]))
-        doc.spans[SPANS_KEY] = spans
-
-
-def _bare(text: str) -> str:
-    """A reply without case and without the punctuation around it."""
-    return text.casefold().strip(" .!\"'")

@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.base import Ask
+from nlp_pipeline.components.extractive import NONE
 from nlp_pipeline.components.long_documents import (
     LongDocuments,
     Plan,
@@ -20,7 +21,7 @@ from nlp_pipeline.components.long_documents import (
     ground_within,
 )
 from nlp_pipeline.components.scoring import by_score
-from nlp_pipeline.generation.interface import Completion
+from nlp_pipeline.generation.interface import Chat, Completion
 from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.grounding.text import terms
 
@@ -30,7 +31,11 @@ class Asker(Protocol):
 
     long: LongDocuments
 
-    def status(self, completion: Completion) -> str:
+    def requests(self, doc: Doc, key: str, chat: Chat, chunk: Chunk | None = None) -> list[Ask]:
+        """What is asked for one answer."""
+        ...
+
+    def status(self, completion: Completion, reply: Completion | None = None) -> str:
         """`ok`, `no_answer` or `error`."""
         ...
 
@@ -41,12 +46,14 @@ class Found:
 
     Attributes:
         completion: Of one chunk.
+        reply: That of the forced reply that there is no answer, where it was asked.
         chunk: That chunk.
         columns: What the row of the answer says about the chunks.
         asked: The completions of all chunks that were asked.
     """
 
     completion: Completion
+    reply: Completion | None
     chunk: Chunk
     columns: dict[str, Any]
     asked: Sequence[Completion]
@@ -75,18 +82,16 @@ class LongAnswers:
         """The next requests for a question; none once a chunk has answered it."""
         key = question["id"]
         asked = _of(plan, key, completions)
-        if any(self._asker.status(done) == "ok" for done in asked.values()):
+        if any(self._asker.status(*done) == "ok" for done in asked.values()):
             return []
         order = self._reader.order(doc, plan, key, question["text"])
         left = [number for number in order if number not in asked]
-        return [
-            Ask(
-                chunk_key(key, number),
-                render(chunk_text(doc, plan.chunks[number])),
-                piece=f"#{number}",
-            )
-            for number in left[: self._asker.long.settings.first]
-        ]
+        asks: list[Ask] = []
+        for number in left[: self._asker.long.settings.first]:
+            chunk = plan.chunks[number]
+            chat = render(chunk_text(doc, chunk))
+            asks += self._asker.requests(doc, chunk_key(key, number), chat, chunk)
+        return asks
 
     def best(
         self, plan: Plan, question: Mapping[str, str], completions: Mapping[str, Completion]
@@ -97,16 +102,17 @@ class LongAnswers:
         """
         asked = _of(plan, question["id"], completions)
         for status in ("ok", "no_answer", "error"):
-            those = [n for n, done in asked.items() if self._asker.status(done) == status]
+            those = [n for n, done in asked.items() if self._asker.status(*done) == status]
             if those:
                 break
-        chunk_id = max(those, key=lambda number: by_score(asked[number]))
+        chunk_id = max(those, key=lambda number: by_score(asked[number][0]))
         columns = {
             "n_chunks": len(plan.chunks),
             "asked_chunks": sorted(asked),
             "chunk_id": chunk_id if status == "ok" else None,
         }
-        return Found(asked[chunk_id], plan.chunks[chunk_id], columns, list(asked.values()))
+        all_asked = [done for done, _ in asked.values()]
+        return Found(*asked[chunk_id], plan.chunks[chunk_id], columns, all_asked)
 
     def grounding(
         self, doc: Doc, answer: Mapping[str, Any], chunk: Chunk | None
@@ -126,8 +132,17 @@ class LongAnswers:
         )
 
 
-def _of(plan: Plan, key: str, completions: Mapping[str, Completion]) -> dict[int, Completion]:
-    """The completions of one question by chunk, in the order in which they were asked."""
+def _of(
+    plan: Plan, key: str, completions: Mapping[str, Completion]
+) -> dict[int, tuple[Completion, Completion | None]]:
+    """The completions of one question by chunk, in the order in which they were asked.
+
+    Beside each the forced reply that there is no answer, where that was asked.
+    """
     order = plan.order.get(key, range(len(plan.chunks)))
     keys = ((number, chunk_key(key, number)) for number in order)
-    return {number: completions[name] for number, name in keys if name in completions}
+    return {
+        number: (completions[name], completions.get(name + NONE))
+        for number, name in keys
+        if name in completions
+    }

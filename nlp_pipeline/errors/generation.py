@@ -198,6 +198,36 @@ class ExtractionInvalid(RequestError):
         )
 
 
+class NoSpanPossible(RequestError):
+    """Nothing of a document may be answered, as no piece of it can be, and no other reply."""
+
+    def __init__(self, length: int, unknown: bytes = b"") -> None:
+        reason = (
+            f"the model's vocabulary has no token for the byte 0x{unknown.hex()}"
+            if unknown
+            else f"the {length} characters of the document hold nothing but white space"
+        )
+        super().__init__(
+            f"No piece of the document can be the answer: {reason}. "
+            "Give a text with words, or a `no_answer` to reply instead."
+        )
+
+
+class TooManyBeams(RequestError):
+    """A beam search that this executor cannot do, or for which it is too small."""
+
+    def __init__(self, num_beams: int, allowed: int) -> None:
+        super().__init__(
+            f"num_beams={num_beams} is not possible here: at most {allowed} beams can be searched. "
+            "Ask for fewer, or "
+            + (
+                "build the Llama with a larger max_batch_size."
+                if allowed > 1
+                else "use a model that the engine runs (llama, mistral or qwen)."
+            )
+        )
+
+
 class GenerationFailed(RequestError):
     """The model failed on this request alone, after it was tried by itself."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.errors.generation import GenerationFailed, TooManyBeams
 from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.sampling import TokenSampler, advance, log_probabilities
 from nlp_pipeline.generation.sequence import Sequence
@@ -47,6 +47,7 @@ class BatchExecutor:
         self._max_batch_size = max_batch_size
         self._max_seq_len = max_seq_len
         self._waiting: deque[Sequence] = deque()
+        self._refused: list[Sequence] = []
 
     @property
     def room(self) -> int:
@@ -54,18 +55,24 @@ class BatchExecutor:
         return max(0, WINDOW * self._max_batch_size - len(self._waiting))
 
     def add(self, sequence: Sequence) -> None:
-        """Puts a sequence in the waiting line."""
-        self._waiting.append(sequence)
+        """Puts a sequence in the waiting line; one with beams comes back with an error."""
+        if sequence.params.num_beams > 1:
+            sequence.fail(TooManyBeams(sequence.params.num_beams, 1))
+            self._refused.append(sequence)
+        else:
+            self._waiting.append(sequence)
 
     def cancel(self, sequences: list[Sequence]) -> None:
         """Takes sequences out of the waiting line; none runs between two steps."""
         gone = set(sequences)
         self._waiting = deque(s for s in self._waiting if s not in gone)
+        self._refused = [s for s in self._refused if s not in gone]
 
     def step(self) -> list[Sequence]:
         """Runs one batch to its end; the oldest waiting sequence is always in it."""
-        if not self._waiting:
-            return []
+        refused, self._refused = self._refused, []
+        if refused or not self._waiting:
+            return refused
         batch = self._next_batch()
         self._run(batch)
         return batch

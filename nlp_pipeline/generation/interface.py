@@ -47,7 +47,12 @@ Prompt = str | Chat | Sequence[int]
 
 
 class BoundConstraint(Protocol):
-    """A constraint in the tokens of one model, for one sample of one request."""
+    """A constraint in the tokens of one model, for one sample of one request.
+
+    One may also have `stop_token_ids`, a frozen set of tokens that end the completion beside
+    the model's own and are no part of it, and `keep(output_ids)`, which says how many tokens of
+    a completion that the budget cut off are a complete text.
+    """
 
     def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | Tensor | None:
         """What may follow the output so far: token ids, at least one; None allows all.
@@ -122,7 +127,8 @@ class Completion:
         token_ids: The tokens of the completion, without the end-of-sequence token.
         logprobs: One per token of `token_ids`: the log-probability in the model's own
             distribution, unscaled and unmasked. Empty where a backend knows none.
-        stop_logprob: That of the end-of-sequence token; None where something else ended it.
+        stop_logprob: That of the token that ended it (end of sequence, or the constraint's); None
+            where something else ended it.
         finish_reason: Why it ended.
         prompt_tokens: Length of the encoded prompt.
         reused_tokens: How many of these were not computed again (prefix sharing).
@@ -130,6 +136,9 @@ class Completion:
         top_logprobs: Per token the likeliest alternatives, where `logprobs` asked for them.
         prompt_token_ids: The prompt's tokens, where `echo` asked for them.
         prompt_logprobs: Their log-probabilities (the first has none), where `echo` asked.
+        masked_logprob: Where a constraint was searched: the sum of the log-probabilities of all
+            output tokens, that of the stop included, in the distribution that the constraint
+            left. Says little about an answer: the unmasked ones tell how sure the model is.
         sample: 0-based index among the `n` samples of the request.
         error: What went wrong, where `finish_reason` is `"error"`; else None.
     """
@@ -148,6 +157,7 @@ class Completion:
     sample: int = 0
     error: NlpPipelineError | None = None
     stop_logprob: float | None = None
+    masked_logprob: float | None = None
 
     @classmethod
     def failed(

@@ -26,6 +26,9 @@ class SamplingParams:
             token's own log-probability always is.
         echo: Return the prompt's tokens with their log-probabilities too.
         n: How many independent samples; sample i uses `seed + i`.
+        num_beams: Above 1: the best completion that a beam search of this width finds, by the
+            sum of log-probabilities. Only greedy, one sample, without `stop`, `logprobs`, `echo`.
+        length_penalty: Beams compare their sums over length to this power; 0 leaves the sums.
 
     Raises:
         InvalidSamplingParams: A value is out of its range or of the wrong type.
@@ -42,6 +45,8 @@ class SamplingParams:
     logprobs: int = 0
     echo: bool = False
     n: int = 1
+    num_beams: int = 1
+    length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
@@ -51,6 +56,12 @@ class SamplingParams:
         if not isinstance(self.echo, bool):
             raise InvalidSamplingParams("echo", self.echo, "true or false")
         object.__setattr__(self, "stop", _texts(self.stop))
+        if self.num_beams > 1:
+            for name, plain in _SEARCHED.items():
+                if getattr(self, name) != plain:
+                    raise InvalidSamplingParams(
+                        name, getattr(self, name), f"{plain!r} with num_beams={self.num_beams}"
+                    )
 
     @property
     def greedy(self) -> bool:
@@ -77,4 +88,15 @@ _RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
     ("seed", int, lambda v: 0 <= v < 2**63, "an integer from 0 to 2**63 - 1"),
     ("logprobs", int, lambda v: 0 <= v <= 100, "an integer from 0 to 100"),
     ("n", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
+    ("num_beams", int, lambda v: 1 <= v <= 64, "an integer from 1 to 64"),
+    ("length_penalty", _NUMBER, lambda v: -10 <= v <= 10, "a number from -10 to 10"),
 )
+_SEARCHED: dict[str, Any] = {
+    "temperature": 0,
+    "repetition_penalty": 1,
+    "n": 1,
+    "stop": (),
+    "logprobs": 0,
+    "echo": False,
+}
+"""What a beam search leaves no choice of."""

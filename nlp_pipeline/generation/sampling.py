@@ -12,7 +12,7 @@ from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.masking import constrained
 from nlp_pipeline.generation.sequence import Sequence
-from nlp_pipeline.generation.stopping import StopRule
+from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 
 
 def advance(samplers: list[TokenSampler], logits: Tensor) -> Tensor:
@@ -64,7 +64,8 @@ class TokenSampler:
         params = sequence.params
         self._sequence = sequence
         budget = min(params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
-        self._stop = StopRule(params.stop, budget, eos_token_ids, token_bytes)
+        ends = eos_token_ids | stop_token_ids(sequence.constraint)
+        self._stop = StopRule(params.stop, budget, ends, token_bytes)
         # The CPU's generator on every device: the same seed gives the same sample anywhere.
         self._random = torch.Generator().manual_seed(params.seed + sequence.sample)
 

@@ -28,6 +28,8 @@ class Sequence:
         reused_tokens: Prompt tokens whose keys and values were not computed again.
         finish_reason: None while running.
         stopped_by_token: The last output token is an end-of-sequence token.
+        masked_logprob: Where a search was done: the sum of the log-probabilities of the output
+            tokens in the distribution that the constraint left.
         error: Set together with `finish_reason="error"`.
     """
 
@@ -44,6 +46,7 @@ class Sequence:
     reused_tokens: int = 0
     finish_reason: FinishReason | None = None
     stopped_by_token: bool = False
+    masked_logprob: float | None = None
     error: NlpPipelineError | None = None
 
     def fail(self, error: NlpPipelineError) -> None:
@@ -54,7 +57,7 @@ class Sequence:
         """Back to the state before the first token, to be tried again."""
         for tokens in (self.output_ids, self.logprobs, self.top, self.prompt_logprobs):
             tokens.clear()
-        self.reused_tokens, self.stopped_by_token = 0, False
+        self.reused_tokens, self.stopped_by_token, self.masked_logprob = 0, False, None
         self.finish_reason, self.error = None, None
 
 

@@ -163,14 +163,19 @@ class SessionPool:
             prompt_logprobs=tuple(sequence.prompt_logprobs),
             sample=sequence.sample,
             stop_logprob=sequence.logprobs[-1] if sequence.stopped_by_token else None,
+            masked_logprob=sequence.masked_logprob,
         )
 
     def _cut(self, sequence: Sequence) -> tuple[int, str]:
         """How many tokens are of the completion, and its text up to the first stop string.
 
         A token that a stop string begins inside of is kept: part of the text comes from it.
+        What the budget cut off, its constraint may cut back to a complete text.
         """
         ids = sequence.output_ids[: len(sequence.output_ids) - sequence.stopped_by_token]
+        keep = getattr(sequence.constraint, "keep", None)
+        if keep is not None and not sequence.stopped_by_token:
+            ids = ids[: keep(ids)]
         pieces = [self.encoder.token_bytes(token) for token in ids] if sequence.params.stop else []
         joined = b"".join(pieces)
         places = [joined.find(word.encode()) for word in sequence.params.stop]

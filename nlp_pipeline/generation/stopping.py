@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nlp_pipeline.generation.interface import FinishReason
+from nlp_pipeline.generation.interface import BoundConstraint, FinishReason
+
+
+def stop_token_ids(constraint: BoundConstraint | None) -> frozenset[int]:
+    """Tokens that end a completion under a constraint beside the model's own; mostly none."""
+    found: frozenset[int] = getattr(constraint, "stop_token_ids", frozenset())
+    return found
 
 
 class StopRule:

@@ -175,6 +175,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             FLOAT,
             "probability that the text holds no answer, where the mode of asking knows it",
         ),
+        Column(
+            "masked_logprob",
+            FLOAT,
+            "in the extractive mode: sum of the log-probabilities among the allowed tokens alone, "
+            "that of the stop included; no measure of confidence",
+        ),
         *_CHUNKED,
         Column("asked_chunks", INTS, "chunk_ids that were asked; null where it was one prompt"),
         Column("chunk_id", INT, "the chunk whose answer was taken; null where it was one prompt"),

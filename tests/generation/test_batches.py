@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.generation.batches import WINDOW, BatchExecutor
 from nlp_pipeline.generation.encoding import PromptEncoder
+from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.loading import LoadedModel
 from nlp_pipeline.generation.sequence import Sequence
 
@@ -322,3 +324,44 @@ def test_inputs_go_to_the_models_device(tiny_llama: str, prompts: list[list[int]
     asked = prompts[:8]
     expected = [c.token_ids for c in cpu.generate(asked, max_new_tokens=8)]
     assert [c.token_ids for c in gpu.generate(asked, max_new_tokens=8)] == expected
+
+
+class Only:
+    """A constraint: these tokens one after the other, then token 9, which ends it."""
+
+    stop_token_ids = frozenset({9})
+
+    def __init__(self, *tokens: int) -> None:
+        self._tokens = tokens
+
+    def allowed(self, output_ids: Any) -> list[int]:
+        return [self._tokens[len(output_ids)]] if len(output_ids) < len(self._tokens) else [9]
+
+
+def test_plain_batches_obey_constraints(make_executor: Any) -> None:
+    held = [
+        Sequence(str(i), [5, 6 + i], SamplingParams(temperature=t)) for i, t in ((0, 0), (1, 1))
+    ]
+    for one in held:
+        one.constraint = Only(30, 31, 32)
+    free = Sequence("free", [5, 6], SamplingParams(max_new_tokens=4))
+    executor = make_executor()
+    for one in (*held, free):
+        executor.add(one)
+    executor.step()
+    for one in held:
+        assert one.output_ids == [30, 31, 32, 9]
+        assert one.stopped_by_token
+        assert all(score < 0 for score in one.logprobs)
+    assert free.output_ids != held[0].output_ids
+
+
+def test_plain_batches_refuse_beams(make_executor: Any) -> None:
+    beams = Sequence("beams", [5, 6], SamplingParams(num_beams=2))
+    plain = Sequence("plain", [5, 6], SamplingParams(max_new_tokens=2))
+    executor = make_executor()
+    executor.add(beams)
+    executor.add(plain)
+    assert executor.step() == [beams]
+    assert "at most 1 beams" in str(beams.error)
+    assert executor.step() == [plain]

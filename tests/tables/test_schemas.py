@@ -39,7 +39,7 @@ def test_answers_hold_what_the_specification_lists() -> None:
         *("evidence", "mean_logprob", "min_logprob", "prompt_tokens", "reused_tokens"),
         *("output_tokens", "unsupported_entities", "unsupported_numbers", "model", "error"),
         *("alignment_score", "support_score", "first_token_prob", "sum_logprob"),
-        "no_answer_prob",
+        *("no_answer_prob", "masked_logprob"),
         *("n_chunks", "asked_chunks", "chunk_id"),
     }
 

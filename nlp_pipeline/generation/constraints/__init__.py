@@ -1,1 +1,1 @@
-"""What may be generated: forced texts and grammars; bound to a model's tokens per request."""
+"""What may be generated: forced texts, grammars, pieces of a document; bound per request."""

@@ -10,7 +10,7 @@ from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine.sampling.recipe import Recipe
 from nlp_pipeline.generation.engine.slots import Slot
 from nlp_pipeline.generation.sequence import Sequence
-from nlp_pipeline.generation.stopping import StopRule
+from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +44,8 @@ class Row:
     ) -> Row:
         """Puts a sequence in a slot. What the slot shares with it already counts as reused."""
         budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
-        stop = StopRule(sequence.params.stop, budget, eos_token_ids, token_bytes)
+        ends = eos_token_ids | stop_token_ids(sequence.constraint)
+        stop = StopRule(sequence.params.stop, budget, ends, token_bytes)
         sequence.reused_tokens = slot.computed
         return cls(sequence, slot, recipe, stop, list(sequence.prompt_ids))
 

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong
+from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong, TooManyBeams
 from nlp_pipeline.generation.engine.batch import Chunk
+from nlp_pipeline.generation.engine.beams import BeamGroup, beams_of
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.sampling.recipe import recipe_for
 from nlp_pipeline.generation.engine.slots import Slot, SlotPool
@@ -69,6 +70,9 @@ class Scheduler:
         if length >= self._limits.max_seq_len:
             sequence.fail(PromptTooLong(length, self._limits.max_seq_len))
             self._refused.append(sequence)
+        elif beams_of(sequence) > self._limits.max_batch_size:
+            sequence.fail(TooManyBeams(beams_of(sequence), self._limits.max_batch_size))
+            self._refused.append(sequence)
         else:
             self._line.append(sequence)
 
@@ -102,7 +106,7 @@ class Scheduler:
         for row in ended:
             self._pool.release(row.slot, row.tokens)
         self._rows = [row for row in self._rows if not row.finished]
-        done, self._refused = [*self._refused, *(row.sequence for row in ended)], []
+        done, self._refused = [*self._refused, *dict.fromkeys(row.sequence for row in ended)], []
         return done
 
     def _admit(self) -> None:
@@ -115,17 +119,19 @@ class Scheduler:
             self._open_window()
         places = self._limits.max_batch_size - len(self._rows)
         for sequence in list(self._window):
-            if places <= 0:
+            beams = beams_of(sequence)
+            places -= max(1, beams)
+            if places < 0:
                 return
-            places -= 1
             source, shared, promised = self._prefix(sequence)
             if promised - shared >= WORTH_SHARING:
                 continue
             slot = self._slot_for(sequence, source, shared)
-            if slot is None and self._rows:
+            slots = self._with_beams(sequence, slot, beams)
+            if slots is None and self._rows:
                 return
             self._window.remove(sequence)
-            self._start(sequence, slot)
+            self._start(sequence, slots, beams)
 
     def _open_window(self) -> None:
         """Takes over the whole line, the longest group first."""
@@ -158,15 +164,39 @@ class Scheduler:
             slot.copy_prefix(source, shared)
         return slot
 
-    def _start(self, sequence: Sequence, slot: Slot | None) -> None:
-        limits = self._limits
+    def _with_beams(self, sequence: Sequence, slot: Slot | None, beams: int) -> list[Slot] | None:
+        """The sequence's slot and one for each further beam; None where not all can be had."""
         if slot is None:
+            return None
+        slots = [slot]
+        while len(slots) < beams:
+            further = self._slot_for(sequence, None, 0)
+            if further is None:
+                for taken in slots:
+                    self._pool.release(taken, sequence.prompt_ids)
+                return None
+            slots.append(further)
+        return slots
+
+    def _start(self, sequence: Sequence, slots: list[Slot] | None, beams: int) -> None:
+        limits = self._limits
+        if slots is None:
             sequence.fail(GenerationFailed("there is no memory for its keys and values"))
             self._refused.append(sequence)
             return
+        if beams:
+            group = BeamGroup(
+                sequence,
+                slots,
+                eos_token_ids=limits.eos_token_ids,
+                token_bytes=limits.token_bytes,
+                max_seq_len=limits.max_seq_len,
+            )
+            self._rows += group.rows
+            return
         row = Row.start(
             sequence,
-            slot,
+            slots[0],
             recipe=recipe_for(sequence),
             eos_token_ids=limits.eos_token_ids,
             token_bytes=limits.token_bytes,

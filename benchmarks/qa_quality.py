@@ -1,0 +1,243 @@
+"""How good the answers of `llama_qa` are, free and extractive: a table, then one JSON line.
+
+    python benchmarks/qa_quality.py                          # benchmarks/data/questions.json
+    python benchmarks/qa_quality.py --squad dev-v2.0.json --sample 200
+
+Reads any file in SQuAD's format (1.1 or 2.0; Rajpurkar et al. 2016, 2018). Exact match and F1 are
+SQuAD's: the best over the reference answers, without case, punctuation and English articles; where
+there is no answer, saying so is 1. `stands` is the share of answers that are a piece of their
+document. Differences are to the free mode with the extractive mode's own prompt, so that they are
+the constraint's and the beams' doing; `free` has its own. Their interval is a bootstrap over
+documents, which are drawn with all their questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import string
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import spacy
+import torch
+from spacy.language import Language
+
+from nlp_pipeline.generation.constraints.bound import BoundSpans
+from nlp_pipeline.models import DEFAULT_MODEL
+
+DATA = Path(__file__).resolve().parent / "data" / "questions.json"
+WAYS: dict[str, dict[str, Any]] = {
+    "free, same prompt": {"mode": "free", "template": "extractive_qa.v1"},
+    "free": {"mode": "free"},
+    "extractive, 1 beam": {"mode": "extractive", "num_beams": 1},
+    "extractive, 3 beams": {"mode": "extractive", "num_beams": 3},
+}
+
+
+class Question(NamedTuple):
+    """One question about one document; no references where it has no answer."""
+
+    id: str
+    text: str
+    references: list[str]
+
+
+class Document(NamedTuple):
+    """A paragraph and its questions."""
+
+    text: str
+    questions: list[Question]
+
+
+class Said(NamedTuple):
+    """What came of a question."""
+
+    document: int
+    references: list[str]
+    answer: str | None
+    stands: bool
+    em: float
+    f1: float
+    score: float | None
+    none: float | None
+
+
+def read_squad(path: Path, sample: int | None) -> list[Document]:
+    """The documents, with `sample` questions drawn at random in all."""
+    articles = json.loads(path.read_text(encoding="utf-8"))["data"]
+    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+    drawn = [(number, qa) for number, p in enumerate(paragraphs) for qa in p["qas"]]
+    if sample is not None and sample < len(drawn):
+        drawn = sorted(random.Random(1).sample(drawn, sample), key=lambda pair: pair[0])
+    by_paragraph: dict[int, list[Question]] = {}
+    for number, qa in drawn:
+        answers = [] if qa.get("is_impossible") else [a["text"] for a in qa["answers"]]
+        question = Question(qa["id"], qa["question"], answers)
+        by_paragraph.setdefault(number, []).append(question)
+    return [Document(paragraphs[n]["context"], qs) for n, qs in by_paragraph.items()]
+
+
+def words(text: str) -> list[str]:
+    """SQuAD's normalization."""
+    bare = "".join(char for char in text.lower() if char not in set(string.punctuation))
+    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
+
+
+def exact(answer: str | None, references: list[str]) -> float:
+    if answer is None or not references:
+        return float(answer is None and not references)
+    return float(any(words(answer) == words(reference) for reference in references))
+
+
+def overlap(answer: str | None, references: list[str]) -> float:
+    if answer is None or not references:
+        return float(answer is None and not references)
+    return max(_f1(words(answer), words(reference)) for reference in references)
+
+
+def _f1(said: list[str], right: list[str]) -> float:
+    common = sum((Counter(said) & Counter(right)).values())
+    return 2 * common / (len(said) + len(right)) if common else float(said == right)
+
+
+class Stopwatch:
+    """CPU time inside a constraint, by standing in for its method."""
+
+    def __init__(self) -> None:
+        self.seconds, self.calls = 0.0, 0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        plain = BoundSpans.allowed
+
+        def timed(bound: BoundSpans, output_ids: Sequence[int]) -> list[int]:
+            start = time.perf_counter()
+            allowed = plain(bound, output_ids)
+            self.seconds += time.perf_counter() - start
+            self.calls += 1
+            return allowed
+
+        BoundSpans.allowed = timed
+        try:
+            yield
+        finally:
+            BoundSpans.allowed = plain
+
+
+def pipeline(language: str, model: str, config: dict[str, Any]) -> Language:
+    nlp = spacy.blank(language)
+    nlp.add_pipe("sentencizer")
+    generator = {"@llama_generators": "nlp_pipeline.Llama.v1", "model": model}
+    nlp.add_pipe("llama_qa", config={**config, "generator": generator})
+    return nlp
+
+
+def ask(nlp: Language, documents: list[Document]) -> list[Said]:
+    docs = []
+    for document in documents:
+        doc = nlp.make_doc(document.text)
+        doc._.questions = [{"id": q.id, "text": q.text} for q in document.questions]
+        docs.append(doc)
+    said = []
+    for number, (document, doc) in enumerate(zip(documents, nlp.pipe(docs), strict=True)):
+        answers = {answer["question_id"]: answer for answer in doc._.answers}
+        for question in document.questions:
+            row = answers[question.id]
+            if row["status"] == "error":
+                raise SystemExit(f"question {question.id}: {row['error']}")
+            text = row["answer"]
+            said.append(
+                Said(
+                    number,
+                    question.references,
+                    text,
+                    text is not None and text in document.text,
+                    exact(text, question.references),
+                    overlap(text, question.references),
+                    row.get("sum_logprob"),
+                    row["no_answer_prob"],
+                )
+            )
+    return said
+
+
+def interval(said: list[Said], base: list[Said], key: str) -> tuple[float, float]:
+    """95% percentile interval of the mean difference, in points."""
+    by_document: dict[int, list[float]] = {}
+    for one, other in zip(said, base, strict=True):
+        difference = getattr(one, key) - getattr(other, key)
+        by_document.setdefault(one.document, []).append(difference)
+    groups, rng, means = list(by_document.values()), random.Random(1), []
+    for _ in range(2000):
+        drawn = [value for group in rng.choices(groups, k=len(groups)) for value in group]
+        means.append(100 * sum(drawn) / len(drawn))
+    means.sort()
+    return means[50], means[1949]
+
+
+def share(values: list[float] | list[bool]) -> float:
+    return round(100 * sum(values) / len(values), 1) if values else float("nan")
+
+
+def figures(said: list[Said], base: list[Said], seconds: float, watch: Stopwatch) -> dict[str, Any]:
+    answered = [one.stands for one in said if one.answer is not None]
+    asked = [one for one in said if one.references]
+    none = [one for one in said if not one.references]
+    low, high = interval(said, base, "em")
+    return {
+        "em": share([one.em for one in said]),
+        "f1": share([one.f1 for one in said]),
+        "em_answerable": share([one.em for one in asked]),
+        "f1_answerable": share([one.f1 for one in asked]),
+        "stands": share(answered),
+        "none_recall": share([one.answer is None for one in none]),
+        "none_false": share([one.answer is None for one in asked]),
+        "per_core_second": round(len(said) / seconds, 2),
+        "overhead_us": round(1e6 * watch.seconds / watch.calls, 1) if watch.calls else 0.0,
+        "em_minus_free": round(share([o.em for o in said]) - share([o.em for o in base]), 1),
+        "interval": [round(low, 1), round(high, 1)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--squad", type=Path, default=DATA, help="a file in SQuAD's format")
+    parser.add_argument("--sample", type=int, help="so many questions, drawn at random")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--language", default="en", help="of spaCy's tokenizer")
+    parser.add_argument("--rows", type=Path, help="write every answer there, as JSON lines")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    documents = read_squad(args.squad, args.sample)
+    results: dict[str, dict[str, Any]] = {}
+    base: list[Said] = []
+    pipelines = {way: pipeline(args.language, args.model, c) for way, c in WAYS.items()}
+    for nlp in pipelines.values():  # load the model and fill its caches outside the clock
+        ask(nlp, documents[:1])
+    for way, nlp in pipelines.items():
+        watch, start = Stopwatch(), time.process_time()
+        with watch.watching():
+            said = ask(nlp, documents)
+        base = base or said
+        results[way] = figures(said, base, time.process_time() - start, watch)
+        if args.rows is not None:
+            with args.rows.open("a", encoding="utf-8") as file:
+                for one in said:
+                    file.write(json.dumps({"way": way, **one._asdict()}) + "\n")
+    names = list(next(iter(results.values())))
+    print(f"{'':22}" + "".join(f"{name:>16}" for name in names))
+    for way, row in results.items():
+        print(f"{way:22}" + "".join(f"{row[name]!s:>16}" for name in names))
+    counts = {"questions": len(base), "unanswerable": sum(not one.references for one in base)}
+    print(json.dumps({"benchmark": "qa_quality", "model": args.model, **counts, "ways": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The search for one sequence: its beams, step by step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import islice
+
+from nlp_pipeline.generation.engine.beams.hypothesis import Candidate, Ended, Hypothesis
+from nlp_pipeline.generation.engine.beams.row import BeamRow, Looking
+from nlp_pipeline.generation.engine.slots import Slot
+from nlp_pipeline.generation.sequence import Sequence
+from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
+
+
+def beams_of(sequence: Sequence) -> int:
+    """With how many beams a sequence is searched; 0 where tokens are taken one after the other.
+
+    A constraint that says which tokens end it is searched even with one beam, which is greedy
+    decoding with the scores of a search.
+    """
+    params = sequence.params
+    if params.num_beams > 1:
+        return params.num_beams
+    plain = params.greedy and params.repetition_penalty == 1 and not params.stop
+    if not plain or params.echo or params.logprobs:
+        return 0
+    return int(bool(stop_token_ids(sequence.constraint)))
+
+
+class BeamGroup:
+    """Beam search over the rows of one sequence (Graves, 2012; semantics of `transformers`).
+
+    The first row computes the prompt; the others wait and then take over its keys and values.
+    At every step so many continuations of all beams are looked at that enough remain when all
+    stops are among them. A stop ends a hypothesis only if it is among the best
+    num_beams of these; under a constraint that names its stops any of them does, because a short
+    piece is no worse for the long ones beside it.
+
+    What the budget cuts off is an answer; under such a constraint only where none has ended,
+    since a piece cut short lacks the score of its stop.
+
+    Args:
+        sequence: Written to when the search is over.
+        slots: One per beam, the first of which may hold a part of the prompt.
+        eos_token_ids: Tokens that end a hypothesis.
+        token_bytes: The bytes a token stands for.
+        max_seq_len: Tokens of prompt and completion together.
+    """
+
+    def __init__(
+        self,
+        sequence: Sequence,
+        slots: list[Slot],
+        *,
+        eos_token_ids: frozenset[int],
+        token_bytes: Callable[[int], bytes],
+        max_seq_len: int,
+    ) -> None:
+        self._sequence = sequence
+        self._num_beams = len(slots)
+        self._length_penalty = sequence.params.length_penalty
+        own = stop_token_ids(sequence.constraint)
+        self._pieces = bool(own)
+        self._stops = eos_token_ids | own
+        budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
+        self._budget = budget
+        self._ended = Ended(self._num_beams, self._length_penalty)
+        self._cut_off = Ended(self._num_beams, self._length_penalty)
+        self._heard: list[BeamRow] = []
+        stop = StopRule((), budget, self._stops, token_bytes)
+        self._width = (1 + max(1, len(self._stops))) * self._num_beams
+        self.rows = [self._row(slot, stop) for slot in slots]
+        for row in self.rows[1:]:
+            row.waiting = True
+        sequence.reused_tokens = slots[0].computed
+
+    def _row(self, slot: Slot, stop: StopRule) -> BeamRow:
+        looking = Looking(self._width)
+        tokens = list(self._sequence.prompt_ids)
+        return BeamRow(self._sequence, slot, looking, stop, tokens, group=self, looking=looking)
+
+    def heard(self, row: BeamRow) -> None:
+        """One beam knows its candidates; the last of them lets the search advance."""
+        if row.finished:  # another beam has failed
+            return
+        if any(math.isnan(candidate.logprob) for candidate in row.looking.candidates):
+            row.fail("the model's probabilities are not finite numbers")
+            return
+        self._heard.append(row)
+        if len(self._heard) == sum(not row.waiting for row in self.rows):
+            # In a fixed order, whatever stood where in the batch.
+            beams, self._heard = [row for row in self.rows if not row.waiting], []
+            self._advance(beams)
+
+    def _advance(self, beams: list[BeamRow]) -> None:
+        following: list[tuple[BeamRow, Hypothesis]] = []
+        for rank, (row, candidate) in enumerate(self._best(beams)):
+            hypothesis = row.looking.hypothesis.then(candidate)
+            if candidate.token in self._stops:
+                if rank < self._num_beams or self._pieces:
+                    self._ended.add(hypothesis)
+            elif len(hypothesis.output_ids) < self._budget:
+                following.append((row, hypothesis))
+            elif rank < self._num_beams:
+                (self._cut_off if self._pieces else self._ended).add(hypothesis)
+        del following[self._num_beams :]
+        if not following or self._ended.beats(following[0][1]):
+            self._finish()
+        else:
+            self._fork(following)
+
+    def _best(self, beams: list[BeamRow]) -> list[tuple[BeamRow, Candidate]]:
+        """The best continuations of all beams; of equals that of the better beam."""
+        pairs = [(row, candidate) for row in beams for candidate in row.looking.candidates]
+        pairs.sort(key=lambda pair: -(pair[0].looking.hypothesis.score + pair[1].logprob))
+        return pairs[: self._width]
+
+    def _fork(self, following: list[tuple[BeamRow, Hypothesis]]) -> None:
+        """A parent's first child stays in its row; the others go to rows that have none."""
+        parents = {parent for parent, _ in following}
+        free = (row for row in self.rows if row not in parents)
+        settled: set[BeamRow] = set()
+        for parent, hypothesis in following:
+            row = parent
+            if parent in settled:
+                (row,) = islice(free, 1)
+                row.copy(parent)
+            settled.add(row)
+            row.hold(hypothesis)
+        for row in self.rows:
+            row.waiting = row not in settled
+        self.rows.sort(key=lambda row: (row.waiting, -row.looking.hypothesis.score))
+
+    def _finish(self) -> None:
+        """Writes the best hypothesis to the sequence."""
+        sequence, best = self._sequence, self._ended.best or self._cut_off.best
+        assert best is not None, "a search that goes on nowhere has ended somewhere"
+        sequence.output_ids = list(best.output_ids)
+        sequence.logprobs = list(best.logprobs)
+        sequence.masked_logprob = best.masked
+        sequence.stopped_by_token = best.output_ids[-1] in self._stops
+        sequence.finish_reason = "stop" if sequence.stopped_by_token else "length"
