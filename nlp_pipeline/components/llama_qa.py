@@ -63,18 +63,19 @@ def make_llama_qa(
     """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`.
 
     Null for `template` and `num_beams` is what suits the mode: `qa.v1` and 1, or
-    `extractive_qa.v1` and 3. The extractive mode needs no `stop`.
+    `extractive_qa.v1` and 3. The extractive mode needs no `stop`; without beams there is no use
+    for `length_penalty`.
     """
     mode = checked_mode(name, mode)
+    beams = _BEAMS[mode] if num_beams is None else num_beams
+    if mode == "extractive":
+        params = replace(params, stop=())
+    if beams != 1:
+        params = replace(params, num_beams=beams, length_penalty=length_penalty)
     return LlamaQA(
         name,
         generator,
-        replace(
-            params,
-            num_beams=_BEAMS[mode] if num_beams is None else num_beams,
-            length_penalty=length_penalty,
-            stop=() if mode == "extractive" else params.stop,
-        ),
+        params,
         questions=questions,
         template=load_template(_TEMPLATES[mode] if template is None else template),
         no_answer=no_answer,
