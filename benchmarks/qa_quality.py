@@ -16,10 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
-import string
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +26,7 @@ import spacy
 import torch
 from spacy.language import Language
 
+from nlp_pipeline.evaluation.answers import exact_match, f1
 from nlp_pipeline.generation.constraints.bound import BoundSpans
 from nlp_pipeline.models import DEFAULT_MODEL
 
@@ -84,29 +82,6 @@ def read_squad(path: Path, sample: int | None) -> list[Document]:
     return [Document(paragraphs[n]["context"], qs) for n, qs in by_paragraph.items()]
 
 
-def words(text: str) -> list[str]:
-    """SQuAD's normalization."""
-    bare = "".join(char for char in text.lower() if char not in set(string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
-
-
-def exact(answer: str | None, references: list[str]) -> float:
-    if answer is None or not references:
-        return float(answer is None and not references)
-    return float(any(words(answer) == words(reference) for reference in references))
-
-
-def overlap(answer: str | None, references: list[str]) -> float:
-    if answer is None or not references:
-        return float(answer is None and not references)
-    return max(_f1(words(answer), words(reference)) for reference in references)
-
-
-def _f1(said: list[str], right: list[str]) -> float:
-    common = sum((Counter(said) & Counter(right)).values())
-    return 2 * common / (len(said) + len(right)) if common else float(said == right)
-
-
 class Stopwatch:
     """CPU time inside a constraint, by standing in for its method."""
 
@@ -159,8 +134,8 @@ def ask(nlp: Language, documents: list[Document]) -> list[Said]:
                     question.references,
                     text,
                     text is not None and text in document.text,
-                    exact(text, question.references),
-                    overlap(text, question.references),
+                    exact_match(text, question.references),
+                    f1(text, question.references),
                     row.get("sum_logprob"),
                     row["no_answer_prob"],
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,6 @@ from spacy.tokens import Doc
 from spacy.util import raise_error
 
 from nlp_pipeline.components.extensions import new_error, record_id
-from nlp_pipeline.components.scoring import completion_score
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.run import DocumentFailed
@@ -305,32 +303,3 @@ class _Always(dict[str, Completion]):
 
     def __missing__(self, key: str) -> Completion:
         return self._completion
-
-
-def sampling_params(component: str, **values: Any) -> SamplingParams:
-    """`SamplingParams` from a component's settings.
-
-    Raises:
-        InvalidSetting: A value is of the wrong type or out of its range.
-    """
-    stop = values.get("stop", ())
-    if isinstance(stop, str) or not isinstance(stop, list | tuple):
-        raise InvalidSetting(component, "stop", stop, "a list of texts")
-    return SamplingParams(**{**values, "stop": tuple(stop)})
-
-
-def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
-    """The figures of a completion that every generated value carries in the tables."""
-    scores = completion.logprobs
-    return {
-        "finish_reason": completion.finish_reason,
-        "mean_logprob": sum(scores) / len(scores) if scores else None,
-        "min_logprob": min(scores) if scores else None,
-        "first_token_prob": math.exp(scores[0]) if scores else None,
-        "sum_logprob": completion_score(completion),
-        "prompt_tokens": completion.prompt_tokens,
-        "reused_tokens": completion.reused_tokens,
-        "output_tokens": completion.output_tokens,
-        "model": model,
-        "error": str(completion.error) if completion.error else None,
-    }

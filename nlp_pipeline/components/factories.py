@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from nlp_pipeline.components.base import sampling_params
+from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.generation.interface import SamplingParams
 
 _SETTINGS: dict[str, tuple[Any, Any]] = {
     "max_new_tokens": (int, 64),
@@ -32,7 +33,7 @@ def takes_sampling(make: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(make)
     def factory(**settings: Any) -> Any:
         values = {name: settings.pop(name) for name in _SETTINGS}
-        return make(params=sampling_params(settings["name"], **values), **settings)
+        return make(params=_sampling_params(settings["name"], **values), **settings)
 
     own = inspect.signature(make).parameters.values()
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "params"]
@@ -40,3 +41,15 @@ def takes_sampling(make: Callable[..., Any]) -> Callable[..., Any]:
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=type_))
     factory.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return factory
+
+
+def _sampling_params(component: str, **values: Any) -> SamplingParams:
+    """`SamplingParams` from a component's settings.
+
+    Raises:
+        InvalidSetting: A value is of the wrong type or out of its range.
+    """
+    stop = values.get("stop", ())
+    if isinstance(stop, str) or not isinstance(stop, list | tuple):
+        raise InvalidSetting(component, "stop", stop, "a list of texts")
+    return SamplingParams(**{**values, "stop": tuple(stop)})

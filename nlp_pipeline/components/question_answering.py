@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline.chunking import Chunk
-from nlp_pipeline.components.base import Ask, LlamaComponent, token_figures
+from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.extractive import NONE, Extractive
 from nlp_pipeline.components.long_answers import Found, LongAnswers
 from nlp_pipeline.components.long_documents import (
@@ -25,7 +25,7 @@ from nlp_pipeline.components.long_documents import (
     without_chunk,
 )
 from nlp_pipeline.components.questions import parse_questions, questions_of
-from nlp_pipeline.components.scoring import completion_score
+from nlp_pipeline.components.scoring import completion_score, token_figures
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding

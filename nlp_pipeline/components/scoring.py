@@ -1,6 +1,9 @@
-"""The score of a completion: what answers are compared by, and what a threshold is set on."""
+"""The figures of a completion; its score is what answers are compared by and thresholds set on."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 from nlp_pipeline.generation.interface import Completion
 
@@ -27,3 +30,20 @@ def by_score(completion: Completion) -> float:
     """For sorting: one without a score comes last."""
     score = completion_score(completion)
     return float("-inf") if score is None else score
+
+
+def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
+    """The figures of a completion that every generated value carries in the tables."""
+    scores = completion.logprobs
+    return {
+        "finish_reason": completion.finish_reason,
+        "mean_logprob": sum(scores) / len(scores) if scores else None,
+        "min_logprob": min(scores) if scores else None,
+        "first_token_prob": math.exp(scores[0]) if scores else None,
+        "sum_logprob": completion_score(completion),
+        "prompt_tokens": completion.prompt_tokens,
+        "reused_tokens": completion.reused_tokens,
+        "output_tokens": completion.output_tokens,
+        "model": model,
+        "error": str(completion.error) if completion.error else None,
+    }
