@@ -55,15 +55,18 @@ class Meter:
         self.started = time.process_time()
 
     def start(self, total: int | None, done: int) -> None:
+        """The run begins."""
         print(f"{'documents':>10} {'MB':>8} {'CPU s':>8}")
         self._note()
 
     def document(self, *, failed: bool, output_tokens: int) -> None:
+        """One more is done."""
         self.done += 1
         if self.done % self.every == 0:
             self._note()
 
     def warn(self, message: str) -> None:
+        """The reader noticed something."""
         print(message)
 
     def _note(self) -> None:

@@ -113,3 +113,24 @@ def test_a_pipe_behind_the_llama_loses_no_document_either() -> None:
     assert found == docs
     assert [len(doc._.errors) for doc in found] == [0, 1, 0]
     assert found[1]._.errors[0]["component"] == "ticklish"
+
+
+def test_too_little_memory_for_a_batch_is_tried_one_document_at_a_time() -> None:
+    class Greedy:
+        """Has memory for a short document at a time."""
+
+        def __call__(self, doc):
+            if "HUGE" in doc.text:
+                raise MemoryError
+            return doc
+
+        def pipe(self, stream, **_):
+            if len(list(stream)) > 1:
+                raise MemoryError
+            return iter(())
+
+    Language.component("greedy", func=Greedy())
+    items = [record(0, "one"), record(1, "HUGE"), record(2, "two")]
+    found = list(annotate(made("greedy"), items, pipes=["greedy"], batch_size=3))
+    assert [bool(one.doc._.errors) for one in found] == [False, True, False]
+    assert "MemoryError" in found[1].doc._.errors[0]["message"]

@@ -10,7 +10,7 @@ import pytest
 from spacy.language import Language
 
 from nlp_pipeline import read_run, run
-from nlp_pipeline.errors.run import WorkersFailed
+from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersFailed
 
 POISON = """\
 import os
@@ -72,6 +72,49 @@ def test_a_document_that_kills_its_worker_costs_only_itself(
     assert frames["answers"].status.tolist() == [
         "error" if i in (2, 3, 5, 7) else "ok" for i in range(9)
     ]
+
+
+ENDLESS = """\
+from spacy.language import Language
+
+@Language.component("endless")
+def endless(doc):
+    while "FOREVER" in doc.text:
+        pass
+    return doc
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_document_that_goes_on_for_ever_costs_only_itself(
+    tmp_path, quick, corpus, register
+) -> None:
+    register("endless_of_a_test", ENDLESS)
+    source = corpus("a", "b", "FOREVER", "c", "d")
+    result = run(
+        source,
+        tmp_path / "out",
+        pipeline=quick("endless"),
+        n_process=2,
+        batch_size=3,
+        document_timeout=2,
+    )
+    assert (result.documents, result.failed) == (5, 1)
+    frames = read_run(tmp_path / "out")
+    assert frames["documents"].status.tolist() == ["ok", "ok", "error", "ok", "ok"]
+    assert frames["errors"].type.tolist() == ["document_timed_out"]
+    assert frames["errors"].retryable.tolist() == [True]
+    said = "spaCy was not done with document 'corpus:3' in 2 seconds, and its worker process"
+    assert frames["errors"].message[0].startswith(said)
+
+
+def test_a_time_limit_needs_workers(tmp_path, quick, corpus) -> None:
+    with pytest.raises(TimeoutNeedsWorkers, match=r"--document-timeout 2 .*--n-process 2"):
+        run(corpus("a"), tmp_path / "out", pipeline=quick(), document_timeout=2)
+    for wrong in (0, -1, True, "2", float("nan")):
+        with pytest.raises(InvalidTimeout, match="give seconds above 0"):
+            run(corpus("a"), tmp_path / "out", pipeline=quick(), document_timeout=wrong)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_component_that_the_processes_do_not_know(tmp_path, quick, corpus) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -229,6 +229,27 @@ class TestFailures:
         for one in asked:
             assert one.output_ids == oracle(tuple(one.prompt_ids), 4)
             assert one.error is None
+
+    def test_too_much_for_the_memory_is_run_in_halves(
+        self, make_executor: Make, tiny: LoadedModel, oracle: Oracle, prompts: list[list[int]]
+    ) -> None:
+        class Small(Wrapped):
+            """Has memory for three rows."""
+
+            sizes: ClassVar[list[int]] = []
+
+            def forward(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
+                self.sizes.append(len(input_ids))
+                if len(input_ids) > 3:
+                    raise torch.OutOfMemoryError("CUDA out of memory")
+                return super().forward(input_ids, **inputs)
+
+        model = Small(tiny.model)
+        asked = [sequence(str(i), ids, max_new_tokens=4) for i, ids in enumerate(prompts[:6])]
+        finish(make_executor(model, max_batch_size=16), asked)
+        assert [one.output_ids for one in asked] == [oracle(tuple(s.prompt_ids), 4) for s in asked]
+        assert model.sizes[:2] == [6, 3]
+        assert 1 not in model.sizes
 
     def test_says_what_the_model_said(self, make_executor: Make, tiny: LoadedModel) -> None:
         model = Allergic(tiny.model, UNUSED, RuntimeError("CUDA out\n of memory"))
