@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import spacy
+from spacy.language import Language
 
 from nlp_pipeline import read_run, run
 from nlp_pipeline.generation.encoding import PromptEncoder
 from nlp_pipeline.generation.interface import Chat, Message
 from nlp_pipeline.generation.meta.chat import LLAMA_2, LLAMA_3
-from nlp_pipeline.pipeline import PipelineSpec, resolve_config
+from nlp_pipeline.grounding.reading import Reader
+from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config
 
 PACKAGE = Path(__file__).resolve().parent.parent / "nlp_pipeline"
 CHATML = (
@@ -112,3 +115,29 @@ def test_an_id_is_never_a_path(tmp_path, quick, corpus, format_) -> None:
     for path in out.rglob("*"):
         assert path.is_dir() or path.stem.startswith("part-") or path.parent == out
     assert len(read_run(out, "documents")["documents"]) == len(ids)
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202eid"
+
+
+def test_a_log_line_is_one_line_whatever_a_document_is_called(quick, caplog) -> None:
+    nlp = build(resolve_config(PipelineSpec(str(quick()))), "quick")
+    doc = nlp.make_doc("UNSPEAKABLE")
+    doc._.record_id = HOSTILE
+    (done,) = nlp.pipe([doc])
+    assert done._.errors
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.isprintable()
+    assert "owned" in said
+
+
+def test_a_log_line_is_one_line_whatever_an_answer_breaks(caplog) -> None:
+    @Language.component("quoting_pipe", assigns=["doc.ents"])
+    def quoting(doc):
+        raise ValueError(f"cannot read {HOSTILE}")
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("quoting_pipe")
+    Reader(nlp, "llama_qa").read([HOSTILE], "en")
+    assert caplog.messages
+    assert all(said.isprintable() for said in caplog.messages)

@@ -15,6 +15,7 @@ from spacy.util import raise_error
 from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.errors.escaping import escaped
 from nlp_pipeline.errors.run import DocumentFailed
 from nlp_pipeline.generation.interface import (
     Chat,
@@ -269,7 +270,8 @@ class LlamaComponent(ABC):
         handler = self.get_error_handler()
         if handler is raise_error:
             # spaCy's default would end the whole stream for one Doc.
-            logger.warning("[%s] document %s: %s", self.name, record_id(doc) or "?", error)
+            name, said = escaped(record_id(doc) or "?"), escaped(error, limit=500)
+            logger.warning("[%s] document %s: %s", self.name, name, said)
         else:
             handler(self.name, self, [doc], error)
 

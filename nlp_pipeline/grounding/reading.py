@@ -12,6 +12,8 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from nlp_pipeline.errors.escaping import escaped
+
 logger = logging.getLogger(__name__)
 
 _FACTORIES = frozenset(
@@ -65,7 +67,8 @@ class Reader:
             try:
                 docs = _run(pipe, docs)
             except Exception as error:  # a pipe may raise anything; the document is not at fault
-                logger.warning("[%s] %s cannot read an answer: %s", self.name, name, error)
+                said = escaped(error, limit=300)  # it may quote the answer
+                logger.warning("[%s] %s cannot read an answer: %s", self.name, name, said)
         return docs
 
     def _pipes(self) -> Iterable[tuple[str, Any]]:
