@@ -43,6 +43,8 @@ EXTRAS = {
         "hypothesis>=6.115,<7",
         # What Llama 3's own tokenizer runs on: the tests compare ids with it.
         "tiktoken>=0.8",
+        # The report is looked at in a real browser, which is not installed by it.
+        "playwright>=1.49,<2",
     ],
     "dev": [
         "ruff>=0.8,<1",
@@ -75,6 +77,7 @@ setup(
     package_data={
         "nlp_pipeline": ["py.typed", "prompts/*.jinja"],
         "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],
+        "nlp_pipeline.report": ["page/*"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -107,3 +108,19 @@ class RunResult:
     output_tokens: int
     seconds: float
     resumed: int
+
+    def _repr_html_(self) -> str:
+        """The figures as a table, for notebooks."""
+        facts = {
+            "run": str(self.out),
+            "documents": f"{self.documents:,}",
+            "failed": f"{self.failed:,}",
+            "output tokens": f"{self.output_tokens:,}",
+            "seconds": f"{self.seconds:,.1f}",
+            **({"resumed": f"{self.resumed:,}"} if self.resumed else {}),
+        }
+        rows = "".join(
+            f'<tr><th style="text-align:left">{name}</th><td>{escape(value)}</td></tr>'
+            for name, value in facts.items()
+        )
+        return f"<table>{rows}</table>"

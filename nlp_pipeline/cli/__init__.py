@@ -20,6 +20,7 @@ _COMMANDS = {
     "errors": "nlp_pipeline.cli.errors:errors",
     "show": "nlp_pipeline.cli.show:show",
     "export": "nlp_pipeline.cli.export:export",
+    "report": "nlp_pipeline.cli.report:report",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "models": "nlp_pipeline.cli.models:models",
     "info": "nlp_pipeline.cli.info:info",

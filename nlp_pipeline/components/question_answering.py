@@ -26,6 +26,7 @@ from nlp_pipeline.components.long_documents import (
 )
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.components.scoring import completion_score, token_figures
+from nlp_pipeline.components.shown import Answers
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
@@ -258,7 +259,7 @@ class LlamaQA(LlamaComponent):
         """
         doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
         self.long.forget(doc)
-        doc._.answers = [*self.of_others(doc._.answers), *result.answers]
+        doc._.answers = Answers([*self.of_others(doc._.answers), *result.answers])
         spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
         for answer in doc._.answers:
             if answer["start_token"] is not None:

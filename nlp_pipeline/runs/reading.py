@@ -121,6 +121,29 @@ def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
         yield read_table(folder / table / f"{part}.{format_}", TABLES[table], format_)
 
 
+def parts_of(
+    path: str | Path, columns: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, pa.Table]]:
+    """Some tables of a run part by part: all rows of a document lie in the same part.
+
+    Args:
+        path: The run's folder.
+        columns: Per table the columns to read.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    format_: Format = run_manifest(folder)["format"]
+    for part in _parts(folder):
+        yield {
+            name: read_table(
+                folder / name / f"{part}.{format_}", TABLES[name], format_, list(wanted)
+            )
+            for name, wanted in columns.items()
+        }
+
+
 def iter_rows(path: str | Path, table: str) -> Iterator[dict[str, Any]]:
     """The rows of a table of a run, in the order of the corpus, in constant memory."""
     for part in iter_parts(path, table):

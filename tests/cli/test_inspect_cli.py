@@ -74,7 +74,7 @@ def test_retry(cli, out) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["errors"], ["retry"], ["show", "x"], ["export", "y"]]
+    "command", [["status"], ["errors"], ["retry"], ["show", "x"], ["export", "y"], ["report"]]
 )
 def test_no_run(cli, tmp_path, command) -> None:
     done = cli(command[0], tmp_path, *command[1:])
@@ -83,7 +83,9 @@ def test_no_run(cli, tmp_path, command) -> None:
 
 
 @pytest.mark.issue(2)
-@pytest.mark.parametrize("command", ["run", "retry", "status", "errors", "show", "export"])
+@pytest.mark.parametrize(
+    "command", ["run", "retry", "status", "errors", "show", "export", "report"]
+)
 def test_help_keeps_its_example_on_a_line_of_its_own(cli, command) -> None:
     done = cli(command, "--help")
     assert f"\n  Example:\n    nlp-pipeline {command} " in done.out

@@ -1,0 +1,32 @@
+"""`nlp-pipeline report`: a run as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--file",
+    "-f",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the page.  [default: OUT/report.html]",
+)
+@click.option("--title", help="Heading of the page.  [default: the folder's name]")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many documents.")
+def report(out: Path, *, file: Path | None, title: str | None, limit: int | None) -> None:
+    """Write the run in the folder OUT as one HTML page to look through.
+
+    It needs no network and no server: open it in a browser. Of a run that is still going on it
+    shows the finished parts.
+
+    \b
+    Example:
+      nlp-pipeline report runs/sample-en_qa_summary --title "Harbour news"
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.report import write_report
+
+    click.echo(str(write_report(out, file, title=title, limit=limit)))

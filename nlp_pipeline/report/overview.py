@@ -1,0 +1,150 @@
+"""What the page says of the run as a whole, counted while its documents pass by."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from nlp_pipeline.report.documents import Row
+from nlp_pipeline.runs.receipts import read_receipts, receipt_path
+
+BINS = 20
+SNIPPET = 90
+
+
+class Overview:
+    """Counts, and the line of each document in the page's list."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._entities: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._grounded: Counter[str] = Counter()
+        self._supported: Counter[str] = Counter()
+        self._confidence = [0] * BINS
+        self._questions: dict[str, dict[str, Any]] = {}
+        self._lengths = array("q")
+        self._lines: list[list[Any]] = []
+
+    def add(self, document: Row) -> None:
+        """Counts a document."""
+        self._counts["documents"] += 1
+        self._counts["failed"] += document["status"] != "ok"
+        self._counts["tokens"] += document["n_tokens"] or 0
+        self._counts["sentences"] += document["n_sentences"] or 0
+        self._counts["entities"] += len(document["entities"])
+        self._lengths.append(document["n_tokens"] or 0)
+        self._entities.update(entity["label"] for entity in document["entities"])
+        self._errors.update(error["type"] for error in document["errors"])
+        labels = chosen_labels(document)
+        self._labels.update(labels)
+        answers = [self._answer(answer) for answer in document["answers"]]
+        for summary in document["summaries"]:
+            self._counts["summaries"] += 1
+            self._book_confidence(summary)
+        unsupported = any(not item["supported"] for item in document["answer_entities"])
+        self._supported.update(
+            "supported" if item["supported"] else "unsupported"
+            for item in document["answer_entities"]
+        )
+        self._lines.append(
+            [
+                document["document_id"],
+                int(document["status"] != "ok"),
+                document["n_tokens"],
+                sorted({entity["label"] for entity in document["entities"]} | set(labels)),
+                answers,
+                int(unsupported),
+                " ".join((document["text"] or document["error"] or "")[: 2 * SNIPPET].split())[
+                    :SNIPPET
+                ],
+            ]
+        )
+
+    def _answer(self, answer: Row) -> list[Any]:
+        """Question and status, for the filters."""
+        question = self._questions.setdefault(
+            answer["question_id"],
+            {"id": answer["question_id"], "text": answer["question"], "statuses": Counter()},
+        )
+        question["statuses"][answer["status"]] += 1
+        self._counts["answers"] += 1
+        if answer["status"] == "ok":
+            self._grounded[answer["grounded"] or "none"] += 1
+            self._book_confidence(answer)
+        return [answer["question_id"], answer["status"]]
+
+    def _book_confidence(self, row: Row) -> None:
+        mean = row["mean_logprob"]
+        if row["status"] == "ok" and mean is not None:
+            self._confidence[min(BINS - 1, int(math.exp(mean) * BINS))] += 1
+
+    @property
+    def lines(self) -> list[list[Any]]:
+        """Per document: id, failed, tokens, labels, [question id, status] each, unsupported, text.
+
+        `labels` are those of its entities and those that were chosen for it.
+        """
+        return self._lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as plain values; counts come with the most frequent first."""
+        return {
+            "counts": {"documents": 0, "failed": 0, **self._counts},
+            "entities": self._entities.most_common(),
+            "labels": self._labels.most_common(),
+            "errors": self._errors.most_common(),
+            "grounded": self._grounded.most_common(),
+            "supported": dict(self._supported),
+            "confidence": self._confidence,
+            "lengths": histogram(self._lengths),
+            "questions": [
+                {**question, "statuses": dict(question["statuses"])}
+                for question in self._questions.values()
+            ],
+        }
+
+
+def chosen_labels(document: Mapping[str, Any]) -> list[str]:
+    """The labels of a document: those a classifier chose, else categories of at least 0.5."""
+    chosen = [label for row in document["classifications"] for label in row["labels"] or []]
+    if chosen or document["classifications"]:
+        return chosen
+    return [row["label"] for row in document["categories"] if (row["score"] or 0) >= 0.5]
+
+
+def histogram(lengths: array[int]) -> list[tuple[int, int, int]]:
+    """At most 20 bins of equal width, a round number: from, to (excluded), how many."""
+    if not lengths:
+        return []
+    width = _round_up((max(lengths) + 1) / BINS)
+    counts = Counter(length // width for length in lengths)
+    return [(i * width, (i + 1) * width, counts[i]) for i in range(max(counts) + 1)]
+
+
+def _round_up(number: float) -> int:
+    """The next of numbers 1, 2, 5, 10, 20, 50 and so on."""
+    magnitude = 10 ** max(0, math.floor(math.log10(max(number, 1))))
+    return next(int(step * magnitude) for step in (1, 2, 5, 10) if step * magnitude >= number)
+
+
+def pace(run: Path) -> list[tuple[float, int]]:
+    """When the parts of a run were written: seconds after the first, and documents by then.
+
+    Receipts hold no time, so that a resumed run equals another; their files have one. Empty
+    where these are no times of a run, as in a copy that has not kept them.
+    """
+    points, done, start = [], 0, None
+    for receipt in read_receipts(run):
+        written = receipt_path(run, receipt.part).stat().st_mtime
+        start = written if start is None else start
+        done += receipt.documents
+        points.append((round(written - start, 3), done))
+    in_order = all(a[0] < b[0] for a, b in pairwise(points))
+    return points if len(points) > 2 and in_order else []
