@@ -22,6 +22,7 @@ class Sequence:
         group: Sequences of one group share a long common prefix.
         constraint: Says which tokens may come next; None allows all.
         output_ids: Tokens so far, a final end-of-sequence token included.
+        unread: Tokens that the device has chosen beyond these and the host does not know yet.
         logprobs: One per output token, of the unscaled, unmasked distribution.
         top: Per output token the (token id, log-probability) pairs that `logprobs` asked for.
         prompt_logprobs: Filled where `echo` asks; None for the first token.
@@ -40,6 +41,7 @@ class Sequence:
     group: str | None = None
     constraint: BoundConstraint | None = None
     output_ids: list[int] = field(default_factory=list)
+    unread: int = 0
     logprobs: list[float] = field(default_factory=list)
     top: list[list[tuple[int, float]]] = field(default_factory=list)
     prompt_logprobs: list[float | None] = field(default_factory=list)

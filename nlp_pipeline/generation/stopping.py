@@ -38,6 +38,11 @@ class StopRule:
         self._tail = b""
         self._left = budget
 
+    @property
+    def left(self) -> int:
+        """So many tokens more at most."""
+        return self._left
+
     def after(self, token: int) -> FinishReason | None:
         """Why the sequence ends with this token, or None."""
         self._left -= 1

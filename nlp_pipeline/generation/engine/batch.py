@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.slots import Slab, Slot
+from nlp_pipeline.generation.engine.transfer import upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Chunk:
     def end(self) -> int:
         """One past the position of its last token."""
         return self.row.computed + self.length
+
+    @property
+    def unread(self) -> bool:
+        """Whether its one token is on the device only."""
+        return self.start == len(self.row.tokens)
+
+    @property
+    def tokens(self) -> list[int]:
+        """Its token ids; 0 for one that is on the device only."""
+        return [0] if self.unread else self.row.tokens[self.start : self.end]
 
     @property
     def last(self) -> bool:
@@ -78,14 +89,17 @@ class PackedBatch:
         ids: Shape (1, T).
         positions: Shape (1, T).
         ends: Where each chunk's last token is in the batch.
+        unread: Places whose token only the device knows; `ids` has 0 there.
     """
 
     def __init__(self, chunks: list[Chunk], device: torch.device, shape: LayerShape) -> None:
         self.chunks = sorted(chunks, key=lambda chunk: chunk.place)
-        ids = [i for c in self.chunks for i in c.row.tokens[c.start : c.end]]
+        ids = [i for c in self.chunks for i in c.tokens]
         positions = [i for c in self.chunks for i in range(c.start, c.end)]
-        self.ids, self.positions = torch.tensor([ids, positions], device=device).unsqueeze(1)
+        self.ids, self.positions = upload([ids, positions], device).unsqueeze(1)
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
+        places = zip(self.ends, self.chunks, strict=True)
+        self.unread = {end: chunk.row for end, chunk in places if chunk.unread}
         self._spans = _spans(self.chunks, shape)
         self._sizes = [span.size for span in self._spans]
 
@@ -137,7 +151,7 @@ class DecodeSpan:
         self.size = len(lengths)
         self._slab, self._rows = slab, slice(first, first + self.size)
         self._longest = max(lengths)
-        ends = torch.tensor(lengths, device=shape.device)
+        ends = upload(lengths, shape.device)
         self._indices = torch.arange(first, first + self.size, device=shape.device)
         self._positions = ends - 1
         self._mask = padding_mask(ends, self._longest, shape) if len(set(lengths)) > 1 else None

@@ -10,6 +10,7 @@ import torch
 from nlp_pipeline.generation.engine.attention import layer_shapes
 from nlp_pipeline.generation.engine.forward import Forward
 from nlp_pipeline.generation.engine.layout import lay_out_for_few_rows
+from nlp_pipeline.generation.engine.lookahead import Lookahead
 from nlp_pipeline.generation.engine.memory import default_batch_size, kv_tokens_that_fit
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
 from nlp_pipeline.generation.engine.slots import SlotPool
@@ -43,6 +44,7 @@ class Engine:
         prefix_caching: Share the common prefixes of sequences.
         agree: Of what this process has room for, what all that share the model have room for;
             they must schedule alike.
+        lookahead: Launch a step before the tokens of the last one are read; see `Lookahead`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Engine:
         kv_cache_tokens: int | None = None,
         prefix_caching: bool = True,
         agree: Callable[[int], int] = int,
+        lookahead: bool = False,
     ) -> None:
         lay_out_for_few_rows(model)
         layers = layer_shapes(model)
@@ -72,7 +75,8 @@ class Engine:
             prefix_caching=prefix_caching,
         )
         self._scheduler = Scheduler(limits, SlotPool(layers, budget, spare=batch))
-        self._forward = Forward(model, layers[0])
+        forward = Forward(model, layers[0])
+        self._runner = Lookahead(forward) if lookahead else forward
 
     @property
     def room(self) -> int:
@@ -86,12 +90,11 @@ class Engine:
     @torch.inference_mode()
     def cancel(self, sequences: list[Sequence]) -> None:
         """Forgets sequences, waiting or running."""
+        self._runner.settle()
         self._scheduler.cancel(sequences)
 
     @torch.inference_mode()
     def step(self) -> list[Sequence]:
         """One forward pass; returns the sequences that ended with it."""
-        chunks = self._scheduler.schedule()
-        for outcome in self._forward.run(chunks):
-            outcome.book()
+        self._runner.run(self._scheduler.schedule())
         return self._scheduler.retire()

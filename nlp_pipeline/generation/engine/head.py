@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from nlp_pipeline.generation.engine.transfer import upload
+
 SLICE = 1024
 """Vocabulary entries in a slice: its weights stay in the cache for all rows."""
 
@@ -53,19 +55,18 @@ class SlicedHead:
         return torch.cat([linear(hidden, weight, bias) for weight, bias in parts], dim=-1)
 
 
-def scores_of(head: Head, hidden: Tensor, targets: list[int]) -> list[float]:
-    """Log-probabilities of given tokens, one after each hidden state.
+def scores_of(head: Head, hidden: Tensor, targets: list[int]) -> Tensor:
+    """Log-probabilities of given tokens, one after each hidden state. Shape: (rows,).
 
     Args:
         head: The output head.
         hidden: Shape (rows, hidden).
         targets: One per row.
     """
-    ids = torch.tensor(targets, device=hidden.device)[:, None]
-    scores: list[float] = []
+    ids = upload(targets, hidden.device)[:, None]
+    scores: list[Tensor] = []
     for rows, wanted in zip(hidden.split(SCORED_ROWS), ids.split(SCORED_ROWS), strict=True):
         logits = head(rows)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        wanted = wanted.to(logits.device)
-        scores += (logits.gather(-1, wanted)[:, 0] - logits.logsumexp(-1)).tolist()
-    return scores
+        scores.append(logits.gather(-1, wanted.to(logits.device))[:, 0] - logits.logsumexp(-1))
+    return torch.cat(scores)

@@ -56,8 +56,14 @@ class Row:
 
     @property
     def pending(self) -> int:
-        """Tokens to be computed before the next one can be chosen: 1 while decoding."""
-        return len(self.tokens) - self.slot.computed
+        """Tokens to be computed before the next one can be chosen: 1 while decoding.
+
+        0 where the token that the host does not know yet is bound to be the last.
+        """
+        unread = self.sequence.unread
+        if unread and self.stop.left <= unread:
+            return 0
+        return len(self.tokens) + unread - self.slot.computed
 
     @property
     def finished(self) -> bool:

@@ -58,7 +58,7 @@ def test_distribution_is_that_of_transformers(
     expected = warped.softmax(-1)[0]
     sequences = [sequence("a", PROMPT, seed=seed, **params) for seed in range(DRAWS)]
     recipes = [recipe_for(one) for one in sequences]
-    chosen = choose(logits.expand(DRAWS, -1), sequences, recipes)
+    chosen = choose(logits.expand(DRAWS, -1), sequences, recipes).read()
     counts = torch.zeros(VOCABULARY, dtype=torch.float64)
     for token, count in Counter(choice.token for choice in chosen).items():
         counts[token] = count

@@ -1,4 +1,4 @@
-"""One step's tokens and scores for all rows, in one copy from the device."""
+"""One step's tokens and scores for all rows, in one copy from the device, read when wanted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nlp_pipeline.generation.engine.sampling.recipe import GREEDY, Recipe
+from nlp_pipeline.generation.engine.transfer import Landing, upload
 from nlp_pipeline.generation.sequence import Sequence
 
 
@@ -26,8 +27,26 @@ class Choice:
     top: list[tuple[int, float]]
 
 
-def choose(logits: Tensor, sequences: list[Sequence], recipes: list[Recipe]) -> list[Choice]:
-    """Chooses the next token of every sequence.
+class Choices:
+    """The choices of one step: on the device at once, on the host when they have come over.
+
+    Attributes:
+        tokens: Ids, on the device. Shape: (rows,).
+    """
+
+    def __init__(self, tokens: Tensor, table: Tensor, wanted: list[int]) -> None:
+        self.tokens = tokens
+        self._table = Landing(table)
+        self._wanted = wanted
+
+    def read(self) -> list[Choice]:
+        """One per row. Waits until they are there."""
+        rows = self._table.read().tolist()
+        return [_choice(row, wanted) for row, wanted in zip(rows, self._wanted, strict=True)]
+
+
+def choose(logits: Tensor, sequences: list[Sequence], recipes: list[Recipe]) -> Choices:
+    """Chooses the next token of every sequence, without waiting for the device.
 
     Args:
         logits: Shape (rows, vocabulary).
@@ -39,19 +58,17 @@ def choose(logits: Tensor, sequences: list[Sequence], recipes: list[Recipe]) -> 
     for recipe in dict.fromkeys(recipes):
         if recipe is not GREEDY:
             rows = [row for row, other in enumerate(recipes) if other is recipe]
-            chosen = recipe.choose(logits[rows], tokens[rows], [sequences[row] for row in rows])
-            tokens[rows] = chosen
+            at = upload(rows, logits.device)
+            chosen = recipe.choose(logits[at], tokens[at], [sequences[row] for row in rows])
+            tokens[at] = chosen
     total = logits.logsumexp(-1, keepdim=True)
     scores = logits.gather(-1, tokens[:, None]) - total
-    wanted = max(sequence.params.logprobs for sequence in sequences)
-    best = logits.topk(min(wanted, logits.shape[-1]))
+    wanted = [sequence.params.logprobs for sequence in sequences]
+    best = logits.topk(min(max(wanted), logits.shape[-1]))
     # Ids are exact in float32 below 2**24, which no vocabulary reaches.
     columns = (tokens[:, None].to(logits.dtype), scores, best.values - total)
-    table = torch.cat([*columns, best.indices.to(logits.dtype)], dim=1).tolist()
-    return [
-        _choice(row, sequence.params.logprobs)
-        for row, sequence in zip(table, sequences, strict=True)
-    ]
+    table = torch.cat([*columns, best.indices.to(logits.dtype)], dim=1)
+    return Choices(tokens, table, wanted)
 
 
 def _choice(row: list[float], wanted: int) -> Choice:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.engine.transfer import upload
 from nlp_pipeline.generation.sequence import Sequence
 
 Draw = Callable[[Tensor, list[Sequence]], Tensor]
@@ -26,8 +27,8 @@ def draw_by_noise(logits: Tensor, sequences: list[Sequence]) -> Tensor:
     """
     precise = torch.float32 if logits.device.type == "mps" else torch.float64
     cumulative = logits.to(precise).softmax(-1).cumsum(-1)
-    noise = [uniform(s.params.seed + s.sample, len(s.output_ids)) for s in sequences]
-    points = torch.tensor(noise, dtype=precise, device=logits.device)[:, None]
+    noise = [uniform(s.params.seed + s.sample, len(s.output_ids) + s.unread) for s in sequences]
+    points = upload(noise, logits.device, precise)[:, None]
     found = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
     return found.clamp(max=logits.shape[-1] - 1)
 

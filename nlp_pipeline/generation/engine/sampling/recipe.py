@@ -35,8 +35,16 @@ class Recipe(Protocol):
         ...
 
 
+def looks_back(recipe: Recipe) -> bool:
+    """Whether a choice needs the tokens before it on the host; what does not say so, may."""
+    found: bool = getattr(recipe, "looks_back", True)
+    return found
+
+
 class Greedy:
     """The likeliest token as it is."""
+
+    looks_back = False
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Recipe.choose`."""
@@ -49,6 +57,11 @@ class Processed:
 
     processors: tuple[Processor, ...]
     draw: Draw
+
+    @property
+    def looks_back(self) -> bool:
+        """See the function of this name."""
+        return any(isinstance(p, RepetitionPenalty | Constrained) for p in self.processors)
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Recipe.choose`."""

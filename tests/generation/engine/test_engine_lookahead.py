@@ -1,0 +1,196 @@
+"""Asynchronous scheduling: what comes back is what the synchronous engine gives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from collections.abc import Sequence as AnySequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from engine_doubles import EOS, VOCABULARY, finish, make_engine, reference, sequence, tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.generation.sequence import Sequence
+
+DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=70)
+BAD = 291
+
+
+class Alternating:
+    """A constraint that reads what came before: even and odd token ids in turn."""
+
+    def allowed(self, output_ids: AnySequence[int]) -> list[int]:
+        parity = 0 if not output_ids else 1 - output_ids[-1] % 2
+        return list(range(parity, VOCABULARY, 2))
+
+
+own = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=20)
+prompts = st.tuples(st.integers(0, 60), own).map(lambda pair: [*DOCUMENT[: pair[0]], *pair[1]])
+params = st.fixed_dictionaries(
+    {"max_new_tokens": st.integers(1, 7)},
+    optional={
+        "temperature": st.sampled_from([0.7, 1.5]),
+        "top_k": st.just(20),
+        "repetition_penalty": st.just(1.3),
+        "seed": st.integers(0, 5),
+        "stop": st.sampled_from([("a",), ("bc", "x")]),
+        "logprobs": st.integers(1, 3),
+        "echo": st.just(True),
+    },
+)
+requests = st.tuples(
+    prompts, params, st.sampled_from([None, "a"]), st.sampled_from([False] * 4 + [True])
+)
+
+
+def run(wanted: list[Any], arrive: int, **options: Any) -> list[Sequence]:
+    sequences = []
+    for number, (ids, asked, group, constrained) in enumerate(wanted):
+        sequences.append(sequence(str(number), ids, group=group, **asked))
+        sequences[-1].constraint = Alternating() if constrained else None
+    finish(make_engine(**options), sequences, arrive)
+    return sequences
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(requests, min_size=1, max_size=7),
+    st.sampled_from([1, 2, 3, 8]),
+    st.sampled_from([5, 40, 512]),
+    st.sampled_from([1, 2, 100]),
+)
+def test_completions_are_those_of_the_synchronous_engine(
+    wanted: list[Any], batch: int, chunk: int, arrive: int
+) -> None:
+    options = {"max_batch_size": batch, "max_batched_tokens": chunk}
+    expected = run(wanted, arrive, **options)
+    for ours, theirs in zip(run(wanted, arrive, lookahead=True, **options), expected, strict=True):
+        assert (ours.error, ours.unread) == (None, 0)
+        assert ours.output_ids == theirs.output_ids
+        assert ours.finish_reason == theirs.finish_reason
+        assert ours.stopped_by_token == theirs.stopped_by_token
+        assert ours.logprobs == pytest.approx(theirs.logprobs, abs=1e-9)
+        assert ours.prompt_logprobs[:1] == theirs.prompt_logprobs[:1]
+        assert ours.prompt_logprobs[1:] == pytest.approx(theirs.prompt_logprobs[1:], abs=1e-9)
+        assert [[i for i, _ in row] for row in ours.top] == [
+            [i for i, _ in row] for row in theirs.top
+        ]
+
+
+@contextmanager
+def counted_steps() -> Iterator[list[int]]:
+    """How many tokens went into each forward pass."""
+    sizes: list[int] = []
+    embedding = tiny_model().get_input_embeddings()
+    handle = embedding.register_forward_hook(
+        lambda _, inputs, output: sizes.append(inputs[0].numel())
+    )
+    try:
+        yield sizes
+    finally:
+        handle.remove()
+
+
+def test_the_next_step_is_launched_before_a_token_is_read() -> None:
+    engine = make_engine(lookahead=True, eos=frozenset())
+    one = sequence("a", DOCUMENT[:9], max_new_tokens=3)
+    engine.add(one)
+    known = []
+    with counted_steps() as sizes:
+        while one.finish_reason is None:
+            engine.step()
+            known.append((len(sizes), len(one.output_ids)))
+    # The last token is known to be the last: no step is launched after it.
+    assert known == [(1, 0), (2, 1), (3, 2), (3, 3)]
+    assert sizes == [9, 1, 1]
+
+
+@pytest.mark.parametrize("needs", ["constraint", "penalty"])
+def test_a_choice_that_needs_the_tokens_before_it_is_read_at_once(needs: str) -> None:
+    engine = make_engine(lookahead=True, eos=frozenset())
+    penalty = 1.5 if needs == "penalty" else 1.0
+    one = sequence("a", DOCUMENT[:9], max_new_tokens=3, repetition_penalty=penalty)
+    one.constraint = Alternating() if needs == "constraint" else None
+    free = sequence("b", DOCUMENT[:9], max_new_tokens=8)
+    for each in (one, free):
+        engine.add(each)
+    known = []
+    while one.finish_reason is None:
+        engine.step()
+        known.append((len(one.output_ids), len(free.output_ids)))
+    assert known == [(1, 1), (2, 2), (3, 3)]
+    engine.step()
+    assert (len(free.output_ids), free.unread) == (3, 1)
+
+
+def test_an_unforeseen_end_costs_one_token_and_no_more() -> None:
+    prompt = next(
+        ids
+        for ids in (DOCUMENT[start : start + 9] for start in range(50))
+        if 1 < len(reference(tuple(ids), 9)) < 9
+    )
+    one = sequence("a", prompt, max_new_tokens=9)
+    engine = make_engine(lookahead=True)
+    with counted_steps() as sizes:
+        finish(engine, [one])
+    assert tuple(one.output_ids) == reference(tuple(prompt), 9)
+    assert one.output_ids[-1] in EOS
+    assert len(sizes) == len(one.output_ids) + 1
+
+
+def test_a_slot_that_was_left_a_step_late_is_clean() -> None:
+    """What was computed for nothing lies beyond what the prefix cache gives out."""
+    engine = make_engine(lookahead=True, max_batch_size=1)
+    for _ in range(2):
+        again = [sequence(str(n), DOCUMENT[: 30 + n], max_new_tokens=9) for n in range(6)]
+        finish(engine, again)
+        for one in again:
+            assert tuple(one.output_ids) == reference(tuple(one.prompt_ids), 9)
+    assert again[0].reused_tokens == 29
+
+
+@pytest.mark.parametrize("finite", [True, False])
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_only_the_culprit_fails(finite: bool, batch: int) -> None:
+    def spoil(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        bad = inputs[0] == BAD
+        if finite and bad.any():
+            raise RuntimeError("the model broke")
+        return output.masked_fill(bad[..., None], float("nan"))
+
+    good = [sequence(str(n), [*range(10, 30 + n)], max_new_tokens=5) for n in range(8)]
+    culprit = sequence("bad", [*range(10, 30), BAD], max_new_tokens=5)
+    handle = tiny_model().get_input_embeddings().register_forward_hook(spoil)
+    try:
+        finish(make_engine(lookahead=True, max_batch_size=batch), [*good[:4], culprit, *good[4:]])
+    finally:
+        handle.remove()
+    assert isinstance(culprit.error, GenerationFailed)
+    for one in good:
+        expected = reference(tuple(one.prompt_ids), 5)
+        assert (one.error, tuple(one.output_ids)) == (None, expected)
+
+
+def test_cancelled_sequences_never_come_back() -> None:
+    engine = make_engine(lookahead=True, max_batch_size=4, eos=frozenset())
+    gone, kept = (
+        [sequence(f"{name}{n}", DOCUMENT[n : n + 9], max_new_tokens=4) for n in range(3)]
+        for name in ("gone", "kept")
+    )
+    for one in [*gone, *kept]:
+        engine.add(one)
+    for _ in range(2):
+        engine.step()
+    engine.cancel(gone)
+    done: list[Sequence] = []
+    for _ in range(20):
+        done += engine.step()
+    assert set(done) == set(kept)
+    again = [sequence(one.request_id, one.prompt_ids, max_new_tokens=4) for one in kept]
+    finish(make_engine(eos=frozenset()), again)
+    assert [one.output_ids for one in kept] == [one.output_ids for one in again]
