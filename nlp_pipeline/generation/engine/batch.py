@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.gathered import (
+    GATHERED_TOKENS,
+    GatheredSpan,
+    padding_mask,
+    place_of,
+)
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.slots import Slab, Slot
 from nlp_pipeline.generation.engine.transfer import upload
@@ -82,7 +89,8 @@ class PackedBatch:
     Args:
         chunks: In any order; `chunks` of the batch says in which they were packed.
         device: Of the model's inputs.
-        dtype: Of the attention.
+        shape: What a layer keeps.
+        arena: Where the slots are, if they are in one.
 
     Attributes:
         chunks: As packed.
@@ -92,7 +100,13 @@ class PackedBatch:
         unread: Places whose token only the device knows; `ids` has 0 there.
     """
 
-    def __init__(self, chunks: list[Chunk], device: torch.device, shape: LayerShape) -> None:
+    def __init__(
+        self,
+        chunks: list[Chunk],
+        device: torch.device,
+        shape: LayerShape,
+        arena: Arena | None = None,
+    ) -> None:
         self.chunks = sorted(chunks, key=lambda chunk: chunk.place)
         ids = [i for c in self.chunks for i in c.tokens]
         positions = [i for c in self.chunks for i in range(c.start, c.end)]
@@ -100,7 +114,7 @@ class PackedBatch:
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
         places = zip(self.ends, self.chunks, strict=True)
         self.unread = {end: chunk.row for end, chunk in places if chunk.unread}
-        self._spans = _spans(self.chunks, shape)
+        self._spans = _spans(self.chunks, shape, arena)
         self._sizes = [span.size for span in self._spans]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -178,16 +192,18 @@ def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:
     return blocked.triu(start + 1)
 
 
-def padding_mask(ends: Tensor, longest: int, shape: LayerShape) -> Tensor:
-    """Added to the scores of rows of different lengths. Shape: (rows, 1, 1, longest)."""
-    outside = torch.arange(longest, device=ends.device) >= ends[:, None]
-    mask = torch.zeros(outside.shape, dtype=shape.dtype, device=shape.device)
-    return mask.masked_fill_(outside, float("-inf"))[:, None, None]
+def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[Span]:
+    """Single tokens in neighbouring rows become one span; every longer chunk is one.
 
-
-def _spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
-    """Single tokens in neighbouring rows become one span; every longer chunk is one."""
+    In an arena all single tokens are one span, unless too much would have to be gathered.
+    """
     spans: list[Span] = []
+    singles = [chunk for chunk in chunks if chunk.length == 1]
+    if arena is not None and singles:
+        longest = max(chunk.end for chunk in singles)
+        if len(singles) * longest <= GATHERED_TOKENS:
+            spans.append(_gathered_span(singles, longest, arena))
+            chunks = chunks[len(singles) :]
     run: list[Chunk] = []
     for chunk in chunks:
         if run and not _follows(run[-1], chunk):
@@ -198,6 +214,13 @@ def _spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
         else:
             spans.append(PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape))
     return [*spans, _decode_span(run, shape)] if run else spans
+
+
+def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
+    columns = [(chunk.start, *place_of(chunk.row.slot)) for chunk in singles]
+    table = upload(list(zip(*columns, strict=True)), arena.shape.device)
+    positions, starts, capacities = table
+    return GatheredSpan(arena, positions, starts, capacities, longest)
 
 
 def _follows(before: Chunk, chunk: Chunk) -> bool:

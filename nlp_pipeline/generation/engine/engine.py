@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
+from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import layer_shapes
 from nlp_pipeline.generation.engine.forward import Forward
+from nlp_pipeline.generation.engine.graphs import Capture, DecodeGraphs
+from nlp_pipeline.generation.engine.head import head_of
 from nlp_pipeline.generation.engine.layout import lay_out_for_few_rows
 from nlp_pipeline.generation.engine.lookahead import Lookahead
 from nlp_pipeline.generation.engine.memory import default_batch_size, kv_tokens_that_fit
@@ -45,6 +48,8 @@ class Engine:
         agree: Of what this process has room for, what all that share the model have room for;
             they must schedule alike.
         lookahead: Launch a step before the tokens of the last one are read; see `Lookahead`.
+        capture: Records decode steps, to replay them; see `DecodeGraphs`. All memory for keys and
+            values is then taken at once.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Engine:
         prefix_caching: bool = True,
         agree: Callable[[int], int] = int,
         lookahead: bool = False,
+        capture: Capture | None = None,
     ) -> None:
         lay_out_for_few_rows(model)
         layers = layer_shapes(model)
@@ -74,8 +80,14 @@ class Engine:
             token_bytes=token_bytes,
             prefix_caching=prefix_caching,
         )
-        self._scheduler = Scheduler(limits, SlotPool(layers, budget, spare=batch))
-        forward = Forward(model, layers[0])
+        head, graphs, arena = head_of(model), None, None
+        if capture is not None and len(set(layers)) == 1:
+            # Twice what can run: the rest is for prefixes, or for others on the device.
+            budget = min(budget, 2 * batch * limits.max_seq_len)
+            arena = Arena(layers, budget)
+            graphs = DecodeGraphs(model, head, arena, capture, batch)
+        self._scheduler = Scheduler(limits, SlotPool(layers, budget, batch, arena))
+        forward = Forward(model, head, layers[0], arena, graphs)
         self._runner = Lookahead(forward) if lookahead else forward
 
     @property

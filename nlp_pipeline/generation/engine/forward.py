@@ -7,10 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from nlp_pipeline.errors.parallel import RankLost
+from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape, injected
 from nlp_pipeline.generation.engine.batch import Chunk, PackedBatch
 from nlp_pipeline.generation.engine.flight import Flight, nothing
-from nlp_pipeline.generation.engine.head import head_of, scores_of
+from nlp_pipeline.generation.engine.graphs import DecodeGraphs
+from nlp_pipeline.generation.engine.head import Head, scores_of
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.sampling.choosing import Choices, choose
 from nlp_pipeline.generation.engine.transfer import upload
@@ -21,14 +23,26 @@ class Forward:
 
     Args:
         model: A `transformers` causal language model that `supports` accepts.
+        head: Its output head.
         shape: What a layer keeps; the attention masks are of its dtype.
+        arena: Where all slots are, if they are in one.
+        graphs: Replays decode steps over the arena, where there is one.
     """
 
-    def __init__(self, model: Any, shape: LayerShape) -> None:
+    def __init__(
+        self,
+        model: Any,
+        head: Head,
+        shape: LayerShape,
+        arena: Arena | None = None,
+        graphs: DecodeGraphs | None = None,
+    ) -> None:
         self._model = model
         self._decoder = model.get_decoder()
-        self._head = head_of(model)
+        self._head = head
         self._shape = shape
+        self._arena = arena
+        self._graphs = graphs
 
     def run(self, chunks: list[Chunk]) -> None:
         """Computes chunks, together if possible, and books what comes of them.
@@ -68,7 +82,15 @@ class Forward:
         """
         if not chunks:
             return nothing()
-        batch = PackedBatch(chunks, self._model.device, self._shape)
+        replayed = None if self._graphs is None else self._graphs.logits(chunks, before)
+        if replayed is None:
+            return self._packed(chunks, before)
+        rows = [chunk.row for chunk in chunks]
+        return Flight(chunks, rows, _choices(rows, replayed), [])
+
+    def _packed(self, chunks: list[Chunk], before: Flight) -> Flight:
+        """Launches chunks of any lengths."""
+        batch = PackedBatch(chunks, self._model.device, self._shape, self._arena)
         before.fill_in(batch.ids[0], batch.unread)
         with injected(self._model):
             hidden = self._decoder(
@@ -76,15 +98,11 @@ class Forward:
             ).last_hidden_state[0]
         last = [index for index, chunk in enumerate(batch.chunks) if chunk.last]
         rows = [batch.chunks[index].row for index in last]
-        choices = self._choices(rows, hidden, [batch.ends[index] for index in last])
+        choices = None
+        if rows:
+            ends = upload([batch.ends[index] for index in last], hidden.device)
+            choices = _choices(rows, self._head(hidden[ends]))
         return Flight(batch.chunks, rows, choices, self._prompt_scores(batch, hidden))
-
-    def _choices(self, rows: list[Row], hidden: Tensor, ends: list[int]) -> Choices | None:
-        """The next tokens, after the hidden states at these places."""
-        if not rows:
-            return None
-        logits = self._head(hidden[upload(ends, hidden.device)])
-        return choose(logits, [row.sequence for row in rows], [row.recipe for row in rows])
 
     def _prompt_scores(self, batch: PackedBatch, hidden: Tensor) -> list[tuple[Row, Tensor]]:
         """Scores of the prompt tokens that follow a chunk's own, where `echo` asks."""
@@ -96,3 +114,8 @@ class Forward:
                 states = hidden[first : first + len(targets)]
                 found.append((row, scores_of(self._head, states, targets)))
         return found
+
+
+def _choices(rows: list[Row], logits: Tensor) -> Choices:
+    """The rows' next tokens. Shape of logits: (rows, vocabulary)."""
+    return choose(logits, [row.sequence for row in rows], [row.recipe for row in rows])

@@ -14,6 +14,7 @@ from itertools import count
 
 import torch
 
+from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.prefixes import common_prefix
 
@@ -30,9 +31,23 @@ class Slab:
     Zeros at first, because a masked position still meets its value: zero times NaN is NaN.
     Numbered in the order in which they were made, which is the same in all processes that share
     a model; where they lie in memory is not.
+
+    Args:
+        layers: What the layers keep.
+        rows: How many.
+        capacity: Tokens of a row.
+        number: See above.
+        arena: Where its memory is cut out; None makes memory of its own.
     """
 
-    def __init__(self, layers: list[LayerShape], rows: int, capacity: int, number: int = 0) -> None:
+    def __init__(
+        self,
+        layers: list[LayerShape],
+        rows: int,
+        capacity: int,
+        number: int = 0,
+        arena: Arena | None = None,
+    ) -> None:
         def memory() -> list[torch.Tensor]:
             return [
                 torch.zeros(
@@ -43,7 +58,11 @@ class Slab:
             ]  # fmt: skip
 
         self.number = number
-        self.keys, self.values = memory(), memory()
+        if arena is None:
+            self.start, self.keys, self.values = 0, memory(), memory()
+        else:
+            self.start = arena.take(rows * capacity)
+            self.keys, self.values = arena.rows(self.start, rows, capacity)
         self.slots = [Slot(self, row, capacity) for row in range(rows)]
 
     @property
@@ -110,12 +129,16 @@ class SlotPool:
         budget: Tokens that all slabs together may hold.
         spare: So many left slots are kept for their prefixes before the oldest is taken again,
             although there would be memory for another slab.
+        arena: Where all slabs are cut out, if they are; it holds the budget.
     """
 
-    def __init__(self, layers: list[LayerShape], budget: int, spare: int) -> None:
+    def __init__(
+        self, layers: list[LayerShape], budget: int, spare: int, arena: Arena | None = None
+    ) -> None:
         self._layers = layers
         self._budget = budget
         self._spare = spare
+        self._arena = arena
         self._slabs: list[Slab] = []
         self._clock = count(1)
 
@@ -180,16 +203,28 @@ class SlotPool:
         """The first slot of a new slab; `drop` gives up idle slabs for it, oldest first."""
         if drop:
             for slab in sorted(self._slabs, key=lambda slab: slab.last_used):
-                if slab.idle and self.tokens + capacity > self._budget:
-                    self._slabs.remove(slab)
-        rows = min(max(SLAB_TOKENS, capacity), self._budget - self.tokens) // capacity
+                if slab.idle and self._left < capacity:
+                    self._drop(slab)
+        rows = min(max(SLAB_TOKENS, capacity), self._left) // capacity
         if rows < 1:
             return None
         try:
-            self._slabs.append(Slab(self._layers, rows, capacity, next(self._clock)))
+            slab = Slab(self._layers, rows, capacity, next(self._clock), self._arena)
         except (MemoryError, RuntimeError):  # the budget was an estimate
             return None
+        self._slabs.append(slab)
         return self._slabs[-1].slots[0]
+
+    @property
+    def _left(self) -> int:
+        """Tokens that another slab may take."""
+        left = self._budget - self.tokens
+        return left if self._arena is None else min(left, self._arena.largest)
+
+    def _drop(self, slab: Slab) -> None:
+        self._slabs.remove(slab)
+        if self._arena is not None:
+            self._arena.give_back(slab.start, slab.tokens)
 
 
 def capacity_class(need: int, budget: int) -> int:

@@ -13,6 +13,7 @@ import torch
 from engine_doubles import EOS, VOCABULARY, finish, make_engine, reference, sequence, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder import Recorder
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.sequence import Sequence
@@ -63,13 +64,15 @@ def run(wanted: list[Any], arrive: int, **options: Any) -> list[Sequence]:
     st.sampled_from([1, 2, 3, 8]),
     st.sampled_from([5, 40, 512]),
     st.sampled_from([1, 2, 100]),
+    st.booleans(),
 )
 def test_completions_are_those_of_the_synchronous_engine(
-    wanted: list[Any], batch: int, chunk: int, arrive: int
+    wanted: list[Any], batch: int, chunk: int, arrive: int, recorded: bool
 ) -> None:
-    options = {"max_batch_size": batch, "max_batched_tokens": chunk}
+    options: dict[str, Any] = {"max_batch_size": batch, "max_batched_tokens": chunk}
     expected = run(wanted, arrive, **options)
-    for ours, theirs in zip(run(wanted, arrive, lookahead=True, **options), expected, strict=True):
+    options |= {"lookahead": True, "capture": Recorder() if recorded else None}
+    for ours, theirs in zip(run(wanted, arrive, **options), expected, strict=True):
         assert (ours.error, ours.unread) == (None, 0)
         assert ours.output_ids == theirs.output_ids
         assert ours.finish_reason == theirs.finish_reason
@@ -131,7 +134,7 @@ def test_a_choice_that_needs_the_tokens_before_it_is_read_at_once(needs: str) ->
 def test_an_unforeseen_end_costs_one_token_and_no_more() -> None:
     prompt = next(
         ids
-        for ids in (DOCUMENT[start : start + 9] for start in range(50))
+        for ids in (DOCUMENT[start : start + 19] for start in range(50))
         if 1 < len(reference(tuple(ids), 9)) < 9
     )
     one = sequence("a", prompt, max_new_tokens=9)
@@ -141,6 +144,10 @@ def test_an_unforeseen_end_costs_one_token_and_no_more() -> None:
     assert tuple(one.output_ids) == reference(tuple(prompt), 9)
     assert one.output_ids[-1] in EOS
     assert len(sizes) == len(one.output_ids) + 1
+    # Nor does the prefix cache hold more than it would otherwise.
+    later = sequence("b", [*one.prompt_ids, *one.output_ids, 7], max_new_tokens=1)
+    finish(engine, [later])
+    assert later.reused_tokens == len(one.prompt_ids) + len(one.output_ids) - 1
 
 
 def test_a_slot_that_was_left_a_step_late_is_clean() -> None:
