@@ -41,6 +41,8 @@ def make_llama(
     tensor_parallel_size: int | None = None,
     device_map: str | None = None,
     quantization: str | None = None,
+    cuda_graphs: bool | None = None,
+    async_scheduling: bool | None = None,
 ) -> LlamaGenerator:
     """The in-process Llama. The model is loaded when it is first needed.
 
@@ -54,6 +56,8 @@ def make_llama(
         tensor_parallel_size: Processes that share the model; None takes all that torchrun started.
         device_map: `auto` spreads the model over all GPUs of this one process.
         quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
+        cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
+        async_scheduling: Launch a step before the last one is read; None does on CUDA.
     """
     settings = LlamaSettings(
         model,
@@ -65,6 +69,8 @@ def make_llama(
         tensor_parallel_size,
         device_map,
         quantization,
+        cuda_graphs,
+        async_scheduling,
     )
     return LlamaGenerator(settings)
 

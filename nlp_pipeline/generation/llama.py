@@ -21,6 +21,7 @@ from nlp_pipeline.generation.interface import (
     Session,
     generate,
 )
+from nlp_pipeline.generation.launching import Launching, check_launching, choose_launching
 from nlp_pipeline.generation.loading import LoadedModel, load
 from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
@@ -39,7 +40,13 @@ class Llama:
     """
 
     def __init__(
-        self, loaded: LoadedModel, *, max_seq_len: int, max_batch_size: int, seed: int
+        self,
+        loaded: LoadedModel,
+        *,
+        max_seq_len: int,
+        max_batch_size: int,
+        seed: int,
+        launching: Launching = Launching(),  # noqa: B008  # frozen
     ) -> None:
         self.loaded = loaded
         self.encoder = PromptEncoder(loaded.tokenizer, loaded.name)
@@ -47,10 +54,10 @@ class Llama:
         self.max_batch_size = max_batch_size
         self.seed = seed
         self._sessions = SessionPool(
-            self._executor(), self.encoder, max_seq_len, loaded.eos_token_ids
+            self._executor(launching), self.encoder, max_seq_len, loaded.eos_token_ids
         )
 
-    def _executor(self) -> Executor:
+    def _executor(self, launching: Launching) -> Executor:
         """The engine, or plain batches for models that our attention cannot be put into."""
         loaded = self.loaded
         options: dict[str, Any] = {
@@ -60,6 +67,7 @@ class Llama:
             "max_seq_len": self.max_seq_len,
         }
         if supports(loaded.model, self.max_seq_len):
+            options |= launching.options(loaded.model.device)
             return Engine(loaded.model, agree=loaded.world.smallest, **options)
         return BatchExecutor(loaded.model, **options)
 
@@ -76,6 +84,8 @@ class Llama:
         tensor_parallel_size: int | None = None,
         device_map: str | None = None,
         quantization: str | None = None,
+        cuda_graphs: bool | None = None,
+        async_scheduling: bool | None = None,
         threads: int | None = None,
         seed: int = 1,
     ) -> Llama:
@@ -95,6 +105,8 @@ class Llama:
             device_map: `auto` spreads a model over all GPUs of this one process.
             quantization: `int8` or `int4` weights (extra `quant`), or `int8_dynamic`: products in
                 8 bits on the CPU. All are lossy; None leaves the weights.
+            cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
+            async_scheduling: Launch a step before the last one is read; None does on CUDA.
             threads: CPU threads of torch; None leaves torch's own choice.
             seed: For samples of calls that give none.
 
@@ -112,7 +124,10 @@ class Llama:
             tensor_parallel_size,
             device_map,
             quantization,
+            cuda_graphs,
+            async_scheduling,
         )
+        check_launching(device, tensor_parallel_size, cuda_graphs=cuda_graphs)
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(
@@ -124,12 +139,16 @@ class Llama:
             device_map=device_map,
             quantization=quantization,
         )
-        loaded.world.check_same("settings", (checkpoint, max_seq_len, max_batch_size, seed))
+        wanted = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
+        launching = choose_launching(loaded.model.device, loaded.world, **wanted)
+        same = (checkpoint, max_seq_len, max_batch_size, seed, launching)
+        loaded.world.check_same("settings", same)
         return cls(
             loaded,
             max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
             max_batch_size=max_batch_size,
             seed=seed,
+            launching=launching,
         )
 
     def generate(

@@ -25,6 +25,8 @@ class LlamaSettings:
         tensor_parallel_size: Processes that share the model; None takes all that torchrun started.
         device_map: `auto` spreads the model over all GPUs of this one process.
         quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
+        cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
+        async_scheduling: Launch a step before the last one is read; None does on CUDA.
 
     Raises:
         InvalidModelSetting: A value is of the wrong type or out of its range.
@@ -39,18 +41,29 @@ class LlamaSettings:
     tensor_parallel_size: int | None = None
     device_map: str | None = None
     quantization: str | None = None
+    cuda_graphs: bool | None = None
+    async_scheduling: bool | None = None
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
-            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
+            typed = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+            if not typed or not ok(value):
                 raise InvalidModelSetting(name, value, allowed)
 
 
 _OPTIONAL = frozenset(
-    ("max_seq_len", "threads", "tensor_parallel_size", "device_map", "quantization")
+    (
+        "max_seq_len",
+        "threads",
+        "tensor_parallel_size",
+        "device_map",
+        "quantization",
+        "cuda_graphs",
+        "async_scheduling",
+    )
 )
 _RANGES: tuple[tuple[str, type, Any, str], ...] = (
     ("model", str, bool, "a name or a path"),
@@ -62,4 +75,6 @@ _RANGES: tuple[tuple[str, type, Any, str], ...] = (
     ("tensor_parallel_size", int, lambda v: v >= 1, "an integer of at least 1"),
     ("device_map", str, lambda v: v == "auto", "auto or left out"),
     ("quantization", str, lambda v: v in QUANTIZATIONS, "int8, int4, int8_dynamic or left out"),
+    ("cuda_graphs", bool, lambda v: True, "true, false or left out"),
+    ("async_scheduling", bool, lambda v: True, "true, false or left out"),
 )

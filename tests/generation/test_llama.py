@@ -114,6 +114,8 @@ def test_a_parameter_that_is_out_of_range(llama: Llama) -> None:
         ("device_map", True, "auto or left out"),
         ("quantization", "int2", "int8, int4, int8_dynamic or left out"),
         ("quantization", 8, "int8, int4, int8_dynamic or left out"),
+        ("cuda_graphs", 1, "true, false or left out"),
+        ("async_scheduling", "yes", "true, false or left out"),
     ],
 )
 def test_a_setting_is_refused_before_anything_is_loaded(

@@ -201,3 +201,18 @@ def test_cancelled_sequences_never_come_back() -> None:
     again = [sequence(one.request_id, one.prompt_ids, max_new_tokens=4) for one in kept]
     finish(make_engine(eos=frozenset()), again)
     assert [one.output_ids for one in kept] == [one.output_ids for one in again]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_beams_beside_others(recorded: bool) -> None:
+    def search(**options: Any) -> list[Any]:
+        sequences = [
+            sequence(str(n), DOCUMENT[n : 20 + n], max_new_tokens=3 + n, num_beams=1 + n % 3)
+            for n in range(7)
+        ]
+        finish(make_engine(max_batch_size=5, **options), sequences)
+        return [(one.output_ids, one.finish_reason, one.unread) for one in sequences]
+
+    capture = Recorder() if recorded else None
+    assert search(lookahead=True, capture=capture) == search()
+    assert capture is None or capture.replays
