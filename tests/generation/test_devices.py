@@ -5,6 +5,15 @@ import torch
 
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
 from nlp_pipeline.generation.devices import available_devices, resolve_device, resolve_dtype
+from nlp_pipeline.generation.engine.arena import Arena
+from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.batch import Chunk, PackedBatch
+from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.sampling.recipe import GREEDY
+from nlp_pipeline.generation.engine.slots import Slab, Slot
+from nlp_pipeline.generation.engine.transfer import upload
+from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.sequence import Sequence
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
@@ -16,6 +25,55 @@ def test_the_cpu_is_always_there() -> None:
 
 def test_auto_takes_the_best() -> None:
     assert str(resolve_device("auto")) == available_devices()[0]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "mps", "there"),
+    [
+        (2, False, ["cuda", "cuda:0", "cuda:1", "cpu"]),
+        (0, True, ["mps", "cpu"]),
+        (1, True, ["cuda", "cuda:0", "mps", "cpu"]),
+        (0, False, ["cpu"]),
+    ],
+)
+def test_cuda_then_mps_then_the_cpu(
+    gpus: int, mps: bool, there: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert available_devices() == there
+    assert resolve_device("auto") == torch.device(there[0])
+    assert [str(resolve_device(name)) for name in there] == there
+
+
+def test_inputs_are_made_on_the_models_device() -> None:
+    """A device that holds no numbers shows where the tensors of a step are made."""
+    meta = torch.device("meta")
+    shape = LayerShape(2, 8, torch.float32, meta)
+    for arena in (None, Arena([shape], 256)):
+        slab = Slab([shape], 2, 128, arena=arena)
+        chunks = [
+            Chunk(_row(slab.slots[0], length=5), 5),
+            Chunk(_row(slab.slots[1], length=7, computed=6), 1),
+        ]
+        batch = PackedBatch(chunks, meta, shape, arena)
+        key = torch.zeros(1, 2, 6, 8, device=meta)
+        assert batch.attend(0, torch.zeros(1, 4, 6, 8, device=meta), key, key, 1.0).is_meta
+        assert batch.ids.is_meta
+        assert batch.positions.is_meta
+    assert upload([1, 2], meta).is_meta
+
+
+def _row(slot: Slot, *, length: int, computed: int = 0) -> Row:
+    slot.computed = computed
+    return Row.start(
+        Sequence("a", [1] * length, SamplingParams()),
+        slot,
+        recipe=GREEDY,
+        eos_token_ids=frozenset(),
+        token_bytes=lambda token: b"",
+        max_seq_len=100,
+    )
 
 
 @no_cuda

@@ -35,7 +35,7 @@ class Landing:
             self._held.copy_(tensor, non_blocking=True)
             # The host sleeps while it waits: the cores are spaCy's.
             self._arrived = torch.cuda.Event(blocking=True)
-            self._arrived.record()
+            self._arrived.record(torch.cuda.current_stream(tensor.device))
 
     def read(self) -> Tensor:
         """The tensor in main memory, waited for if need be."""

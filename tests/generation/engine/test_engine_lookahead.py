@@ -13,7 +13,7 @@ import torch
 from engine_doubles import EOS, VOCABULARY, finish, make_engine, reference, sequence, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder import Recorder
+from recorder import Recorder, Recording
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.sequence import Sequence
@@ -129,6 +129,26 @@ def test_a_choice_that_needs_the_tokens_before_it_is_read_at_once(needs: str) ->
     assert known == [(1, 1), (2, 2), (3, 3)]
     engine.step()
     assert (len(free.output_ids), free.unread) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"logprobs": 3},
+        {"stop": ("zz",), "echo": True},
+        {"temperature": 0.8, "top_k": 9, "top_p": 0.9, "min_p": 0.01},
+    ],
+)
+def test_launching_a_step_waits_for_nothing(asked: dict[str, Any]) -> None:
+    """No operation is queued whose result the host has to look at."""
+    engine = make_engine(lookahead=True, capture=Recorder(), max_batch_size=3)
+    sequences = [
+        sequence(str(n), DOCUMENT[n : n + 12], max_new_tokens=5, **asked) for n in range(6)
+    ]
+    with Recording() as recording:
+        finish(engine, sequences)
+    assert len(recording.operations) > 500
+    assert [one.error for one in sequences] == [None] * 6
 
 
 def test_an_unforeseen_end_costs_one_token_and_no_more() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,8 +39,18 @@ class CudaCapture:
 
     def __call__(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """See `Capture`."""
-        current = torch.cuda.current_stream(self._device)
-        side = torch.cuda.Stream(self._device)
+        with torch.cuda.device(self._device):
+            graph, held = self._recorded(compute)
+
+        def replay() -> Tensor:
+            graph.replay()
+            return held
+
+        return replay
+
+    def _recorded(self, compute: Callable[[], Tensor]) -> tuple[Any, Tensor]:
+        """The graph, and the tensor that every replay fills."""
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
         side.wait_stream(current)
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
@@ -55,9 +65,4 @@ class CudaCapture:
                 held = compute()
         finally:  # torch leaves its own stream current where a capture fails
             torch.cuda.set_stream(current)
-
-        def replay() -> Tensor:
-            graph.replay()
-            return held
-
-        return replay
+        return graph, held
