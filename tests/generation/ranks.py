@@ -47,13 +47,16 @@ def everything(llama: Llama) -> dict[str, Any]:
         "max_batch_size": 2,
         "max_seq_len": 512,
     }
-    engine = Engine(loaded.model, max_batched_tokens=32, agree=loaded.world.smallest, **options)
+    packed = {"max_batched_tokens": 32, "agree": loaded.world.smallest, **options}
+    engine = Engine(loaded.model, **packed)
+    ahead = Engine(loaded.model, lookahead=True, **packed)
     greedy = llama.generate(PROMPTS, max_new_tokens=16, logprobs=2, echo=True)
     sampled = llama.generate(PROMPTS, max_new_tokens=16, temperature=1.2, seed=7, top_p=0.95, n=2)
     return {
         "greedy": [asdict(c) for c in greedy],
         "sampled": [asdict(c) for c in sampled],
         "engine": [asdict(c) for c in through(engine, llama)],
+        "ahead": [asdict(c) for c in through(ahead, llama)],
         "batches": [asdict(c) for c in through(BatchExecutor(loaded.model, **options), llama)],
     }
 

@@ -20,7 +20,7 @@ from nlp_pipeline.errors.parallel import TooFewDevices, WorldSizeDisagrees
 from nlp_pipeline.generation import parallel
 from nlp_pipeline.generation.llama import Llama
 
-KINDS = ("greedy", "sampled", "engine", "batches")
+KINDS = ("greedy", "sampled", "engine", "ahead", "batches")
 RANKS = Path(__file__).with_name("ranks.py")
 
 
