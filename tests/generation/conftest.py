@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import torch
 from doubles import greedy_ids
 
 from nlp_pipeline.generation.batches import BatchExecutor
@@ -15,6 +16,14 @@ from nlp_pipeline.generation.loading import LoadedModel
 from nlp_pipeline.generation.session import SessionPool
 
 Oracle = Callable[[tuple[int, ...], int], list[int]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a GPU are skipped where there is none, also when they are asked for."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
 
 
 @pytest.fixture(scope="session")

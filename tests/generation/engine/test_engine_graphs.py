@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import random
 from typing import Any
@@ -16,12 +15,8 @@ from recorder import Failing, Recorder
 
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.graphs.capture import CudaCapture
-from nlp_pipeline.generation.engine.lookahead import Lookahead
 from nlp_pipeline.generation.engine.slots import SlotPool
 
-SHAPE = LayerShape(2, 4, torch.float32, torch.device("cpu"))
 DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=200)
 
 own = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=24)
@@ -214,79 +209,6 @@ def test_more_than_can_be_gathered_is_computed_in_place(
     assert bool(recorder.replays) == (most > 0)
 
 
-@given(st.lists(st.integers(1, 40), max_size=12), st.randoms())
-def test_an_arena_gives_out_every_token_once(sizes: list[int], order: random.Random) -> None:
-    arena = Arena([SHAPE], 100)
-    taken: list[tuple[int, int]] = []
-    for size in sizes:
-        if arena.largest >= size:
-            taken.append((arena.take(size), size))
-        else:
-            with pytest.raises(MemoryError, match=f"{size} tokens"):
-                arena.take(size)
-            if taken:
-                arena.give_back(*taken.pop(order.randrange(len(taken))))
-        owned = [token for start, size in taken for token in range(start, start + size)]
-        assert len(owned) == len(set(owned))
-        assert all(0 <= token < 100 for token in owned)
-    order.shuffle(taken)
-    for start, size in taken:
-        arena.give_back(start, size)
-    assert arena.largest == 100
-
-
-def test_slabs_are_cut_out_of_the_arena_and_go_back() -> None:
-    arena = Arena([SHAPE] * 2, 1024)
-    pool = SlotPool([SHAPE] * 2, 1024, spare=2, arena=arena)
-    short = [pool.acquire([1], 100) for _ in range(4)]
-    assert [slot.capacity for slot in short if slot] == [128] * 4
-    addresses = {memory.untyped_storage().data_ptr() for memory in (*arena.keys, *arena.values)}
-    for slot in filter(None, short):
-        assert {slot.slab.keys[0].untyped_storage().data_ptr()} <= addresses
-        pool.release(slot, [1])
-    long = pool.acquire([2], 1000)
-    assert long is not None
-    assert (long.capacity, pool.tokens) == (1024, 1024)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["llama", "qwen3"])
-def test_on_cuda_ids_are_those_of_single_steps(kind: str) -> None:
-    """In float64 the ids must be the same; nothing in a decode step may wait for the device."""
-    model = copy.deepcopy(tiny_model(kind)).cuda()
-    capture = CudaCapture(model.device)
-    sequences = [lines(*range(9, 60, 5), new=12) for _ in range(2)]
-    finish(make_engine(model, max_batch_size=5), sequences[0])
-    engine = make_engine(model, max_batch_size=5, capture=capture, lookahead=True)
-    finish(engine, sequences[1])
-    assert _recorded(engine) > 0
-    assert [one.output_ids for one in sequences[1]] == [one.output_ids for one in sequences[0]]
-
-
-@pytest.mark.gpu
-def test_on_cuda_memory_does_not_grow_and_nothing_waits() -> None:
-    model = copy.deepcopy(tiny_model()).to("cuda", torch.bfloat16)
-    engine = make_engine(
-        model, max_batch_size=4, capture=CudaCapture(model.device), lookahead=True, eos=frozenset()
-    )
-    finish(engine, lines(*range(9, 60, 5), new=12))
-    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    for _ in range(5):
-        finish(engine, lines(*range(9, 60, 5), new=12))
-    assert (torch.cuda.memory_allocated(), torch.cuda.memory_reserved()) == before
-    sequences = lines(9, 20, 30, 40, new=30)
-    for one in sequences:
-        engine.add(one)
-    for _ in range(5):
-        engine.step()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for _ in range(10):
-            engine.step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
 def _pool(engine: Engine) -> SlotPool:
     return engine._scheduler._pool
 
@@ -295,11 +217,3 @@ def _arena(engine: Engine) -> Arena:
     arena = _pool(engine)._arena
     assert arena is not None
     return arena
-
-
-def _recorded(engine: Engine) -> int:
-    runner = engine._runner
-    assert isinstance(runner, Lookahead)
-    graphs = runner._forward._graphs
-    assert graphs is not None
-    return len(graphs._graphs)

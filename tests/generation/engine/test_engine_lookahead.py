@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from collections.abc import Sequence as AnySequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -20,6 +22,14 @@ from nlp_pipeline.generation.sequence import Sequence
 
 DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=70)
 BAD = 291
+
+
+@cache
+def ending() -> list[list[int]]:
+    """Prompts that an end-of-sequence token answers, after different numbers of others."""
+    candidates = (DOCUMENT[start : start + 19] for start in range(50))
+    ends = (ids for ids in candidates if 1 < len(reference(tuple(ids), 7)) < 7)
+    return list(islice(ends, 5))
 
 
 class Alternating:
@@ -152,11 +162,7 @@ def test_launching_a_step_waits_for_nothing(asked: dict[str, Any]) -> None:
 
 
 def test_an_unforeseen_end_costs_one_token_and_no_more() -> None:
-    prompt = next(
-        ids
-        for ids in (DOCUMENT[start : start + 19] for start in range(50))
-        if 1 < len(reference(tuple(ids), 9)) < 9
-    )
+    prompt = ending()[0]
     one = sequence("a", prompt, max_new_tokens=9)
     engine = make_engine(lookahead=True)
     with counted_steps() as sizes:
@@ -201,6 +207,36 @@ def test_only_the_culprit_fails(finite: bool, batch: int) -> None:
     for one in good:
         expected = reference(tuple(one.prompt_ids), 5)
         assert (one.error, tuple(one.output_ids)) == (None, expected)
+
+
+@pytest.mark.parametrize("delay", range(9))
+def test_a_row_that_ended_is_not_tried_again_with_the_culprit(delay: int) -> None:
+    """Whenever a step fails: what is on its way is read first, and what ended stays ended."""
+
+    def spoil(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        if (inputs[0] == BAD).any():
+            raise RuntimeError("the model broke")
+        return output
+
+    good = [sequence(str(n), ids, max_new_tokens=7) for n, ids in enumerate(ending())]
+    culprit = sequence("bad", [*range(10, 30), BAD], max_new_tokens=5)
+    handle = tiny_model().get_input_embeddings().register_forward_hook(spoil)
+    engine = make_engine(lookahead=True)
+    done: list[Sequence] = []
+    try:
+        for one in good:
+            engine.add(one)
+        for _ in range(delay):
+            done += engine.step()
+        engine.add(culprit)
+        for _ in range(12):
+            done += engine.step()
+    finally:
+        handle.remove()
+    assert len(done) == len(set(done)) == len(good) + 1
+    assert isinstance(culprit.error, GenerationFailed)
+    for one in good:
+        assert (one.error, tuple(one.output_ids)) == (None, reference(tuple(one.prompt_ids), 7))
 
 
 def test_cancelled_sequences_never_come_back() -> None:
