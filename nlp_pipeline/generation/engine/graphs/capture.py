@@ -36,6 +36,7 @@ class CudaCapture:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
+        self._side = torch.cuda.Stream(device)  # one, since libraries keep memory per stream
 
     def __call__(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """See `Capture`."""
@@ -50,7 +51,7 @@ class CudaCapture:
 
     def _recorded(self, compute: Callable[[], Tensor]) -> tuple[Any, Tensor]:
         """The graph, and the tensor that every replay fills."""
-        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        current, side = torch.cuda.current_stream(), self._side
         side.wait_stream(current)
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
