@@ -30,10 +30,10 @@ class Engine:
     What is guaranteed: the token that a sequence gets depends on its own tokens, parameters and
     seed, not on which others run beside it, in which order, slot or chunks they are computed,
     nor on shared prefixes, recording or looking ahead, as far as rounding allows. The same numbers
-    are multiplied and added in every case, but a matrix product of another height may add them in another order,
-    which changes logits by about 1e-6 of their size in float32. A greedy choice can differ only
-    where the two best logits are that close. In float64 no such tie is known to have happened;
-    in float32 none did over the project's test prompts; in bfloat16 ties are ordinary.
+    are multiplied and added in every case, but a matrix product of another height may add them in
+    another order, which changes logits by about 1e-6 of their size in float32. A greedy choice can
+    differ only where the two best logits are that close. In float64 no such tie is known to have
+    happened; in float32 none did over the project's test prompts; in bfloat16 ties are ordinary.
 
     Args:
         model: A causal language model that `supports` accepts, on its device.
