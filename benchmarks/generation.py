@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # we fork
 import torch
 from generation_jobs import ChatPrompts, RandomPrompts
 from generation_runs import ALSO, Peer, Run, forked, measured

@@ -12,13 +12,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.gathered import (
-    GATHERED_TOKENS,
-    GatheredSpan,
-    padding_mask,
-    place_of,
-)
+from nlp_pipeline.generation.engine.gathered import GATHERED_TOKENS, GatheredSpan, place_of
+from nlp_pipeline.generation.engine.masks import causal_mask, padding_mask
 from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.shared import SharedSpan, runs_that_share
 from nlp_pipeline.generation.engine.slots import Slab, Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
@@ -185,13 +182,6 @@ class DecodeSpan:
         return attended.flatten(1, 2)
 
 
-def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:
-    """Added to scores of `size` tokens after `start` others. Shape: (size, start + size)."""
-    everything = (size, start + size)
-    blocked = torch.full(everything, float("-inf"), dtype=shape.dtype, device=shape.device)
-    return blocked.triu(start + 1)
-
-
 def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[Span]:
     """Single tokens in neighbouring rows become one span; every longer chunk is one.
 
@@ -207,13 +197,13 @@ def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[
     run: list[Chunk] = []
     for chunk in chunks:
         if run and not _follows(run[-1], chunk):
-            spans.append(_decode_span(run, shape))
+            spans += _decode_spans(run, shape)
             run = []
         if chunk.length == 1:
             run.append(chunk)
         else:
             spans.append(PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape))
-    return [*spans, _decode_span(run, shape)] if run else spans
+    return [*spans, *_decode_spans(run, shape)] if run else spans
 
 
 def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
@@ -228,6 +218,17 @@ def _follows(before: Chunk, chunk: Chunk) -> bool:
     return chunk.length == 1 and ours.slab is theirs.slab and ours.row == theirs.row + 1
 
 
-def _decode_span(run: list[Chunk], shape: LayerShape) -> Span:
+def _decode_spans(run: list[Chunk], shape: LayerShape) -> list[Span]:
+    """Neighbouring single tokens; apart from the others those of sequences that begin alike."""
     first = run[0].row.slot
-    return DecodeSpan(first.slab, first.row, [chunk.end for chunk in run], shape)
+    parts = [(0, len(run), 0)]
+    if shape.device.type == "cpu":  # elsewhere it was not measured
+        known = [chunk.row.tokens[: chunk.start] for chunk in run]
+        parts = runs_that_share(known, [chunk.row.slot.reused for chunk in run])
+    ends = [chunk.end for chunk in run]
+    return [
+        SharedSpan(first.slab, first.row + start, ends[start:stop], shared, shape)
+        if shared
+        else DecodeSpan(first.slab, first.row + start, ends[start:stop], shape)
+        for start, stop, shared in parts
+    ]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.masks import padding_mask
 from nlp_pipeline.generation.engine.slots import Slot
 
 GATHERED_TOKENS = 2**17
@@ -17,13 +17,6 @@ GATHERED_TOKENS = 2**17
 def place_of(slot: Slot) -> tuple[int, int]:
     """A slot's first token in the arena and its capacity."""
     return slot.slab.start + slot.row * slot.capacity, slot.capacity
-
-
-def padding_mask(ends: Tensor, longest: int, shape: LayerShape) -> Tensor:
-    """Added to the scores of rows of different lengths. Shape: (rows, 1, 1, longest)."""
-    outside = torch.arange(longest, device=ends.device) >= ends[:, None]
-    mask = torch.zeros(outside.shape, dtype=shape.dtype, device=shape.device)
-    return mask.masked_fill_(outside, float("-inf"))[:, None, None]
 
 
 class GatheredSpan:

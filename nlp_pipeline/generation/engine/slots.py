@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-import torch
-
 from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.blank import blank
 from nlp_pipeline.generation.engine.prefixes import common_prefix
 
 SLAB_TOKENS = 4096
@@ -48,18 +47,11 @@ class Slab:
         number: int = 0,
         arena: Arena | None = None,
     ) -> None:
-        def memory() -> list[torch.Tensor]:
-            return [
-                torch.zeros(
-                    rows, shape.kv_heads, capacity, shape.head_dim,
-                    dtype=shape.dtype, device=shape.device,
-                )
-                for shape in layers
-            ]  # fmt: skip
-
         self.number = number
+        self.start = 0
         if arena is None:
-            self.start, self.keys, self.values = 0, memory(), memory()
+            sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
+            self.keys, self.values = blank(layers, sizes), blank(layers, sizes)
         else:
             self.start = arena.take(rows * capacity)
             self.keys, self.values = arena.rows(self.start, rows, capacity)
@@ -91,6 +83,7 @@ class Slot:
         capacity: Tokens that fit.
         tokens: Ids whose keys and values are there, or will be when its sequence has got so far.
         computed: How many of them are there.
+        reused: How many of them were there before its sequence came, or in another slot.
         running: A sequence is in it.
         last_used: When it was left or copied from; the smallest is taken first.
     """
@@ -100,6 +93,7 @@ class Slot:
     capacity: int
     tokens: list[int] = field(default_factory=list)
     computed: int = 0
+    reused: int = 0
     running: bool = False
     last_used: int = 0
 
@@ -112,11 +106,11 @@ class Slot:
             ):
                 for mine, other in zip(ours, theirs, strict=True):
                     mine[self.row, :, :length] = other[source.row, :, :length]
-        self.computed = length
+        self.computed = self.reused = length
 
     def scrub(self) -> None:
         """Forgets everything, numbers that are not finite too."""
-        self.tokens, self.computed = [], 0
+        self.tokens, self.computed, self.reused = [], 0, 0
         for memory in (*self.slab.keys, *self.slab.values):
             memory[self.row].zero_()
 
@@ -154,7 +148,7 @@ class SlotPool:
         """
         slot = self._choose(capacity_class(need, self._budget))
         if slot is not None:
-            slot.tokens, slot.computed, slot.running = tokens, 0, True
+            slot.tokens, slot.computed, slot.reused, slot.running = tokens, 0, 0, True
         return slot
 
     def release(self, slot: Slot, tokens: list[int]) -> None:
