@@ -122,14 +122,14 @@ class Bench:
         return {
             "job": job.name,
             "way": name,
-            "cpu_s": round(cpu, 2),
-            "wall_s": round(wall, 2),
+            "cpu_s": round(cpu, 3),
+            "wall_s": round(wall, 3),
             "times": round(once / took, 3),
             "same": round(sum(a == b for a, b in pairs) / len(pairs), 4),
             "tokens_per_cpu_s": round((sum(prompts) + sum(new)) / cpu, 1),
             "tokens_per_wall_s": round((sum(prompts) + sum(new)) / wall, 1),
             "prefill_per_s": round(sum(prompts) / prefill, 1),
-            "decode_per_s": round((sum(new) - len(new)) / max(took - prefill, 1e-9), 1),
+            "decode_per_s": per_second(sum(new) - len(new), took - prefill),
             "peak_mb": round(max(run.peak_mb for run in runs)),
             "prompt_tokens": sum(prompts),
             "computed_tokens": runs[0].computed,
@@ -145,7 +145,7 @@ class Bench:
         prefill = self.work.prefill([p for p, _ in lengths], row["computed_tokens"], machine)
         slots = self.options.slots or (128 if self.device.type == "cuda" else 32)
         decode = self.work.decode(lengths, slots, machine)
-        row["floor_s"] = round(prefill + decode, 3)
+        row["floor_s"] = round(prefill + decode, 6)
         row["over_floor"] = round(took / (prefill + decode), 2)
         row["threads"] = threads
 
@@ -165,6 +165,11 @@ def random_model(shape: str, device: torch.device) -> Any:
     return model.eval().requires_grad_(False)
 
 
+def per_second(tokens: int, seconds: float) -> float | None:
+    """None where there are none, or where a job is too short to tell two runs apart."""
+    return round(tokens / seconds, 1) if tokens > 0 and seconds > 0 else None
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     head = (
         f"{'job':<17}{'way':<15}{'CPU s':>8}{'wall s':>8}{'times':>7}{'floor':>7}{'same':>8}"
@@ -176,8 +181,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         + [
             f"{r['job']:<17}{r['way']:<15}{r['cpu_s']:>8.1f}{r['wall_s']:>8.1f}{r['times']:>7.2f}"
             f"{r['over_floor']:>7.2f}{r['same']:>8.1%}{r['tokens_per_cpu_s']:>10.0f}"
-            f"{r['tokens_per_wall_s']:>8.0f}{r['prefill_per_s']:>9.0f}{r['decode_per_s']:>8.0f}"
-            f"{r['peak_mb']:>7}{r['prompt_tokens']:>8}{r['computed_tokens']:>9}{r['new_tokens']:>7}"
+            f"{r['tokens_per_wall_s']:>8.0f}{r['prefill_per_s']:>9.0f}"
+            f"{r['decode_per_s'] or 0:>8.0f}{r['peak_mb']:>7}{r['prompt_tokens']:>8}"
+            f"{r['computed_tokens']:>9}{r['new_tokens']:>7}"
             for r in rows
         ]
     )

@@ -35,7 +35,7 @@ def make_llama(
     model: str = DEFAULT_MODEL,
     device: str = "auto",
     dtype: str = "auto",
-    max_batch_size: int = 16,
+    max_batch_size: int = 32,
     max_seq_len: int | None = None,
     threads: int | None = None,
     tensor_parallel_size: int | None = None,

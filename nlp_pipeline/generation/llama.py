@@ -78,7 +78,7 @@ class Llama:
         *,
         tokenizer: str | None = None,
         max_seq_len: int | None = None,
-        max_batch_size: int = 16,
+        max_batch_size: int = 32,
         device: str = "auto",
         dtype: str = "auto",
         tensor_parallel_size: int | None = None,
