@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from nlp_pipeline.generation.engine.attention import LayerShape
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
-def blank(layers: list[LayerShape], sizes: list[tuple[int, ...]]) -> list[Tensor]:
+def blank(layers: list[LayerShape], sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Zeros for every layer.
 
     On a CPU they come from the system itself, which hands out a page of zeros when it is first

@@ -98,4 +98,5 @@ class SharedSpan:
 
     def _apart(self, tensor: Tensor) -> Tensor:
         """Back again."""
-        return tensor.unflatten(1, (self.size, -1)).transpose(0, 1)
+        rows: Tensor = tensor.unflatten(1, (self.size, -1))
+        return rows.transpose(0, 1)
