@@ -9,6 +9,7 @@ import torch
 
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.launching import choose_launching
 from nlp_pipeline.generation.sequence import Sequence
 
 Outputs = list[list[int]]
@@ -75,6 +76,8 @@ class Ways:
                 token_bytes=lambda token: b"",  # no stop strings
                 max_batch_size=slots,
                 prefix_caching=sharing,
+                # As `Llama` launches its steps there; on CUDA recording them is part of a run.
+                **choose_launching(self._model.device).options(self._model.device),
             )
             params = SamplingParams(max_new_tokens=new_tokens)
             sequences = [
