@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from engine_doubles import VOCABULARY, finish, make_engine, reference, sequence
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline.generation.engine import shared
@@ -23,6 +23,7 @@ NUMBERS = random.Random(4)
 DOCUMENTS = [NUMBERS.choices(range(VOCABULARY), k=60) for _ in range(3)]
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 2),
     st.integers(1, 40),
@@ -73,6 +74,7 @@ def test_documents_decode_as_transformers_does(
     assert bool(spans) == caching
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 150)), min_size=1, max_size=9))
 def test_runs_cover_everything_once(wanted: list[tuple[int, int]]) -> None:
     known = [[document] * length for document, length in wanted]
