@@ -13,6 +13,7 @@ from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFoun
 from nlp_pipeline.runs.files import Format, read_table
 from nlp_pipeline.runs.folder import read_manifest
 from nlp_pipeline.runs.receipts import read_receipts
+from nlp_pipeline.runs.recount import part_file
 from nlp_pipeline.tables.frames import to_frame
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -50,7 +51,7 @@ def read_run(
     parts = _parts(folder)
     found: dict[str, pd.DataFrame] = {}
     for name in names:
-        files = (folder / name / f"{part}.{format_}" for part in parts)
+        files = (part_file(folder, name, part, format_) for part in parts)
         found[name] = to_frame(_concat(files, name, format_, wanted[name], first))
     return found
 
@@ -81,9 +82,9 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _parts(folder: Path) -> list[str]:
-    """The finished parts, as their files are called."""
-    return [f"part-{receipt.part:05}" for receipt in read_receipts(folder)]
+def _parts(folder: Path) -> list[int]:
+    """The numbers of the finished parts."""
+    return [receipt.part for receipt in read_receipts(folder)]
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
@@ -118,7 +119,7 @@ def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
     for part in _parts(folder):
-        yield read_table(folder / table / f"{part}.{format_}", TABLES[table], format_)
+        yield read_table(part_file(folder, table, part, format_), TABLES[table], format_)
 
 
 def parts_of(
@@ -160,7 +161,7 @@ def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
     for part in _parts(folder):
-        files = {name: folder / name / f"{part}.{format_}" for name in TABLES}
+        files = {name: part_file(folder, name, part, format_) for name in TABLES}
         ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])
         if document_id in ids["document_id"].to_pylist():
             return {name: _rows_of(document_id, files[name], name, format_) for name in TABLES}

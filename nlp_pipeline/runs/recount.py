@@ -26,11 +26,11 @@ def sizes(run: Path, part: int, format_: Format) -> dict[str, int]:
     return {name: part_file(run, name, part, format_).stat().st_size for name in TABLES}
 
 
-def recount(run: Path, receipt: Receipt, format_: Format) -> None:
-    """Counts bytes and rows of a part again.
+def weigh(run: Path, receipt: Receipt, format_: Format) -> None:
+    """Looks whether every file of a part is there, and as long as it was; opens none.
 
     Raises:
-        PartDamaged: They are not those of its receipt.
+        PartDamaged: One is not.
     """
     for name, rows in receipt.rows.items():
         file = part_file(run, name, receipt.part, format_)
@@ -40,6 +40,17 @@ def recount(run: Path, receipt: Receipt, format_: Format) -> None:
         if weight is not None and file.stat().st_size != weight:
             found = f"it has {file.stat().st_size}"
             raise PartDamaged(str(run), _short(file), f"{weight} bytes", found)
+
+
+def recount(run: Path, receipt: Receipt, format_: Format) -> None:
+    """Counts bytes and rows of a part again.
+
+    Raises:
+        PartDamaged: They are not those of its receipt.
+    """
+    weigh(run, receipt, format_)
+    for name, rows in receipt.rows.items():
+        file = part_file(run, name, receipt.part, format_)
         try:
             counted = _rows(file, TABLES[name], format_)
         except (OSError, ValueError, pa.ArrowException) as error:

@@ -21,7 +21,7 @@ from nlp_pipeline.runs.files import (
 from nlp_pipeline.runs.journal import Journal
 from nlp_pipeline.runs.ledger import Entry, ledger_path, write_ledger
 from nlp_pipeline.runs.receipts import Receipt, receipt_path
-from nlp_pipeline.runs.recount import part_file, recount, sizes
+from nlp_pipeline.runs.recount import part_file, recount, sizes, weigh
 from nlp_pipeline.runs.staging import Staging, roll_forward
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -43,6 +43,7 @@ class RunFolder:
         self.format = format_
         self.receipts = receipts
         self.errors = ErrorsFile(path, format_)
+        self._written: set[int] = set()
 
     @property
     def documents_done(self) -> int:
@@ -77,9 +78,9 @@ class RunFolder:
         rows = {name: table.num_rows for name, table in tables.items()}
         with disk_errors(self.path, self.documents_done):
             for name, table in tables.items():
-                folder = self.path / name
-                folder.mkdir(exist_ok=True)
-                write_table(table, folder / f"part-{number:05}.{self.format}", self.format)
+                file = part_file(self.path, name, number, self.format)
+                file.parent.mkdir(exist_ok=True)
+                write_table(table, file, self.format)
             self.errors.append(tables["errors"], self.receipts)
             path = ledger_path(self.path, number)
             path.parent.mkdir(exist_ok=True)
@@ -88,6 +89,7 @@ class RunFolder:
             receipt = Receipt(number, documents, failed, output_tokens, rows, weights)
             write_json(receipt_path(self.path, number), asdict(receipt))
         self.receipts.append(receipt)
+        self._written.add(number)
         return receipt
 
     def replace(
@@ -117,6 +119,7 @@ class RunFolder:
             self.errors.distrust()
             roll_forward(self.path)
         self.receipts[number] = receipt
+        self._written.add(number)
         return receipt
 
     def read_part(self, number: int) -> dict[str, pa.Table]:
@@ -127,12 +130,16 @@ class RunFolder:
         }
 
     def recount(self) -> None:
-        """Counts every part again, and makes sure that `errors.jsonl` says what they say.
+        """Counts the parts again, and makes sure that `errors.jsonl` says what they say.
+
+        The rows of those that were there already were counted when the folder was opened: of them
+        only the bytes are looked at.
 
         Raises:
             PartDamaged: One does not hold what its receipt says.
         """
         with disk_errors(self.path, self.documents_done):
             for receipt in self.receipts:
-                recount(self.path, receipt, self.format)
+                check = recount if receipt.part in self._written else weigh
+                check(self.path, receipt, self.format)
             self.errors.mend(self.receipts)

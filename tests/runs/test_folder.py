@@ -16,9 +16,11 @@ from nlp_pipeline.errors.run import (
     DiskFull,
     OutputNotARun,
     OutputNotWritable,
+    PartDamaged,
     RunLocked,
 )
 from nlp_pipeline.runs import files
+from nlp_pipeline.runs import recount as recount_module
 from nlp_pipeline.runs.folder import MANIFEST, open_run, read_manifest
 from nlp_pipeline.tables import TABLES
 from nlp_pipeline.tables.frames import iter_tables
@@ -59,6 +61,36 @@ def test_the_receipt_is_the_last_file_of_a_part(tmp_path, monkeypatch) -> None:
     assert (receipt["part"], receipt["documents"]) == (1, 3)
     assert receipt["rows"] == dict.fromkeys(TABLES, 0)
     assert not [name for name in tree(tmp_path) if ".tmp-" in name]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl"])
+def test_the_end_counts_the_rows_that_this_process_wrote_and_weighs_the_rest(
+    tmp_path, monkeypatch, format_
+) -> None:
+    counted: list[str] = []
+    rows = recount_module._rows
+
+    def counting(file: Path, *more: object) -> int:
+        if file.parent.name == "documents":
+            counted.append(file.stem)
+        return rows(file, *more)
+
+    monkeypatch.setattr(recount_module, "_rows", counting)
+    with open_run(tmp_path, MARK, format_) as folder:
+        folder.write_manifest({"fingerprint": MARK})
+        folder.commit(tables(), documents=1, failed=0, output_tokens=0)
+    with open_run(tmp_path, MARK, format_) as folder:
+        assert counted == ["part-00000"]
+        folder.commit(tables(), documents=1, failed=0, output_tokens=0)
+        folder.recount()
+        assert counted == ["part-00000", "part-00001"]
+        for part in ("part-00000", "part-00001"):
+            file = tmp_path / "documents" / f"{part}.{format_}"
+            whole = file.read_bytes()
+            file.write_bytes(whole + b"\n")
+            with pytest.raises(PartDamaged, match=f"{part}.*{len(whole)} bytes"):
+                folder.recount()
+            file.write_bytes(whole)
 
 
 def test_errors_are_lines_that_grow_by_part(tmp_path) -> None:
