@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from nlp_pipeline import runner
+from nlp_pipeline.pipeline import PipelineSpec
+from nlp_pipeline.request import RunRequest, Silent
+from nlp_pipeline.runner import execute
 
 
 @pytest.fixture
@@ -61,6 +65,36 @@ def test_show_of_an_unknown_document(cli, out) -> None:
 def test_export(cli, out, tmp_path) -> None:
     done = cli("export", out, tmp_path / "t", "--format", "csv", "--table", "answers")
     assert done.out == f"{tmp_path}/t/answers.csv\n"
+
+
+def test_a_run_that_is_still_going_on_can_be_looked_at(cli, tmp_path, quick, corpus) -> None:
+    """Seen from inside of it, while its second part is in the making."""
+    texts = ["Ada.", "UNSPEAKABLE", *["Ada."] * 4]
+    source = corpus(*({"id": f"d{n}", "text": text} for n, text in enumerate(texts)))
+    out, seen = tmp_path / "out", {}
+
+    class Looker(Silent):
+        done = 0
+
+        def document(self, *, failed: bool, output_tokens: int) -> None:
+            self.done += 1
+            if self.done == 5:
+                seen["status"] = json.loads(cli("status", out, "--json").out)
+                seen["errors"] = cli("errors", out).out
+                seen["show"] = cli("show", out, "d0").out
+                seen["later"] = cli("show", out, "d5").err
+                seen["export"] = cli("export", out, tmp_path / "t", "--table", "documents").code
+
+    execute(RunRequest(source, out, PipelineSpec(quick()), part_size=3), Looker())
+    assert (seen["status"]["state"], seen["status"]["total"]) == ("running", 6)
+    assert 3 <= seen["status"]["done"] <= 5
+    assert seen["status"]["failed"] == 1
+    assert "documents: d1" in seen["errors"]
+    assert seen["show"].startswith("d0  (ok)\n")
+    assert "has no document 'd5'" in seen["later"]
+    assert seen["export"] == 0
+    exported = pd.read_parquet(tmp_path / "t" / "documents.parquet")
+    assert list(exported["document_id"]) == ["d0", "d1", "d2"]
 
 
 def test_retry(cli, out) -> None:
