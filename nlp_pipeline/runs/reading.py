@@ -139,7 +139,7 @@ def parts_of(
     for part in _parts(folder):
         yield {
             name: read_table(
-                folder / name / f"{part}.{format_}", TABLES[name], format_, list(wanted)
+                part_file(folder, name, part, format_), TABLES[name], format_, list(wanted)
             )
             for name, wanted in columns.items()
         }
