@@ -37,6 +37,8 @@ EXTRAS = {
     # Answers that obey a JSON schema: the grammar, and the check of what came out.
     "structured": ["llguidance>=1.5,<2", "jsonschema>=4.20,<5"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
+    # The site of docs/; 8.1 is the last Sphinx for Python 3.10.
+    "docs": ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8"],
     "test": [
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
@@ -45,6 +47,10 @@ EXTRAS = {
         "tiktoken>=0.8",
         # The report is looked at in a real browser, which is not installed by it.
         "playwright>=1.49,<2",
+        # docs/tutorial.ipynb is executed.
+        "nbclient>=0.10",
+        "nbformat>=5.10",
+        "ipykernel>=6.29",
     ],
     "dev": [
         "ruff>=0.8,<1",
@@ -58,7 +64,7 @@ EXTRAS = {
 # The suite tries every format and language, so a test install brings them all.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
 EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"] + EXTRAS["evaluate"]
-EXTRAS["dev"] += EXTRAS["test"]
+EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 
 setup(
     name="nlp-pipeline",
