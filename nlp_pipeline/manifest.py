@@ -30,8 +30,8 @@ _PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transforme
 def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str, Any]:
     """Everything that can change a row, by name, so that a difference can be spelled out.
 
-    The records are not in it: each has a digest of its own in the ledger of its part, so that
-    a corpus may grow and a changed record costs no other.
+    The records are not in it, nor how many of them are read: each has a digest of its own in
+    the ledger of its part, so that a corpus may grow and a changed record costs no other.
 
     Args:
         request: The run.
@@ -41,7 +41,6 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
     return {
         "text_key": request.text_key,
         "id_key": request.id_key,
-        "limit": request.limit,
         "max_length": request.max_length,
         "format": request.format,
         "part_size": request.part_size,

@@ -84,7 +84,7 @@ def retry(
 def _request_of(out: Path, manifest: Mapping[str, Any], options: dict[str, Any]) -> RunRequest:
     """A run as its manifest tells it."""
     mark = manifest["fingerprint"]
-    names = ("text_key", "id_key", "limit", "max_length", "format", "part_size")
+    names = ("text_key", "id_key", "max_length", "format", "part_size")
     return RunRequest(
         manifest["corpus"],
         out,

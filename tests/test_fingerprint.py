@@ -27,7 +27,7 @@ NEEDED = {
     "spaCy": r"versions\.spacy",
     "component configuration": r"components\.llama_qa\.factory",
     "schema": r"schema",
-    "reader": r"(text_key|id_key|limit|max_length)",
+    "reader": r"(text_key|id_key|max_length)",
 }
 """What DESIGN's sixth decision names, as entries; the text has its digest in the ledger."""
 
@@ -111,7 +111,7 @@ def test_changes_as_a_user_makes_them(tmp_path, cli, quick, corpus) -> None:
 
     assert "\n  components.llama_qa.questions: " in refused("-q", "Where?")
     assert "\n  components.llama_qa.seed: 1 → 7\n" in refused("--set", "components.llama_qa.seed=7")
-    assert "\n  limit: (none) → 5\n" in refused("--limit", "5")
+    assert "\n  max_length: 100000 → 5\n" in refused("--max-length", "5")
     template.write_text(body.format("Be very brief."))
     assert "\n  prompts.llama_qa: " in refused()
     template.write_text(body.format("Be brief."))

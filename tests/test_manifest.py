@@ -44,7 +44,6 @@ def test_the_same_is_the_same(request_of) -> None:
     [
         ({"text_key": "body"}, "text_key"),
         ({"id_key": "key"}, "id_key"),
-        ({"limit": 3}, "limit"),
         ({"max_length": 3}, "max_length"),
         ({"format": "csv"}, "format"),
         ({"part_size": 3}, "part_size"),

@@ -201,7 +201,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, quick, corpus) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"limit": 1}, "limit: (none) → 1"),
+        ({"limit": 1}, "corpus: 2 records → 1 records"),
         ({"max_length": 5}, "max_length: 100000 → 5"),
         ({"format": "csv"}, "format: parquet → csv"),
         ({"questions": ("Where?",)}, "components.llama_qa.questions: "),
@@ -218,6 +218,16 @@ def test_a_changed_setting_is_refused_by_name(tmp_path, quick, corpus, change, n
     assert f"\n  {name}" in str(error.value)
     assert len(str(error.value).splitlines()) == 3
     assert bytes_of(out) == before
+
+
+def test_a_first_look_at_a_few_goes_on_with_all(tmp_path, quick, corpus) -> None:
+    source, name = corpus("a", "b", "c", "d", "e"), quick()
+    run(source, tmp_path / "all", pipeline=name, part_size=2)
+    for limit in (1, 3, None):
+        found = run(source, tmp_path / "out", pipeline=name, part_size=2, limit=limit)
+    assert (found.documents, found.resumed) == (5, 3)
+    all_, grown = read_run(tmp_path / "all"), read_run(tmp_path / "out")
+    assert all(all_[table].equals(grown[table]) for table in all_)
 
 
 @pytest.mark.parametrize("options", [{"n_process": 1, "batch_size": 7}, {"pipeline": "moved"}])

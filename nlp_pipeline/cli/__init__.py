@@ -98,4 +98,6 @@ def _let_rank_0_speak() -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(click.style(message, fg="red") if sys.stderr.isatty() else message, err=True)
+    from nlp_pipeline.cli.output import coloured
+
+    click.echo(click.style(message, fg="red") if coloured(sys.stderr) else message, err=True)

@@ -12,7 +12,7 @@ from nlp_pipeline.cli.output import print_json
 IDS_SHOWN = 10
 
 
-@click.command()
+@click.command(short_help="List what failed in a run, by type.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--type", "kind", help="Only this type of error, with every document.")
 @click.option("--json", "as_json", is_flag=True, help="Print the errors as JSON.")

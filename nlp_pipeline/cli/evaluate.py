@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.output import note, print_table
 from nlp_pipeline.cli.run import fetch_models, run, run_request, show_notes, show_progress
@@ -33,8 +34,8 @@ def _with_run_options(command: click.Command) -> click.Command:
 
 
 @_with_run_options
-@click.command()
-@click.argument("corpus")
+@click.command(short_help="Compare a run with the references in its corpus.")
+@click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "--run",
     "finished",

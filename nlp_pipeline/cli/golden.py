@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.options import corpus_and_pipeline
 from nlp_pipeline.cli.run import fetch_models, show_notes, show_progress
 from nlp_pipeline.errors import NlpPipelineError
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 RTOL, ATOL, PER_TABLE = 1e-4, 1e-5, 8
 
 
-@click.group()
+@click.group(short_help="Record golden outputs, and check a pipeline against them.")
 def golden() -> None:
-    """Record golden outputs of a pipeline, and check that it still gives them."""
+    """Record golden outputs of a pipeline, and check that it still gives them.
+
+    \b
+    Example:
+      nlp-pipeline golden check tests/golden/en_qa
+    """  # noqa: D301  (click knows the character itself)
 
 
 @golden.command()
-@click.argument("corpus")
+@click.argument("corpus", shell_complete=complete_file)
 @corpus_and_pipeline
 @click.option(
     "-d",
@@ -106,7 +112,11 @@ def check(
 
     Texts, integers and nulls must be equal, numbers with a fraction within the tolerance that
     DIR/golden.json states. Exits with 1 if anything differs.
-    """
+
+    \b
+    Example:
+      nlp-pipeline golden check tests/golden/en_qa --per-table 20
+    """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.golden.checking import check as check_golden
 
     if not quiet:

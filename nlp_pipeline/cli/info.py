@@ -9,10 +9,15 @@ import click
 from nlp_pipeline.cli.output import print_json, print_table, size
 
 
-@click.command()
+@click.command(short_help="Show versions, devices, and how to get what is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
-    """Show what is installed, where models can run, and how to get what is missing."""
+    """Show what is installed, where models can run, and how to get what is missing.
+
+    \b
+    Example:
+      nlp-pipeline info --json
+    """  # noqa: D301  (click knows the character itself)
     found = collect()
     if as_json:
         print_json(found)

@@ -7,19 +7,30 @@ from typing import Any
 import click
 
 from nlp_pipeline import models as cache
+from nlp_pipeline.cli.completion import complete_model
 from nlp_pipeline.cli.output import note, print_json, print_table, size
 from nlp_pipeline.cli.progress_download import fetch_with_progress
 
 
-@click.group()
+@click.group(short_help="List, fetch and check models.")
 def models() -> None:
-    """List, fetch and check the models that can be named without a path."""
+    """List, fetch and check the models that can be named without a path.
+
+    \b
+    Example:
+      nlp-pipeline models list
+    """  # noqa: D301  (click knows the character itself)
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool) -> None:
-    """Show the known models and what of them is on this machine."""
+    """Show the known models and what of them is on this machine.
+
+    \b
+    Example:
+      nlp-pipeline models list --json
+    """  # noqa: D301  (click knows the character itself)
     found = cache.cached_models()
     if as_json:
         print_json([describe(item) for item in found])
@@ -40,22 +51,31 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("name", default=cache.DEFAULT_MODEL)
+@click.argument("name", default=cache.DEFAULT_MODEL, shell_complete=complete_model)
 @click.option("--force", is_flag=True, help="Fetch again, even if the model is there and whole.")
 def fetch(name: str, force: bool) -> None:
-    """Fetch a model into the cache and print its path; without NAME, the default model."""
+    """Fetch a model into the cache and print its path; without NAME, the default model.
+
+    \b
+    Example:
+      nlp-pipeline models fetch smollm2-135m-instruct
+    """  # noqa: D301  (click knows the character itself)
     click.echo(fetch_with_progress(name, force=force))
 
 
 @models.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_model)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def verify(context: click.Context, name: str | None, as_json: bool) -> None:
     """Read a model in the cache and check its digest; without NAME, all known models.
 
     Exits with 1 if one is damaged or missing.
-    """
+
+    \b
+    Example:
+      nlp-pipeline models verify
+    """  # noqa: D301  (click knows the character itself)
     names = list(cache.KNOWN_MODELS) if name is None else [name]
     found = [cache.cached_model(name, thorough=True) for name in names]
     if as_json:

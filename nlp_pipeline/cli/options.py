@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from nlp_pipeline.cli.completion import complete_model, complete_pipeline
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _CORPUS_AND_PIPELINE = (
@@ -16,6 +18,7 @@ _CORPUS_AND_PIPELINE = (
         default="en_qa_summary",
         show_default=True,
         metavar="NAME|PATH",
+        shell_complete=complete_pipeline,
         help="A shipped pipeline, a .cfg file or a saved pipeline's folder.",
     ),
     click.option(
@@ -33,12 +36,17 @@ _CORPUS_AND_PIPELINE = (
         help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.",
     ),
     click.option(
-        "--text-key", default="text", show_default=True, help="Field or column with the text."
+        "--text-key",
+        default="text",
+        show_default=True,
+        help="Field or column with the text; a.b is the field b of the object a.",
     ),
     click.option("--id-key", default="id", show_default=True, help="Field or column with the id."),
     click.option("--limit", type=click.IntRange(min=0), help="Only the first N records."),
     click.option(
-        "--model", help="A known model, a Hugging Face folder or hub name, or a .gguf file."
+        "--model",
+        shell_complete=complete_model,
+        help="A known model, a Hugging Face folder or hub name, or a .gguf file.",
     ),
     click.option("--device", help="auto, cpu, cuda, cuda:N or mps."),
     click.option(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -15,6 +16,14 @@ from nlp_pipeline.errors.escaping import escaped
 def print_json(value: Any) -> None:
     """Prints a result as JSON, indented, to standard output."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours may go there: it is a terminal, and `NO_COLOR` is not set.
+
+    `NO_COLOR` is a convention of many programs (no-color.org): any value but an empty one counts.
+    """
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def note(message: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -21,9 +23,29 @@ def show_preview(out: Path, rows: int) -> None:
 
     counts = row_counts(out)
     for name, frame in read_run(out, COLUMNS, COLUMNS, first=rows).items():
-        if len(frame):
-            click.echo(f"\n{name} ({counts[name]} rows), the first {len(frame)}:")
+        # Where all of them failed there is nothing to look at; the reasons are said below.
+        if len(frame) and (frame["status"] != "error").any():
+            rest = "" if len(frame) == counts[name] else f", the first {len(frame)}"
+            click.echo(f"\n{name} ({counts[name]} rows){rest}:")
             _print(frame.fillna(pd.NA).astype("string").fillna(""))
+
+
+def show_failures(out: Path, kinds: int) -> None:
+    """Prints on standard error how often what failed, one message each, and where the rest is."""
+    from nlp_pipeline.errors.escaping import escaped
+    from nlp_pipeline.runs.reading import iter_rows
+
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for row in iter_rows(out, "errors"):
+        counts[row["type"]] += 1
+        first.setdefault(row["type"], row["message"])
+    click.echo("\nWhat failed:", err=True)
+    for kind, count in counts.most_common(kinds):
+        click.echo(escaped(f"  {count} × {kind}: {first[kind]}", limit=500), err=True)
+    if len(counts) > kinds:
+        click.echo(f"  and {len(counts) - kinds} other types", err=True)
+    click.echo(f"All of it: nlp-pipeline errors {shlex.quote(str(out))}", err=True)
 
 
 def _print(frame: object) -> None:
@@ -41,4 +63,4 @@ def _print(frame: object) -> None:
     for row in frame.itertuples(index=False):  # type: ignore[attr-defined]
         table.add_row(*(Text(escaped(value, limit=240)) for value in row))
     width = shutil.get_terminal_size((110, 24)).columns
-    Console(width=max(width, 60)).print(table)
+    Console(width=max(width, 20)).print(table)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.options import corpus_and_pipeline, pace, place
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 FAILED_DOCUMENTS = 3
 PREVIEW_ROWS = 6
+FAILURES_SHOWN = 3
 
 
 @click.command()
-@click.argument("corpus")
+@click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "-o",
     "--out",
@@ -187,7 +189,7 @@ def as_dict(result: RunResult) -> dict[str, Any]:
 
 def _show(result: RunResult) -> None:
     """Where the tables lie and the first rows of what was generated."""
-    from nlp_pipeline.cli.preview import show_preview
+    from nlp_pipeline.cli.preview import show_failures, show_preview
 
     ok = result.documents - result.failed
     click.echo(
@@ -196,4 +198,4 @@ def _show(result: RunResult) -> None:
     )
     show_preview(result.out, PREVIEW_ROWS)
     if result.failed:
-        click.echo(f"What failed and why: {result.out}/errors.jsonl", err=True)
+        show_failures(result.out, FAILURES_SHOWN)

@@ -10,7 +10,7 @@ import click
 COLORS = ["cyan", "green", "yellow", "magenta", "blue", "red"]
 
 
-@click.command()
+@click.command(short_help="Show one document of a run.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("document_id")
 def show(out: Path, document_id: str) -> None:

@@ -56,6 +56,8 @@ class Builder:
         """
         if isinstance(found, BadRecord):
             return self.reject(file, line, found)
+        for key in (self._options.text_key, self._options.id_key):
+            found = lifted(found, key)
         own = found.get(self._options.id_key)
         try:
             record = self._record(file, line, found)
@@ -127,6 +129,26 @@ class Builder:
         if own is None:
             fields.pop("meta", None)
         return fields
+
+
+def lifted(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """The fields with the value at `content.body` as a field of that name, where there is none.
+
+    The value leaves its object; the fields given stay as they are.
+
+    Args:
+        fields: The record's.
+        key: A field's name, or names with dots between them that lead into objects.
+    """
+    if key in fields or "." not in key:
+        return fields
+    *outer, last = key.split(".")
+    made = inner = dict(fields)
+    for name in outer:
+        if type(inner.get(name)) is not dict:
+            return fields
+        inner[name] = inner = dict(inner[name])
+    return {**made, key: inner.pop(last)} if last in inner else fields
 
 
 def checked_text(fields: dict[str, Any], place: Place, options: ReadOptions) -> str:

@@ -42,7 +42,9 @@ def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[F
     # The limit is the process's own, so it is only ever raised; `_Lines` holds ours.
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     with open_stream(file.path, file.compression) as stream:
-        lines = _Lines(read_lines(stream, file.source, limit, notes), file.source, limit)
+        # RFC 4180 ends rows with CR LF, as Python's own csv module and spreadsheets do.
+        read = read_lines(stream, file.source, limit, notes, crlf_is_usual=True)
+        lines = _Lines(read, file.source, limit)
         header, delimiter = _header(lines, file.source, options.text_key)
         if not header:
             return

@@ -82,7 +82,9 @@ def line_limit(max_length: int) -> int:
     return max(MAX_LINE_BYTES, 12 * max_length)
 
 
-def read_lines(stream: BinaryIO, source: str, limit: int, notes: Notes) -> Iterator[Line]:
+def read_lines(
+    stream: BinaryIO, source: str, limit: int, notes: Notes, *, crlf_is_usual: bool = False
+) -> Iterator[Line]:
     r"""Cuts a stream at `\n` only, and never holds more than `limit` bytes of it.
 
     U+2028, U+0085 and a lone carriage return stand inside texts, so they end no line.
@@ -92,6 +94,7 @@ def read_lines(stream: BinaryIO, source: str, limit: int, notes: Notes) -> Itera
         source: The file's name for messages.
         limit: The most bytes a line may have.
         notes: Takes the warnings about byte order marks and CR LF.
+        crlf_is_usual: Whether the format has such line ends by its own rules.
 
     Raises:
         InvalidUtf8: The first bytes say UTF-16, in which no line can be told from another.
@@ -105,7 +108,7 @@ def read_lines(stream: BinaryIO, source: str, limit: int, notes: Notes) -> Itera
         place = Place(source, number)
         if number == 1:
             data = checked_start(data, place, notes)
-        if data.endswith(b"\r\n"):
+        if data.endswith(b"\r\n") and not crlf_is_usual:
             notes.once("crlf", place)
         if size > limit and not data.endswith(b"\n"):
             size += _skip_line(stream)

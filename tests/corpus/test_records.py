@@ -210,3 +210,32 @@ def test_any_texts_come_back_equal_and_in_order(tmp_path, texts, end, ascii, bom
     assert [row.meta["copy"] for row in rows] == texts
     assert [row.index for row in rows] == list(range(len(texts)))
     assert [row.id for row in rows] == [f"x:{line}" for line in range(1, len(texts) + 1)]
+
+
+def test_the_text_and_the_id_may_stand_in_objects(read):
+    line = '{"content": {"body": "a", "n": 1}, "key": {"no": 7}, "x": 2}'
+    (record,) = read("x.jsonl", line, text_key="content.body", id_key="key.no")
+    assert (record.id, record.text) == ("7", "a")
+    assert record.meta == {"content": {"n": 1}, "key": {}, "x": 2}
+
+
+@pytest.mark.parametrize(
+    "line", ['{"content": "a"}', '{"content": {"head": "a"}}', '{"content": {"body": {"x": "a"}}}']
+)
+def test_a_way_into_objects_that_leads_nowhere(read, line):
+    (reject,) = read("x.jsonl", line, text_key="content.body")
+    assert reject.kind in ("missing_text", "text_not_string")
+    assert "'content.body'" in reject.message
+
+
+def test_a_field_whose_name_has_a_dot_comes_first(read):
+    line = '{"a.b": "this", "a": {"b": "not this"}}'
+    (record,) = read("x.jsonl", line, text_key="a.b")
+    assert (record.text, record.meta) == ("this", {"a": {"b": "not this"}})
+
+
+def test_rows_of_csv_may_end_with_cr_lf(read):
+    """By RFC 4180 they do; that is no reason for a warning."""
+    said: list[str] = []
+    (record,) = read("x.csv", b"id,text\r\n1,a\r\n", on_warning=said.append)
+    assert (record.text, said) == ("a", [])
