@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Write a run as one HTML page.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--file",
