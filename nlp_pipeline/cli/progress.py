@@ -44,8 +44,9 @@ class Figures:
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = (self.ok + self.failed) / seconds
         of = f"/{self.total}" if self.total is not None else ""
+        earlier = f" ({self.before} from before)" if self.before else ""
         text = (
-            f"{self.done}{of} documents, {self.ok} ok, {self.failed} failed, "
+            f"{self.done}{of} documents{earlier}, {self.ok} ok, {self.failed} failed, "
             f"{rate:.1f} documents/s, {self.tokens / seconds:.0f} tokens/s"
         )
         if self.total is not None and rate > 0 and self.done < self.total:

@@ -37,7 +37,7 @@ def test_documents_of_an_earlier_process_do_not_make_this_one_faster(clock) -> N
     clock(1)
     figures.add(failed=False, output_tokens=0)
     assert figures.line() == (
-        "101/7300 documents, 1 ok, 0 failed, 1.0 documents/s, 0 tokens/s, 1:59:59 left"
+        "101/7300 documents (100 from before), 1 ok, 0 failed, 1.0 documents/s, 0 tokens/s, 1:59:59 left"
     )
 
 
@@ -62,8 +62,8 @@ def test_plain_lines_come_now_and_then_and_at_the_end(clock, capsys) -> None:
     assert err.splitlines() == [
         "Going on after 1 documents.",
         "Warning: a \\x1b[31m[b]",
-        "3/4 documents, 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s, 0:00:06 left",
-        "3/3 documents, 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s",
+        "3/4 documents (1 from before), 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s, 0:00:06 left",
+        "3/3 documents (1 from before), 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s",
     ]
 
 
