@@ -37,7 +37,8 @@ def test_documents_of_an_earlier_process_do_not_make_this_one_faster(clock) -> N
     clock(1)
     figures.add(failed=False, output_tokens=0)
     assert figures.line() == (
-        "101/7300 documents (100 from before), 1 ok, 0 failed, 1.0 documents/s, 0 tokens/s, 1:59:59 left"
+        "101/7300 documents (100 from before), 1 ok, 0 failed, 1.0 documents/s, 0 tokens/s, "
+        "1:59:59 left"
     )
 
 
