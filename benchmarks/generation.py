@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py                            # all of it takes an hour or two
     python benchmarks/generation.py --prompts 16 --documents 3 --repeats 3
-    python benchmarks/generation.py --also llama.cpp openvino-genai
+    python benchmarks/generation.py --also llama.cpp openvino-genai spacy-llm
     python benchmarks/generation.py --device cuda --shape 8b   # random weights in bfloat16
 
 Job one is many different prompts, job two five questions about each of some documents. Ways are
@@ -91,6 +91,7 @@ class Bench:
         if isinstance(way, Peer):
             peer_job = {
                 "model": str(resolve(options.model).path), "eos": sorted(self.eos),
+                "folder": self.model.config.name_or_path,
                 "slots": options.slots or 16, "threads": options.threads, "context": 1024,
             }  # fmt: skip
             return way.run(prompts, new_tokens, peer_job)

@@ -110,4 +110,5 @@ ALSO = {
     "openvino-genai": Peer(
         "openvino-genai", "run_openvino_genai.py", "openvino_genai", "NLP_PIPELINE_OPENVINO"
     ),
+    "spacy-llm": Peer("spacy-llm", "run_spacy_llm.py", "spacy_llm", "NLP_PIPELINE_SPACY_LLM"),
 }
