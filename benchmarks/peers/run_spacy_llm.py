@@ -1,8 +1,9 @@
 """spacy-llm's Llama on the CPU: reads a job from standard input, prints what came of it.
 
-Run by `generation.py --also spacy-llm`, in any Python that has spacy-llm and transformers. Its model
-class knows Meta's names alone, so that it is told of another folder here; all else is its own. It
-takes texts: token ids are put back into the text that they stand for, and its answers into ids.
+Run by `generation.py --also spacy-llm`, in any Python that has spacy-llm and transformers. Its
+model class knows Meta's names alone, so that it is told of another folder here; all else is its
+own. It takes texts: token ids are put back into the text that they stand for, and its answers
+into ids.
 """
 
 from __future__ import annotations
