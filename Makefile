@@ -1,7 +1,7 @@
 .PHONY: check format lint types layers spelling test slow golden docs docs-generated
 
 # The one command before a commit; CI runs the same.
-check: lint types layers spelling test
+check: lint types layers spelling docs test
 
 format:
 	ruff format .
@@ -33,7 +33,7 @@ golden:
 
 # The site, into build/docs: every warning, such as a link or an anchor that leads nowhere, is an error.
 docs:
-	sphinx-build -q -n -W --keep-going -b html docs build/docs
+	python -m sphinx -q -n -W --keep-going -b html docs build/docs
 
 # The pages that follow from the code: docs/tables.md and docs/components.md.
 docs-generated:

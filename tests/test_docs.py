@@ -71,8 +71,21 @@ def test_figures_name_commands_that_are_there() -> None:
             assert (ROOT / name).is_file(), f"{page}: {name}"
 
 
-def test_pages_link_to_files_that_are_there() -> None:
-    """Also without Sphinx, which checks the anchors as well."""
-    for page in PAGES:
-        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (DOCS / page).read_text("utf-8"))
-        assert all((Path(DOCS) / link).exists() for link in links), page
+def links(page: Path) -> list[str]:
+    """The files that a page links to, as it names them."""
+    return re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", [*(f"docs/{p}" for p in PAGES), "README.md", "CONTRIBUTING.md"])
+def test_pages_link_to_files_that_are_there(page: str) -> None:
+    """Also without Sphinx, which checks the anchors of docs/ as well."""
+    path = ROOT / page
+    assert [link for link in links(path) if not (path.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_guide() -> None:
+    """By itself or by way of docs/index.md, which names every page."""
+    linked = {link for link in links(ROOT / "README.md") if link.startswith("docs/")}
+    assert {"docs/index.md", "docs/quickstart.md", "docs/models.md"} <= linked
+    named = set(re.findall(r"`(docs/\w+\.md)`", (ROOT / "README.md").read_text("utf-8")))
+    assert named == set(), "name a guide by a link"

@@ -46,7 +46,7 @@ _CORPUS_AND_PIPELINE = (
     click.option(
         "--model",
         shell_complete=complete_model,
-        help="A known model, a Hugging Face folder or hub name, or a .gguf file.",
+        help="A known model, a Hugging Face folder or hub name, a .gguf file or a Meta folder.",
     ),
     click.option("--device", help="auto, cpu, cuda, cuda:N or mps."),
     click.option(

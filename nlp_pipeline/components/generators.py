@@ -47,7 +47,8 @@ def make_llama(
     """The in-process Llama. The model is loaded when it is first needed.
 
     Args:
-        model: A known model's name, a Hugging Face folder or hub name, or a GGUF file.
+        model: A known model's name, a Hugging Face folder or hub name, a GGUF file, or a folder
+            with Meta's own checkpoint.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
         max_batch_size: Sequences that run together.

@@ -16,7 +16,8 @@ class LlamaSettings:
     """What `Llama.build` is called with; equal settings share one loaded model.
 
     Attributes:
-        model: A known model's name, a Hugging Face folder or hub name, or a GGUF file.
+        model: A known model's name, a Hugging Face folder or hub name, a GGUF file, or a folder
+            with Meta's own checkpoint.
         device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
         max_batch_size: Sequences that run together.
