@@ -207,6 +207,13 @@ if sys.argv[2] == "wait":
 """
 
 
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("how", ["leave", "wait"])
 def test_an_interpreter_ends_while_requests_run(stub: StubServer, how: str) -> None:
     stub.otherwise = hang
@@ -218,9 +225,13 @@ def test_an_interpreter_ends_while_requests_run(stub: StubServer, how: str) -> N
         if how == "wait":
             assert process.stdout is not None
             process.stdout.readline()
+            _until(lambda: len(stub.seen) >= 2)  # both are on their way, and it waits for them
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()  # leaving the block would wait for it for ever
     assert "destroyed" not in err
     assert "Warning" not in err
     lines = err.strip().splitlines()
