@@ -195,7 +195,8 @@ def test_errors_and_objects_do_not_show_the_key(
 
 
 SCRIPT = """\
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.generation.interface import GenerationRequest, generate
 generator = ServerGenerator(ServerSettings(sys.argv[1], max_concurrency=2))
