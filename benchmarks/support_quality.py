@@ -75,11 +75,13 @@ def score(items: list[dict[str, Any]]) -> tuple[dict[str, Counter[str]], list[st
     }
     nlps = {lang: spacy.load(name) for lang, name in PIPELINES.items()}
     checkers = {lang: Checker(nlp, "support") for lang, nlp in nlps.items()}
+    asked = {(item["language"], item["document_id"]) for item in items}
+    docs = {(lang, name): nlps[lang](texts[name]) for lang, name in asked}
     counts: dict[str, Counter[str]] = {}
     mistakes = []
     for item in items:
         lang, text = item["language"], item["text"]
-        flagged = flags(checkers[lang], nlps[lang](texts[item["document_id"]]), text)
+        flagged = flags(checkers[lang], docs[lang, item["document_id"]], text)
         errors = places(text, item["errors"])
         for error in errors:
             hit = any(overlap(flag, error) for flag in flagged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import subprocess
 import sys
@@ -53,9 +54,10 @@ def write_zst(path: Path) -> None:
 
 def write_csv(path: Path) -> None:
     with gzip.open(path, "wt", compresslevel=1, newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["text"])
-        table.writerows([TEXT] for _ in range(ROWS))
+        csv.writer(file).writerow(["text"])
+        row = io.StringIO(newline="")
+        csv.writer(row).writerow([TEXT])
+        file.writelines(row.getvalue() for _ in range(ROWS))
 
 
 def write_parquet(path: Path) -> None:

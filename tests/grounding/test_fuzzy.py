@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import spacy
 from hypothesis import example, given, settings
@@ -11,7 +13,8 @@ from nlp_pipeline.grounding.align import ground
 from nlp_pipeline.grounding.fuzzy import MAX_WORDS, align_words
 from nlp_pipeline.grounding.text import TextIndex, terms
 
-NLP = spacy.blank("en")
+BLANK = cache(spacy.blank)  # made once, not for every example
+NLP = BLANK("en")
 LETTERS = st.lists(st.sampled_from("abcd"), max_size=9)
 
 
@@ -139,7 +142,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_offsets_of_reworded_answers_are_those_of_tokens(lang: str, data: st.DataObject) -> None:
-    nlp = spacy.blank(lang)
+    nlp = BLANK(lang)
     words = data.draw(st.lists(PIECES, min_size=3, max_size=12))
     text = "".join(words)
     gone = data.draw(st.integers(0, len(words) - 1))
