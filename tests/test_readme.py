@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+import fresh
 import pytest
 
 from nlp_pipeline import models
@@ -59,9 +58,7 @@ def test_the_commands_in_their_order(cli, tmp_path, monkeypatch) -> None:
 def test_python(block: str, tmp_path: Path) -> None:
     """As a program of its own, on the real model, with the output that its comments promise."""
     os.symlink(ROOT / "corpora", tmp_path / "corpora")
-    done = subprocess.run(
-        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=200
-    )
+    done = fresh.run(block, tmp_path)
     assert done.returncode == 0, done.stderr
     promised = re.findall(r"# prints: (.*)", block)
     assert done.stdout.strip().splitlines() == promised

@@ -6,12 +6,11 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import fresh
 import pandas as pd
 import pytest
 
@@ -358,27 +357,27 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, quick, corpus, p
 def test_kill_9_frees_the_lock_and_the_run_resumes_to_the_same_bytes(
     tmp_path, quick, corpus, register
 ) -> None:
-    folder = register("components_of_a_test", COMPONENTS)
+    register("components_of_a_test", COMPONENTS)
     source, name = corpus(*(f"Text {i}." for i in range(30))), quick("slow")
     out, whole = tmp_path / "out", tmp_path / "whole"
     code = (
         f"import nlp_pipeline; nlp_pipeline.run({source!r}, {str(out)!r}, pipeline={name!r}, "
         "part_size=4, batch_size=1)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NAP": "0.05"}
-    child = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    child = fresh.start(code, tmp_path, env={"NAP": "0.05"}).process
     try:
         deadline = time.monotonic() + 60
         while not (out / "_receipts" / "part-00001.json").exists():
-            assert child.poll() is None
+            assert child.is_alive()
             assert time.monotonic() < deadline
             time.sleep(0.01)
         mark = read_manifest(out)["fingerprint"]
         with pytest.raises(RunLocked, match=f"process {child.pid}"), open_run(out, mark, "parquet"):
             pass
     finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.join()
+    assert child.exitcode == -signal.SIGKILL
     result = run(source, out, pipeline=name, part_size=4)
     assert result.documents == 30
     assert 8 <= result.resumed < 30

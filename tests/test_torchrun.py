@@ -100,16 +100,19 @@ def wait_for_documents(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def test_two_processes_write_what_one_writes(tmp_path: Path, corpus: Any, launch: Launch) -> None:
+def test_two_processes_write_what_one_writes(
+    tmp_path: Path, corpus: Any, launch: Launch, cli: Any
+) -> None:
     source = corpus(*texts(6), "", "word " * 3000, "Ada.")
-    alone, both = (launch(source, tmp_path / f"out{n}", n) for n in (1, 2))
-    found = [process.communicate(timeout=200) for process in (alone, both)]
+    both = launch(source, tmp_path / "out2", 2)
+    config = tmp_path / "two_llamas.cfg"
+    alone = cli("run", source, "-p", config, "-o", tmp_path / "out1", "--json")
+    printed, said = both.communicate(timeout=200)
     same_run(tmp_path / "out1", tmp_path / "out2")
-    results = [json.loads(out) for out, _ in found]  # one object: nobody else printed
-    for result in results:
+    for out in (alone.out, printed):
+        result = json.loads(out)  # one object: nobody else printed
         assert (result["documents"], result["failed"]) == (9, 1)
-    assert (alone.returncode, both.returncode) == (3, 1)  # torchrun makes a 1 of all
-    said = found[1][1]
+    assert (alone.code, both.returncode) == (3, 1)  # torchrun makes a 1 of all
     assert said.count("2 processes share the model over gloo (no CUDA here)") == 1
     assert said.count("9/9 documents, 8 ok, 1 failed") == 1
     assert "rank      : 0" in said

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import fresh
 import pandas as pd
 import pytest
 from spacy.language import Language
 
-from nlp_pipeline import read_run, run
+from nlp_pipeline import read_run, run, workers
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersFailed
 
 POISON = """\
@@ -29,6 +30,12 @@ def deadly(doc):
         doc._.bad = {object()}
     return doc
 """
+
+
+@pytest.fixture
+def quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that need not import everything again; the other tests start them as a user does."""
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda _: fresh.CONTEXT)
 
 
 def same_tables(left: Path, right: Path) -> None:
@@ -52,7 +59,7 @@ def test_two_processes_give_the_tables_of_one(tmp_path, corpus) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_document_that_kills_its_worker_costs_only_itself(
-    tmp_path, quick, corpus, register
+    tmp_path, quick, corpus, register, quick_workers
 ) -> None:
     register("poison_of_a_test", POISON)
     source = corpus("a", "b", "", "KILL", "c", "BOOM", "d", {"text": "STUCK", "id": "s"}, "e")
@@ -87,7 +94,7 @@ def endless(doc):
 
 @pytest.mark.timeout(200)
 def test_a_document_that_goes_on_for_ever_costs_only_itself(
-    tmp_path, quick, corpus, register
+    tmp_path, quick, corpus, register, quick_workers
 ) -> None:
     register("endless_of_a_test", ENDLESS)
     source = corpus("a", "b", "FOREVER", "c", "d")

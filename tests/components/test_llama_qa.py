@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
+import fresh
 import pytest
 import spacy
 from confection import ConfigValidationError
@@ -379,10 +378,7 @@ for docs in (kept, made):
     print(json.dumps([[d._.answers, d._.summary, d._.summary_details, d._.errors] for d in docs]))
 """
         for code in (first, second):
-            command = [sys.executable, "-W", "error", "-c", code]
-            done = subprocess.run(
-                command, cwd=tmp_path, capture_output=True, text=True, check=False
-            )
+            done = fresh.run(code, tmp_path, strict=True)
             assert done.returncode == 0, done.stderr
         kept, made = map(json.loads, done.stdout.splitlines())
         assert kept == made
