@@ -140,8 +140,9 @@ def stage(memory: Path, quick_text: str) -> Iterator[Stage]:
 def torn_line(stage: Stage, memory: Path) -> int:
     """At which event a run has to be killed to end in the middle of a line of its third part."""
     path = memory / "torn"
-    # 8 lines a part and, twice, 3 events of every table and of the books.
-    for event in range(6 * len(TABLES) + 20, 6 * len(TABLES) + 80):
+    # 8 lines a part and, twice, 3 events of every table and of the books. The lines of a part come
+    # one after the other: every third event meets one of them.
+    for event in range(6 * len(TABLES) + 20, 6 * len(TABLES) + 80, 3):
         assert stage.run(path, kill=event).code == -9
         lines = [f.read_bytes() for f in (path / "_wip").glob("*.jsonl")]
         found = len(list((path / "_receipts").glob("part-*.json"))) == 2
