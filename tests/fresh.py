@@ -35,7 +35,9 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def start(code: str, cwd: Path, *, strict: bool = False, env: dict[str, str] | None = None) -> Fresh:
+def start(
+    code: str, cwd: Path, *, strict: bool = False, env: dict[str, str] | None = None
+) -> Fresh:
     """Starts a program; `strict` turns warnings into errors, as `python -W error` does."""
     return Fresh(code, cwd, strict, env or {})
 

@@ -124,9 +124,7 @@ def test_a_time_limit_needs_workers(tmp_path, quick, corpus) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_component_that_the_processes_do_not_know(
-    tmp_path, quick, corpus, quick_workers
-) -> None:
+def test_a_component_that_the_processes_do_not_know(tmp_path, quick, corpus, quick_workers) -> None:
     """Registered in this process alone: said once, not blamed on every document."""
     Language.component("known_here_alone", func=lambda doc: doc)
     started = time.monotonic()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import copy, deepcopy
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -29,9 +30,7 @@ def fill_defaults(config: Config) -> None:
     They stand in the resolved config then too, and a changed default changes the fingerprint.
     """
     with suppress(ValueError, ImportError):
-        # The first one registers spaCy's factories and those that packages bring, ours among them:
-        # what is known of a factory must not depend on what the process has done before.
-        Language()
+        _register_factories()
     for component in components(config).values():
         factory = component.get("factory")
         # What is unknown here is refused, with a message, when the pipeline is built.
@@ -41,6 +40,16 @@ def fill_defaults(config: Config) -> None:
                 for key, value in defaults.items():
                     component.setdefault(key, deepcopy(value))
             _fill_generator(component.get("generator"))
+
+
+@cache
+def _register_factories() -> None:
+    """Registers spaCy's factories and those that packages bring, ours among them.
+
+    What is known of a factory must not depend on what the process has done before. Packages are
+    looked up once in a process by spaCy too: a second empty pipeline would find no more.
+    """
+    Language()
 
 
 def _fill_generator(generator: Any) -> None:
