@@ -33,8 +33,8 @@ def touchy(doc):
         raise RuntimeError("boom")
     return doc
 
-@Language.component("slow")
-def slow(doc):
+@Language.component("napping")
+def napping(doc):
     time.sleep(float(os.environ.get("NAP", 0)))
     return doc
 """
@@ -357,7 +357,7 @@ def test_kill_9_frees_the_lock_and_the_run_resumes_to_the_same_bytes(
     tmp_path, quick, corpus, register
 ) -> None:
     register("components_of_a_test", COMPONENTS)
-    source, name = corpus(*(f"Text {i}." for i in range(30))), quick("slow")
+    source, name = corpus(*(f"Text {i}." for i in range(30))), quick("napping")
     out, whole = tmp_path / "out", tmp_path / "whole"
     code = (
         f"import nlp_pipeline; nlp_pipeline.run({source!r}, {str(out)!r}, pipeline={name!r}, "
