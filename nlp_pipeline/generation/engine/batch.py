@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.gathered import GATHERED_TOKENS, GatheredSpan, place_of
-from nlp_pipeline.generation.engine.masks import causal_mask, padding_mask
 from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.shared import SharedSpan, runs_that_share
-from nlp_pipeline.generation.engine.slots import Slab, Slot
+from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan, Span
+from nlp_pipeline.generation.engine.suffixes import SuffixSpan
 from nlp_pipeline.generation.engine.transfer import upload
 
 
@@ -53,31 +50,10 @@ class Chunk:
         return self.length == self.row.pending
 
     @property
-    def place(self) -> tuple[bool, int, int]:
-        """Single tokens first, neighbours of one slab side by side."""
-        return self.length > 1, self.row.slot.slab.number, self.row.slot.row
-
-
-class Span(Protocol):
-    """A stretch of the packed batch that attends in one call."""
-
-    size: int
-    """Tokens of the packed batch."""
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Stores the new keys and values, and attends over the old and the new.
-
-        Args:
-            layer: 0-based index.
-            query: Shape (size, heads, head_dim).
-            key: Shape (size, kv_heads, head_dim).
-            value: Shape (size, kv_heads, head_dim).
-            scale: Of the scores.
-
-        Returns:
-            Shape (size, heads, head_dim).
-        """
-        ...
+    def place(self) -> tuple[bool, bool, tuple[int, int]]:
+        """Single tokens first, those after a prefix before others, neighbours side by side."""
+        slot = self.row.slot
+        return self.length > 1, slot.prefix is None, slot.place
 
 
 class PackedBatch:
@@ -124,86 +100,28 @@ class PackedBatch:
         return torch.cat(outputs).unsqueeze(0)
 
 
-class PrefillSpan:
-    """Several tokens of one sequence, after those that its slot holds."""
-
-    def __init__(self, slot: Slot, start: int, size: int, shape: LayerShape) -> None:
-        self.size = size
-        self._slot, self._start, self._end = slot, start, start + size
-        self._mask = causal_mask(start, size, shape) if start else None
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `Span.attend`. KV heads are expanded over their query heads without a copy."""
-        keys = self._slot.slab.keys[layer][self._slot.row]
-        values = self._slot.slab.values[layer][self._slot.row]
-        keys[:, self._start : self._end] = key.transpose(0, 1)
-        values[:, self._start : self._end] = value.transpose(0, 1)
-        kv_heads, groups = key.shape[1], query.shape[1] // key.shape[1]
-        past = (kv_heads, groups, self._end, keys.shape[-1])
-        attended = scaled_dot_product_attention(
-            query.transpose(0, 1).unflatten(0, (kv_heads, groups)),
-            keys[:, None, : self._end].expand(past),
-            values[:, None, : self._end].expand(past),
-            attn_mask=self._mask,
-            is_causal=self._mask is None,
-            scale=scale,
-        )
-        return attended.flatten(0, 1).transpose(0, 1)
-
-
-class DecodeSpan:
-    """One token each of sequences in neighbouring rows of a slab.
-
-    The query heads of a KV head stand where the tokens of a query stand, so that its keys are
-    read once for all of them.
-    """
-
-    def __init__(self, slab: Slab, first: int, lengths: list[int], shape: LayerShape) -> None:
-        self.size = len(lengths)
-        self._slab, self._rows = slab, slice(first, first + self.size)
-        self._longest = max(lengths)
-        ends = upload(lengths, shape.device)
-        self._indices = torch.arange(first, first + self.size, device=shape.device)
-        self._positions = ends - 1
-        self._mask = padding_mask(ends, self._longest, shape) if len(set(lengths)) > 1 else None
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `Span.attend`."""
-        keys, values = self._slab.keys[layer], self._slab.values[layer]
-        keys[self._indices, :, self._positions] = key
-        values[self._indices, :, self._positions] = value
-        attended = scaled_dot_product_attention(
-            query.unflatten(1, (key.shape[1], -1)),
-            keys[self._rows, :, : self._longest],
-            values[self._rows, :, : self._longest],
-            attn_mask=self._mask,
-            scale=scale,
-        )
-        return attended.flatten(1, 2)
-
-
 def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[Span]:
-    """Single tokens in neighbouring rows become one span; every longer chunk is one.
+    """Of single tokens those after a prefix are one span, and those in neighbouring rows one each.
 
-    In an arena all single tokens are one span, unless too much would have to be gathered.
+    Every longer chunk is one. In an arena all single tokens are, unless too much would have to be
+    gathered.
     """
-    spans: list[Span] = []
     singles = [chunk for chunk in chunks if chunk.length == 1]
-    if arena is not None and singles:
-        longest = max(chunk.end for chunk in singles)
-        if len(singles) * longest <= GATHERED_TOKENS:
-            spans.append(_gathered_span(singles, longest, arena))
-            chunks = chunks[len(singles) :]
-    run: list[Chunk] = []
-    for chunk in chunks:
-        if run and not _follows(run[-1], chunk):
-            spans += _decode_spans(run, shape)
-            run = []
-        if chunk.length == 1:
-            run.append(chunk)
-        else:
-            spans.append(PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape))
-    return [*spans, *_decode_spans(run, shape)] if run else spans
+    longer = chunks[len(singles) :]
+    after = [chunk for chunk in singles if chunk.row.slot.prefix is not None]
+    alone = singles[len(after) :]
+    spans: list[Span] = []
+    if after:
+        slots, ends = [chunk.row.slot for chunk in after], [chunk.end for chunk in after]
+        spans.append(SuffixSpan(slots, ends, shape))
+    if alone and arena is not None:
+        longest = max(chunk.end for chunk in alone)
+        if len(alone) * longest <= GATHERED_TOKENS:
+            spans.append(_gathered_span(alone, longest, arena))
+            alone = []
+    spans += _decode_spans(alone, shape)
+    spans += [PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape) for chunk in longer]
+    return spans
 
 
 def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
@@ -213,22 +131,13 @@ def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
     return GatheredSpan(arena, positions, starts, capacities, longest)
 
 
-def _follows(before: Chunk, chunk: Chunk) -> bool:
-    ours, theirs = chunk.row.slot, before.row.slot
-    return chunk.length == 1 and ours.slab is theirs.slab and ours.row == theirs.row + 1
-
-
-def _decode_spans(run: list[Chunk], shape: LayerShape) -> list[Span]:
-    """Neighbouring single tokens; apart from the others those of sequences that begin alike."""
-    first = run[0].row.slot
-    parts = [(0, len(run), 0)]
-    if shape.device.type == "cpu":  # elsewhere it was not measured
-        known = [chunk.row.tokens[: chunk.start] for chunk in run]
-        parts = runs_that_share(known, [chunk.row.slot.reused for chunk in run])
-    ends = [chunk.end for chunk in run]
-    return [
-        SharedSpan(first.slab, first.row + start, ends[start:stop], shared, shape)
-        if shared
-        else DecodeSpan(first.slab, first.row + start, ends[start:stop], shape)
-        for start, stop, shared in parts
-    ]
+def _decode_spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
+    spans: list[Span] = []
+    start = 0
+    for stop in range(1, len(chunks) + 1):
+        first, before = chunks[start].row.slot, chunks[stop - 1].row.slot
+        if stop == len(chunks) or not chunks[stop].row.slot.comes_after(before):
+            lengths = [chunk.end for chunk in chunks[start:stop]]
+            spans.append(DecodeSpan(first.slab, first.row, lengths, shape))
+            start = stop
+    return spans

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine.sampling.recipe import Recipe
-from nlp_pipeline.generation.engine.slots import Slot
+from nlp_pipeline.generation.engine.slab import Slot
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong, TooManyBeams
 from nlp_pipeline.generation.engine.batch import Chunk
 from nlp_pipeline.generation.engine.beams import BeamGroup, beams_of
+from nlp_pipeline.generation.engine.placement import WORTH_SHARING, Placement
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.sampling.recipe import recipe_for
-from nlp_pipeline.generation.engine.slots import Slot, SlotPool
+from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.slots import SlotPool
 from nlp_pipeline.generation.sequence import Sequence
 
 LINE = 4
 """So many batches' worth of sequences wait at a time; their order is chosen among them."""
-
-WORTH_SHARING = 16
-"""A common prefix of fewer tokens is computed again rather than waited for and copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class Scheduler:
     def __init__(self, limits: Limits, pool: SlotPool) -> None:
         self._limits = limits
         self._pool = pool
+        sharing = limits.prefix_caching
+        self._placement = Placement(pool, limits.max_seq_len, sharing=sharing)
         self._line: deque[Sequence] = deque()
         self._window: list[Sequence] = []
         self._rows: list[Row] = []
@@ -123,11 +124,10 @@ class Scheduler:
             places -= max(1, beams)
             if places < 0:
                 return
-            source, shared, promised = self._prefix(sequence)
-            if promised - shared >= WORTH_SHARING:
+            found = self._placement.find(sequence)
+            if found.promised - found.shared >= WORTH_SHARING:
                 continue
-            slot = self._slot_for(sequence, source, shared)
-            slots = self._with_beams(sequence, slot, beams)
+            slots = self._placement.slots(sequence, found, beams, self._rows, self._window)
             if slots is None and self._rows:
                 return
             self._window.remove(sequence)
@@ -144,39 +144,6 @@ class Scheduler:
             key=lambda s: (-longest[_group(s)], _group(s), -len(s.prompt_ids)),
         )
         self._line.clear()
-
-    def _prefix(self, sequence: Sequence) -> tuple[Slot | None, int, int]:
-        """Source, length and promise of a prefix to share; its last token is always computed.
-
-        Where `echo` asks for scores of the prompt, all of it is.
-        """
-        if not self._limits.prefix_caching or sequence.params.echo:
-            return None, 0, 0
-        return self._pool.best_prefix(sequence.prompt_ids[:-1])
-
-    def _slot_for(self, sequence: Sequence, source: Slot | None, shared: int) -> Slot | None:
-        if source is not None:
-            self._pool.touch(source)
-        length = len(sequence.prompt_ids)
-        need = min(length + sequence.params.max_new_tokens, self._limits.max_seq_len)
-        slot = self._pool.acquire(sequence.prompt_ids, need)
-        if slot is not None and source is not None and shared >= WORTH_SHARING:
-            slot.copy_prefix(source, shared)
-        return slot
-
-    def _with_beams(self, sequence: Sequence, slot: Slot | None, beams: int) -> list[Slot] | None:
-        """The sequence's slot and one for each further beam; None where not all can be had."""
-        if slot is None:
-            return None
-        slots = [slot]
-        while len(slots) < beams:
-            further = self._slot_for(sequence, None, 0)
-            if further is None:
-                for taken in slots:
-                    self._pool.release(taken, sequence.prompt_ids)
-                return None
-            slots.append(further)
-        return slots
 
     def _start(self, sequence: Sequence, slots: list[Slot] | None, beams: int) -> None:
         limits = self._limits

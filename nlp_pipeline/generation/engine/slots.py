@@ -1,21 +1,20 @@
-"""Memory for keys and values: slots of fixed capacity on slabs, and which prefixes they hold.
+"""Which slot a sequence gets, within a budget of tokens, and which prefixes the slots hold.
 
-A slab is a tensor per layer of shape (rows, kv_heads, capacity, head_dim), so that neighbouring
-rows can be attended to in one call without a copy. Slabs come in capacity classes, are made when
-they are needed and dropped when others need their memory. A slot that its sequence has left
-keeps its tokens until the slot is needed: that is the prefix cache.
+Slabs come in capacity classes, are made when they are needed and dropped when others need their
+memory. A slot that its sequence has left keeps its tokens until the slot is needed: that is the
+prefix cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.blank import blank
 from nlp_pipeline.generation.engine.prefixes import common_prefix
+from nlp_pipeline.generation.engine.slab import Slab, Slot
 
 SLAB_TOKENS = 4096
 """A slab holds about so many tokens, and at least one row."""
@@ -24,95 +23,18 @@ SMALLEST = 128
 """Capacity of the smallest class."""
 
 
-class Slab:
-    """Rows of one capacity, in every layer.
-
-    Zeros at first, because a masked position still meets its value: zero times NaN is NaN.
-    Numbered in the order in which they were made, which is the same in all processes that share
-    a model; where they lie in memory is not.
-
-    Args:
-        layers: What the layers keep.
-        rows: How many.
-        capacity: Tokens of a row.
-        number: See above.
-        arena: Where its memory is cut out; None makes memory of its own.
-    """
-
-    def __init__(
-        self,
-        layers: list[LayerShape],
-        rows: int,
-        capacity: int,
-        number: int = 0,
-        arena: Arena | None = None,
-    ) -> None:
-        self.number = number
-        self.start = 0
-        if arena is None:
-            sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
-            self.keys, self.values = blank(layers, sizes), blank(layers, sizes)
-        else:
-            self.start = arena.take(rows * capacity)
-            self.keys, self.values = arena.rows(self.start, rows, capacity)
-        self.slots = [Slot(self, row, capacity) for row in range(rows)]
-
-    @property
-    def tokens(self) -> int:
-        """What it takes of the budget."""
-        return len(self.slots) * self.slots[0].capacity
-
-    @property
-    def idle(self) -> bool:
-        """Whether no sequence runs in it."""
-        return not any(slot.running for slot in self.slots)
-
-    @property
-    def last_used(self) -> int:
-        """When one of its slots was last left."""
-        return max(slot.last_used for slot in self.slots)
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """One row of a slab.
+class Found(NamedTuple):
+    """What the slots hold of a sequence.
 
     Attributes:
-        slab: Where the keys and values are.
-        row: Which row of it.
-        capacity: Tokens that fit.
-        tokens: Ids whose keys and values are there, or will be when its sequence has got so far.
-        computed: How many of them are there.
-        reused: How many of them were there before its sequence came, or in another slot.
-        running: A sequence is in it.
-        last_used: When it was left or copied from; the smallest is taken first.
+        source: The slot with the longest common prefix that is computed.
+        shared: Tokens of it.
+        promised: How many it would be if running sequences were waited for.
     """
 
-    slab: Slab
-    row: int
-    capacity: int
-    tokens: list[int] = field(default_factory=list)
-    computed: int = 0
-    reused: int = 0
-    running: bool = False
-    last_used: int = 0
-
-    def copy_prefix(self, source: Slot, length: int) -> None:
-        """Takes over the first keys and values of another slot."""
-        if source is not self:
-            for ours, theirs in (
-                (self.slab.keys, source.slab.keys),
-                (self.slab.values, source.slab.values),
-            ):
-                for mine, other in zip(ours, theirs, strict=True):
-                    mine[self.row, :, :length] = other[source.row, :, :length]
-        self.computed = self.reused = length
-
-    def scrub(self) -> None:
-        """Forgets everything, numbers that are not finite too."""
-        self.tokens, self.computed, self.reused = [], 0, 0
-        for memory in (*self.slab.keys, *self.slab.values):
-            memory[self.row].zero_()
+    source: Slot | None
+    shared: int
+    promised: int
 
 
 class SlotPool:
@@ -124,11 +46,16 @@ class SlotPool:
         spare: So many left slots are kept for their prefixes before the oldest is taken again,
             although there would be memory for another slab.
         arena: Where all slabs are cut out, if they are; it holds the budget.
+
+    Attributes:
+        by_reference: Whether sequences may read a common prefix where it is, rather than copy
+            it: on a CPU. Elsewhere the attention to two pieces was not measured.
     """
 
     def __init__(
         self, layers: list[LayerShape], budget: int, spare: int, arena: Arena | None = None
     ) -> None:
+        self.by_reference = arena is None and all(s.device.type == "cpu" for s in layers)
         self._layers = layers
         self._budget = budget
         self._spare = spare
@@ -141,63 +68,107 @@ class SlotPool:
         """What all slabs hold together."""
         return sum(slab.tokens for slab in self._slabs)
 
-    def acquire(self, tokens: list[int], need: int) -> Slot | None:
-        """A slot for a sequence of `need` tokens at most, or None where none can be had now.
+    def acquire(
+        self, tokens: list[int], need: int, prefix: Slot | None = None, offset: int = 0
+    ) -> Slot | None:
+        """A slot for a sequence, or None where none can be had now.
 
-        Where nothing runs one can always be had, if `need` is within the budget.
+        Where nothing runs one without a prefix can always be had, if `need` is within the budget.
+
+        Args:
+            tokens: Of its prompt.
+            need: Of prompt and completion, at most.
+            prefix: The slot that goes on holding the first tokens.
+            offset: How many.
         """
-        slot = self._choose(capacity_class(need, self._budget))
+        capacity = capacity_class(need - offset, self._budget)
+        slot = self._choose(capacity, prefix)
         if slot is not None:
-            slot.tokens, slot.computed, slot.reused, slot.running = tokens, 0, 0, True
+            slot.forget()
+            slot.tokens, slot.running = tokens, True
+            if prefix is not None:
+                slot.follow(prefix, offset)
         return slot
 
+    def split(self, slot: Slot, at: int, need: int) -> Slot | None:
+        """Makes a prefix of a slot in which a sequence runs.
+
+        Args:
+            slot: Without a prefix.
+            at: Its first tokens that others want to begin with.
+            need: Of the sequence's prompt and completion, at most.
+
+        Returns:
+            Where the sequence goes on; None where there is no room for that.
+        """
+        suffix = self.acquire(slot.tokens, need, slot, at)
+        if suffix is not None:
+            suffix.take_over(slot, at, slot.computed)
+            suffix.computed = slot.computed
+            slot.tokens, slot.computed, slot.running = slot.tokens[:at], at, False
+        return suffix
+
     def release(self, slot: Slot, tokens: list[int]) -> None:
-        """Leaves a slot; its first `computed` tokens may be copied until it is taken again."""
+        """Leaves a slot; its first `computed` tokens may be shared until it is taken again."""
         slot.running = False
         slot.tokens = tokens[: slot.computed]
         self.touch(slot)
+        if slot.prefix is not None and slot.prefix.spoiled:
+            slot.tokens = []
+            slot.prefix.settle()
 
     def touch(self, slot: Slot) -> None:
-        """Marks a slot as just used."""
-        slot.last_used = next(self._clock)
+        """Marks a slot and its prefix as just used."""
+        for used in (slot, slot.prefix):
+            if used is not None:
+                used.last_used = next(self._clock)
 
-    def best_prefix(self, tokens: list[int]) -> tuple[Slot | None, int, int]:
-        """The slot with the longest common prefix that is computed, its length, and the promise.
+    def holds(self, slot: Slot) -> bool:
+        """Whether a slot's memory is still its own: an arena gives that of a dropped slab away."""
+        return self._arena is None or slot.slab in self._slabs
 
-        The promise is the length that could be had by waiting for a running sequence.
-        """
+    def find(self, tokens: list[int]) -> Found:
+        """What can be shared of a prompt; of slots that hold the same, one without a prefix."""
         best, usable, promised = None, 0, 0
-        for slot in self._slots():
+        for slot in sorted(self._slots(), key=lambda slot: slot.prefix is not None):
             common = common_prefix(tokens, slot.tokens)
             promised = max(promised, common)
             if min(common, slot.computed) > usable:
                 best, usable = slot, min(common, slot.computed)
-        return best, usable, promised
+        return Found(best, usable, promised)
 
     def _slots(self) -> Iterator[Slot]:
         return (slot for slab in self._slabs for slot in slab.slots)
 
-    def _choose(self, capacity: int) -> Slot | None:
-        free = [slot for slot in self._slots() if not slot.running]
+    def _choose(self, capacity: int, prefix: Slot | None) -> Slot | None:
+        """A slot that is not busy.
+
+        One after a prefix is small and soon taken again: a new slab is not made to keep it, so
+        that those which run are neighbours.
+        """
+        free = [slot for slot in self._slots() if not slot.busy and slot is not prefix]
         fitting = sorted(
             (slot for slot in free if slot.capacity >= capacity),
             key=lambda slot: (bool(slot.tokens), slot.last_used),
         )
         exact = [slot for slot in fitting if slot.capacity == capacity]
         kept = sum(bool(slot.tokens) for slot in free)
-        if exact and (not exact[0].tokens or kept >= self._spare):
+        if exact and (not exact[0].tokens or kept >= self._spare or prefix is not None):
             return exact[0]
         return (
             self._on_new_slab(capacity)
             or next(iter(exact + fitting), None)
-            or (self._on_new_slab(capacity, drop=True))
+            or self._on_new_slab(capacity, keep=prefix, drop=True)
         )
 
-    def _on_new_slab(self, capacity: int, *, drop: bool = False) -> Slot | None:
+    def _on_new_slab(
+        self, capacity: int, *, keep: Slot | None = None, drop: bool = False
+    ) -> Slot | None:
         """The first slot of a new slab; `drop` gives up idle slabs for it, oldest first."""
         if drop:
             for slab in sorted(self._slabs, key=lambda slab: slab.last_used):
-                if slab.idle and self._left < capacity:
+                needed = not slab.idle or (keep is not None and keep.slab is slab)
+                if not needed and self._left < capacity:
                     self._drop(slab)
         rows = min(max(SLAB_TOKENS, capacity), self._left) // capacity
         if rows < 1:
@@ -216,6 +187,8 @@ class SlotPool:
         return left if self._arena is None else min(left, self._arena.largest)
 
     def _drop(self, slab: Slab) -> None:
+        for slot in slab.slots:
+            slot.forget()
         self._slabs.remove(slab)
         if self._arena is not None:
             self._arena.give_back(slab.start, slab.tokens)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.blank import blank
 from nlp_pipeline.generation.engine.memory import kv_tokens_that_fit
 from nlp_pipeline.generation.engine.slots import SLAB_TOKENS, SlotPool, capacity_class
 
@@ -41,9 +42,9 @@ def test_the_budget_holds_and_the_oldest_makes_way() -> None:
         assert slot is not None
         slot.computed = 20
         pool.release(slot, slot.tokens)
-    assert pool.best_prefix([0] * 30)[1:] == (20, 20)
+    assert pool.find([0] * 30)[1:] == (20, 20)
     assert pool.acquire([7], 256) is first[2]
-    assert pool.best_prefix([2] * 30)[1:] == (0, 0)
+    assert pool.find([2] * 30)[1:] == (0, 0)
 
 
 def test_an_idle_slab_makes_way_for_a_long_sequence() -> None:
@@ -61,3 +62,58 @@ def test_memory_counts_every_device_by_its_own_layers() -> None:
     few = kv_tokens_that_fit([SHAPE] * 2)
     assert few > 10 * kv_tokens_that_fit([SHAPE] * 200) > 0
     assert SHAPE.bytes_per_token == 2 * 2 * 4 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_blank_memory_is_zero_and_apart(dtype: torch.dtype) -> None:
+    shape = LayerShape(2, 4, dtype, torch.device("cpu"))
+    first, second = blank([shape, shape], [(3, 2, 5, 4), (2, 2, 7, 4)])
+    assert (first.shape, second.shape, first.dtype) == ((3, 2, 5, 4), (2, 2, 7, 4), dtype)
+    first += 1
+    assert (second == 0).all()
+    assert (first == 1).all()
+
+
+def test_more_memory_than_there_is() -> None:
+    shape = LayerShape(2, 4, torch.float32, torch.device("cpu"))
+    with pytest.raises(MemoryError):
+        blank([shape], [(2**40, 2**20)])
+
+
+def test_a_prefix_is_kept_while_it_is_followed_and_given_up_with_its_followers() -> None:
+    pool = SlotPool([SHAPE], 512, spare=2)
+    first = pool.acquire([1] * 100, 120)
+    assert first is not None
+    first.slab.keys[0].normal_()
+    first.computed = 100
+    before = first.slab.keys[0][first.row, :, 60:100].clone()
+    moved = pool.split(first, 60, 120)
+    assert moved is not None
+    assert (moved.prefix, moved.offset, moved.computed, moved.running) == (first, 60, 100, True)
+    assert (first.tokens, first.computed, first.running, first.busy) == ([1] * 60, 60, False, True)
+    assert torch.equal(moved.slab.keys[0][moved.row, :, :40], before)
+    others = [pool.acquire([n], 128) for n in (2, 3)]
+    assert None not in others
+    assert pool.acquire([4], 128) is None
+    pool.release(moved, [1] * 100)
+    assert pool.find([1] * 100)[1:] == (100, 100)
+    for slot in filter(None, others):
+        pool.release(slot, [])
+    assert pool.acquire([5], 512) is not None
+    assert pool.find([1] * 100)[1:] == (0, 0)
+    assert (moved.prefix, moved.tokens) == (None, [])
+
+
+def test_a_copy_reads_prefix_and_own_part() -> None:
+    pool = SlotPool([SHAPE], 4096, spare=2)
+    prefix, target = pool.acquire([1] * 50, 100), pool.acquire([2], 100)
+    assert prefix is not None
+    assert target is not None
+    prefix.slab.values[0].normal_()
+    prefix.computed = 50
+    suffix = pool.acquire([1] * 70, 90, prefix, 40)
+    assert suffix is not None
+    target.take_over(suffix, 30, 70)
+    values = target.slab.values[0]
+    assert torch.equal(values[target.row, :, 30:40], values[prefix.row, :, 30:40])
+    assert torch.equal(values[target.row, :, 40:70], values[suffix.row, :, :30])

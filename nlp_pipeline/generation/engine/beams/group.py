@@ -8,7 +8,7 @@ from itertools import islice
 
 from nlp_pipeline.generation.engine.beams.hypothesis import Candidate, Ended, Hypothesis
 from nlp_pipeline.generation.engine.beams.row import BeamRow, Looking
-from nlp_pipeline.generation.engine.slots import Slot
+from nlp_pipeline.generation.engine.slab import Slot
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 

@@ -82,12 +82,5 @@ class BeamRow(Row):
         """Takes over the parent's keys and values; those of the prompt only the first time."""
         mine, theirs = self.slot, parent.slot
         start = min(mine.computed, len(self.sequence.prompt_ids))
-        for ours, others in (
-            (mine.slab.keys, theirs.slab.keys),
-            (mine.slab.values, theirs.slab.values),
-        ):
-            for target, source in zip(ours, others, strict=True):
-                target[mine.row, :, start : theirs.computed] = source[
-                    theirs.row, :, start : theirs.computed
-                ]
+        mine.take_over(theirs, start, theirs.computed)
         mine.computed = theirs.computed

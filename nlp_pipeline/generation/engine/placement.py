@@ -1,0 +1,130 @@
+"""Where a sequence that may start keeps its keys and values, and what it takes over of others."""
+
+from __future__ import annotations
+
+from nlp_pipeline.generation.engine.prefixes import common_prefix
+from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.slots import Found, SlotPool
+from nlp_pipeline.generation.sequence import Sequence
+
+WORTH_SHARING = 16
+"""A common prefix of fewer tokens is computed again rather than waited for and copied."""
+
+WORTH_FOLLOWING = 96
+"""One of fewer is copied rather than attended to in a piece of its own."""
+
+
+class Placement:
+    """Finds slots for sequences.
+
+    A common prefix is copied, or, where it is long and the pool can, read where it is by all that
+    begin with it. A sequence that runs in a slot whose beginning others want to read moves to
+    another slot with the rest.
+
+    Args:
+        pool: Has the slots.
+        max_seq_len: Tokens of prompt and completion together.
+        sharing: Whether common prefixes are shared at all.
+    """
+
+    def __init__(self, pool: SlotPool, max_seq_len: int, *, sharing: bool) -> None:
+        self._pool = pool
+        self._max_seq_len = max_seq_len
+        self._sharing = sharing
+
+    def find(self, sequence: Sequence) -> Found:
+        """What there is of its prompt, whose last token is always computed.
+
+        Where `echo` asks for scores of the prompt, all of it is.
+        """
+        if not self._sharing or sequence.params.echo:
+            return Found(None, 0, 0)
+        return self._pool.find(sequence.prompt_ids[:-1])
+
+    def slots(
+        self, sequence: Sequence, found: Found, beams: int, rows: list[Row], waiting: list[Sequence]
+    ) -> list[Slot] | None:
+        """The sequence's slot and one for each further beam; None where not all can be had now.
+
+        Args:
+            sequence: What starts.
+            found: What there is of it.
+            beams: How many it is searched with, or 0.
+            rows: What runs.
+            waiting: What else is to start.
+        """
+        prefix, offset = None, 0
+        slot = self._following(sequence, found, rows, waiting)
+        if slot is not None:
+            prefix, offset = slot.prefix, slot.offset
+        else:
+            slot = self._copying(sequence, found)
+        slots = [] if slot is None else [slot]
+        while 0 < len(slots) < beams:
+            further = self._pool.acquire(sequence.prompt_ids, self._need(sequence), prefix, offset)
+            if further is None:
+                for taken in slots:
+                    self._pool.release(taken, sequence.prompt_ids)
+                return None
+            slots.append(further)
+        return slots or None
+
+    def _copying(self, sequence: Sequence, found: Found) -> Slot | None:
+        """A slot for all of the sequence, with a copy of what there is."""
+        source, shared, _ = found
+        if source is not None:
+            self._pool.touch(source)
+        prefix = None if source is None else source.prefix
+        slot = self._pool.acquire(sequence.prompt_ids, self._need(sequence))
+        if slot is None or source is None or shared < WORTH_SHARING:
+            return slot
+        if source.prefix is prefix and self._pool.holds(source):  # nothing of it made way
+            slot.take_over(source, 0, shared)
+            slot.computed = shared
+        return slot
+
+    def _following(
+        self, sequence: Sequence, found: Found, rows: list[Row], waiting: list[Sequence]
+    ) -> Slot | None:
+        """A slot for what comes after a common prefix, where that is worth it and there is room."""
+        source, shared, _ = found
+        if source is None or not self._pool.by_reference:
+            return None
+        prefix, offset = source.prefix or source, source.offset or shared
+        if offset < WORTH_FOLLOWING or _is_prefix_of_more(sequence, shared, waiting):
+            return None
+        self._pool.touch(source)
+        if prefix.running and not self._split(prefix, offset, rows):
+            return None
+        slot = self._pool.acquire(sequence.prompt_ids, self._need(sequence), prefix, offset)
+        if slot is not None and shared > offset:
+            slot.take_over(source, offset, shared)
+            slot.computed = shared
+        return slot
+
+    def _split(self, slot: Slot, at: int, rows: list[Row]) -> bool:
+        """Moves the sequence that runs in a slot out of the way of those that follow it."""
+        (row,) = (row for row in rows if row.slot is slot)
+        suffix = self._pool.split(slot, at, self._need(row.sequence))
+        if suffix is None:
+            return False
+        row.slot = suffix
+        return True
+
+    def _need(self, sequence: Sequence) -> int:
+        longest = len(sequence.prompt_ids) + sequence.params.max_new_tokens
+        return min(longest, self._max_seq_len)
+
+
+def _is_prefix_of_more(sequence: Sequence, shared: int, waiting: list[Sequence]) -> bool:
+    """Whether others will want to begin with more of the sequence than it shares itself.
+
+    They can read that where it is only if all of it is in one slot.
+    """
+    ids = sequence.prompt_ids
+    return any(
+        common_prefix(ids, other.prompt_ids) - shared >= WORTH_FOLLOWING
+        for other in waiting
+        if other is not sequence
+    )

@@ -1,0 +1,253 @@
+"""What begins alike is kept once, and attended to as if every sequence had all of its own."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from engine_doubles import (
+    VOCABULARY,
+    finish,
+    make_engine,
+    reference,
+    sequence,
+    tiny_model,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlp_pipeline.errors.generation import GenerationFailed
+from nlp_pipeline.generation.engine import Engine, placement
+from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.slab import Slab, Slot
+from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan
+from nlp_pipeline.generation.engine.suffixes import NEAR, SuffixSpan
+from nlp_pipeline.generation.sequence import Sequence
+
+SHAPE = LayerShape(2, 8, torch.float64, torch.device("cpu"))
+NUMBERS = random.Random(4)
+DOCUMENTS = [NUMBERS.choices(range(VOCABULARY), k=60) for _ in range(3)]
+
+
+@pytest.fixture
+def _follow_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "WORTH_FOLLOWING", 20)
+
+
+def about(document: int, question: int, **params: Any) -> Sequence:
+    ids = [*DOCUMENTS[document], *range(90, 93 + question), 200 + question]
+    return sequence(
+        f"{document}/{question}", ids, group=str(document), **{"max_new_tokens": 6, **params}
+    )
+
+
+def assert_right(sequences: list[Sequence]) -> None:
+    for one in sequences:
+        expected = reference(tuple(one.prompt_ids), one.params.max_new_tokens)
+        assert (one.error, tuple(one.output_ids)) == (None, expected)
+
+
+def noisy(rows: int, capacity: int, number: int = 0) -> Slab:
+    slab = Slab([SHAPE], rows, capacity, number)
+    slab.keys[0].normal_()
+    slab.values[0].normal_()
+    return slab
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(1, 20)), min_size=1),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.sampled_from([1, 4, NEAR]),
+)
+def test_suffix_span_equals_decode_span(
+    wanted: list[tuple[int, int, int]], groups: int, gap: int, step: int
+) -> None:
+    torch.manual_seed(len(wanted))
+    prefixes = noisy(3, 1 + 5 * NEAR, number=3)
+    suffixes = noisy(len(wanted) + 1, 20, number=5)
+    slots = [slot for slot in suffixes.slots if slot.row != gap][: len(wanted)]
+    for slot, (prefix, offset, _) in zip(slots, wanted, strict=True):
+        slot.follow(prefixes.slots[prefix], 1 + offset * step)
+    alone = Slab([SHAPE], len(slots), 200)
+    lengths = []
+    for slot, copy, (_, _, own) in zip(slots, alone.slots, wanted, strict=True):
+        copy.take_over(slot, 0, slot.offset + 20)
+        lengths.append(slot.offset + own)
+    query = torch.randn(len(slots), 2 * groups, 8, dtype=torch.float64)
+    key, value = torch.randn(2, len(slots), 2, 8, dtype=torch.float64)
+    expected = DecodeSpan(alone, 0, lengths, SHAPE).attend(0, query, key, value, 0.3)
+    found = SuffixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
+        own = slot.slab.keys[0][slot.row, :, : length - slot.offset]
+        assert torch.equal(own, alone.keys[0][copy.row, :, slot.offset : length])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(0, 9), st.integers(1, 10), st.integers(1, 3))
+def test_prefill_after_a_prefix_equals_prefill_of_all(
+    offset: int, before: int, size: int, groups: int
+) -> None:
+    torch.manual_seed(offset)
+    slot, start = noisy(2, 20).slots[1], offset + before
+    slot.follow(noisy(2, 40).slots[1], offset)
+    (copy,) = Slab([SHAPE], 1, 60).slots
+    copy.take_over(slot, 0, start)
+    query = torch.randn(size, 2 * groups, 8, dtype=torch.float64)
+    key, value = torch.randn(2, size, 2, 8, dtype=torch.float64)
+    expected = PrefillSpan(copy, start, size, SHAPE).attend(0, query, key, value, 0.3)
+    found = PrefillSpan(slot, start, size, SHAPE).attend(0, query, key, value, 0.3)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    own = slot.slab.values[0][1, :, before : before + size]
+    assert torch.equal(own, copy.slab.values[0][0, :, start : start + size])
+
+
+@pytest.mark.usefixtures("_follow_early")
+@pytest.mark.parametrize("slots", [2, 8, 16])
+@pytest.mark.parametrize("chunk", [16, 512])
+@pytest.mark.parametrize("caching", [True, False])
+def test_documents_decode_as_transformers_does(
+    slots: int, chunk: int, caching: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    made = SuffixSpan.__init__
+
+    def seen(self: SuffixSpan, slots: list[Slot], *args: Any) -> None:
+        together.append(len(slots))
+        made(self, slots, *args)
+
+    monkeypatch.setattr(SuffixSpan, "__init__", seen)
+    sequences = [about(d, q) for d in range(3) for q in range(5)]
+    engine = make_engine(max_batch_size=slots, max_batched_tokens=chunk, prefix_caching=caching)
+    finish(engine, sequences)
+    assert_right(sequences)
+    assert max(together, default=0) == (min(slots, max(together)) if caching else 0)
+    assert bool(together) == caching
+
+
+requests = st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(0, 8), st.integers(1, 5))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(requests, min_size=2, max_size=9),
+    st.sampled_from([2, 3, 8]),
+    st.sampled_from([5, 40, 512]),
+    st.sampled_from([1, 2, 100]),
+    st.sampled_from([1, 24]),
+    st.sampled_from([0, 1, 3]),
+    st.sampled_from([160, 256, 400, 4096]),
+)
+def test_ids_are_those_of_transformers(
+    wanted: list[tuple[int, int, int, int]],
+    batch: int,
+    chunk: int,
+    arrive: int,
+    follow: int,
+    beams: int,
+    memory: int,
+) -> None:
+    sequences = [
+        sequence(str(i), [*DOCUMENTS[d][:length], *range(80, 81 + own)], max_new_tokens=new)
+        for i, (d, length, own, new) in enumerate(wanted)
+    ]
+    searched = [
+        sequence(f"beams {i}", one.prompt_ids, max_new_tokens=3, num_beams=min(beams, batch))
+        for i, one in enumerate(sequences[:2])
+        if beams
+    ]
+    settings: dict[str, Any] = {"max_batch_size": batch, "max_batched_tokens": chunk}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "WORTH_FOLLOWING", follow)
+        engine = make_engine(**settings, kv_cache_tokens=max(memory, 800 if beams else 0))
+        finish(engine, [*sequences, *searched], arrive)
+    assert_right(sequences)
+    apart = [sequence(one.request_id, one.prompt_ids, max_new_tokens=3, num_beams=min(beams, batch))
+             for one in searched]  # fmt: skip
+    finish(make_engine(prefix_caching=False), apart)
+    assert [one.output_ids for one in searched] == [one.output_ids for one in apart]
+
+
+@pytest.mark.usefixtures("_follow_early")
+def test_a_document_is_kept_once() -> None:
+    engine = make_engine(max_batch_size=8)
+    sequences = [about(0, q) for q in range(5)]
+    finish(engine, sequences, arrive=1)
+    later = about(0, 7)
+    finish(engine, [later])
+    assert_right([*sequences, later])
+    assert later.reused_tokens >= 60
+    pool = engine._scheduler._pool
+    holders = [slot for slot in pool._slots() if slot.tokens[:60] == DOCUMENTS[0]]
+    assert [slot for slot in holders if slot.prefix is None and slot.followers] == holders[:1]
+    assert all(slot.prefix is holders[0] for slot in holders[1:])
+
+
+@pytest.mark.usefixtures("_follow_early")
+def test_the_first_of_a_document_keeps_it_whole_for_the_others() -> None:
+    """It begins with the system prompt too, but the document is worth more in one piece."""
+    system = NUMBERS.choices(range(VOCABULARY), k=30)
+    sequences = [
+        sequence(f"{d}/{q}", [*system, *DOCUMENTS[d], 90 + q], group=str(d), max_new_tokens=5)
+        for d in range(3)
+        for q in range(4)
+    ]
+    engine = make_engine(max_batch_size=8)
+    finish(engine, sequences)
+    assert_right(sequences)
+    assert sorted(one.reused_tokens for one in sequences) == [0, 30, 30, *[90] * 9]
+    prefixes = {slot.prefix for slot in engine._scheduler._pool._slots() if slot.prefix}
+    assert all(prefix.computed >= 90 for prefix in prefixes)
+
+
+BAD = 291
+
+
+def spoil(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    return output.masked_fill((ids == BAD)[..., None], float("nan"))
+
+
+@pytest.mark.usefixtures("_follow_early")
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_what_spoils_a_prefix_is_not_passed_on(batch: int) -> None:
+    engine = make_engine(max_batch_size=batch, max_batched_tokens=40)
+    handle = tiny_model().get_input_embeddings().register_forward_hook(
+        lambda _, inputs, output: spoil(inputs[0], output)
+    )  # fmt: skip
+    try:
+        bad = [sequence(str(q), [*DOCUMENTS[0][:50], BAD, 1, 2, 3 + q]) for q in range(3)]
+        good = [about(1, q) for q in range(3)]
+        finish(engine, [*bad, *good])
+    finally:
+        handle.remove()
+    assert all(isinstance(one.error, GenerationFailed) for one in bad)
+    again = [sequence(f"again {q}", [*one.prompt_ids], max_new_tokens=4) for q, one in
+             enumerate(bad)]  # fmt: skip
+    others = [sequence(str(n), [n] * 120, max_new_tokens=5) for n in range(12)]
+    finish(engine, [*again, *others])
+    assert_right([*good, *again, *others])
+
+
+@pytest.mark.usefixtures("_follow_early")
+def test_cancelling_one_leaves_the_others_their_document() -> None:
+    engine: Engine = make_engine(max_batch_size=8, eos=frozenset())
+    sequences = [about(0, q, max_new_tokens=12) for q in range(4)]
+    for one in sequences:
+        engine.add(one)
+    done: list[Sequence] = []
+    while sum(len(one.output_ids) > 2 for one in sequences) < 4:
+        done += engine.step()
+    engine.cancel(sequences[:2])
+    later = about(0, 6)
+    engine.add(later)
+    while len(done) < 3:
+        done += engine.step()
+    assert set(done) == {*sequences[2:], later}
+    apart = [about(0, q, max_new_tokens=12) for q in (2, 3)] + [about(0, 6)]
+    finish(make_engine(eos=frozenset(), prefix_caching=False), apart)
+    assert [one.output_ids for one in [*sequences[2:], later]] == [o.output_ids for o in apart]
+    assert not any(slot.busy or slot.spoiled for slot in engine._scheduler._pool._slots())
