@@ -32,7 +32,7 @@ def real() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def prompts(real: LoadedModel) -> list[list[int]]:
-    """Stretches of real text; every third shares the beginning of the one before."""
+    """Stretches of real text; every third shares the beginning of the one before, of any length."""
     numbers = random.Random(11)
     records = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
     texts = [real.tokenizer(r["text"], add_special_tokens=False).input_ids for r in records]
@@ -41,7 +41,7 @@ def prompts(real: LoadedModel) -> list[list[int]]:
         ids = texts[index % len(texts)]
         start = numbers.randrange(max(1, len(ids) - 60))
         piece = ids[start : start + numbers.randrange(20, 160)]
-        made.append(made[-1][:60] + piece[:40] if index % 3 == 2 else piece)
+        made.append(made[-1][:130] + piece[:40] if index % 3 == 2 else piece)
     return made
 
 
