@@ -54,15 +54,15 @@ class Placement:
             rows: What runs.
             waiting: What else is to start.
         """
-        prefix, offset = None, 0
-        slot = self._following(sequence, found, rows, waiting)
-        if slot is not None:
-            prefix, offset = slot.prefix, slot.offset
-        else:
-            slot = self._copying(sequence, found)
+        following = self._following(sequence, found, rows, waiting)
+        slots = self._with_beams(sequence, following, beams)
+        return slots or self._with_beams(sequence, self._copying(sequence, found), beams)
+
+    def _with_beams(self, sequence: Sequence, slot: Slot | None, beams: int) -> list[Slot] | None:
+        """A slot and one for each further beam, after the same prefix; None if any is missing."""
         slots = [] if slot is None else [slot]
         while 0 < len(slots) < beams:
-            further = self._pool.acquire(sequence.prompt_ids, self._need(sequence), prefix, offset)
+            further = self._acquire(sequence, slots[0].prefix, slots[0].offset)
             if further is None:
                 for taken in slots:
                     self._pool.release(taken, sequence.prompt_ids)
@@ -76,7 +76,7 @@ class Placement:
         if source is not None:
             self._pool.touch(source)
         prefix = None if source is None else source.prefix
-        slot = self._pool.acquire(sequence.prompt_ids, self._need(sequence))
+        slot = self._acquire(sequence)
         if slot is None or source is None or shared < WORTH_SHARING:
             return slot
         if source.prefix is prefix and self._pool.holds(source):  # nothing of it made way
@@ -97,8 +97,8 @@ class Placement:
         self._pool.touch(source)
         if prefix.running and not self._split(prefix, offset, rows):
             return None
-        slot = self._pool.acquire(sequence.prompt_ids, self._need(sequence), prefix, offset)
-        if slot is not None and shared > offset:
+        slot = self._acquire(sequence, prefix, offset)
+        if slot is not None and shared > offset and source.prefix is prefix:  # it made no way
             slot.take_over(source, offset, shared)
             slot.computed = shared
         return slot
@@ -111,6 +111,11 @@ class Placement:
             return False
         row.slot = suffix
         return True
+
+    def _acquire(
+        self, sequence: Sequence, prefix: Slot | None = None, offset: int = 0
+    ) -> Slot | None:
+        return self._pool.acquire(sequence.prompt_ids, self._need(sequence), prefix, offset)
 
     def _need(self, sequence: Sequence) -> int:
         longest = len(sequence.prompt_ids) + sequence.params.max_new_tokens

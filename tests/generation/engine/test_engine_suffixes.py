@@ -22,6 +22,7 @@ from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine, placement
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.slab import Slab, Slot
+from nlp_pipeline.generation.engine.slots import SLAB_TOKENS, SlotPool
 from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan
 from nlp_pipeline.generation.engine.suffixes import NEAR, SuffixSpan
 from nlp_pipeline.generation.sequence import Sequence
@@ -202,6 +203,44 @@ def test_the_first_of_a_document_keeps_it_whole_for_the_others() -> None:
     assert sorted(one.reused_tokens for one in sequences) == [0, 30, 30, *[90] * 9]
     prefixes = {slot.prefix for slot in engine._scheduler._pool._slots() if slot.prefix}
     assert all(prefix.computed >= 90 for prefix in prefixes)
+
+
+@pytest.mark.usefixtures("_follow_early")
+def test_beams_that_do_not_fit_beside_the_prefix_have_it_copied() -> None:
+    engine = make_engine(max_batch_size=5, kv_cache_tokens=700)
+    first, searched = about(0, 0), about(0, 1, num_beams=5)
+    finish(engine, [first])
+    finish(engine, [searched])
+    alone = about(0, 1, num_beams=5)
+    finish(make_engine(), [alone])
+    assert (searched.error, searched.output_ids) == (None, alone.output_ids)
+    assert searched.reused_tokens >= 60
+
+
+@pytest.mark.usefixtures("_follow_early")
+def test_what_had_to_make_way_is_not_copied_from() -> None:
+    """The slot with more of the prompt than the prefix goes, since there is no room beside it."""
+    pool = SlotPool([SHAPE], SLAB_TOKENS + 384, spare=2)
+    place = placement.Placement(pool, 1000, sharing=True)
+
+    def started(ids: list[int], new: int) -> tuple[Slot, int]:
+        one = sequence(str(new), ids, max_new_tokens=new)
+        found = place.find(one)
+        (slot,) = place.slots(one, found, 0, [], []) or [None]
+        assert slot is not None
+        return slot, found.shared
+
+    text = [*DOCUMENTS[0], *DOCUMENTS[1]]
+    first, _ = started(text[:60], 10)
+    first.computed = 60
+    pool.release(first, text[:60])
+    second, _ = started(text, 150)
+    assert (second.prefix, second.capacity) == (first, 256)
+    second.computed = 120
+    pool.release(second, text)
+    third, shared = started([*text, 7], 250)
+    assert shared == 120
+    assert (third.prefix, third.computed) == (first, 60)
 
 
 BAD = 291
