@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nlp_pipeline.generation.engine.prefixes import common_prefix
 from nlp_pipeline.generation.engine.row import Row
 from nlp_pipeline.generation.engine.slab import Slot
 from nlp_pipeline.generation.engine.slots import Found, SlotPool
@@ -127,9 +126,8 @@ def _is_prefix_of_more(sequence: Sequence, shared: int, waiting: list[Sequence])
 
     They can read that where it is only if all of it is in one slot.
     """
-    ids = sequence.prompt_ids
-    return any(
-        common_prefix(ids, other.prompt_ids) - shared >= WORTH_FOLLOWING
-        for other in waiting
-        if other is not sequence
-    )
+    more = shared + WORTH_FOLLOWING
+    ids = sequence.prompt_ids[:more]
+    if len(ids) < more:
+        return False
+    return any(other.prompt_ids[:more] == ids for other in waiting if other is not sequence)

@@ -87,4 +87,4 @@ class Row:
     def fail(self, reason: str) -> None:
         """Ends the sequence with an error; what its slot holds is not to be trusted."""
         self.sequence.fail(GenerationFailed(" ".join(reason.split())[:300]))
-        self.slot.scrub()
+        self.slot.distrust()

@@ -144,11 +144,15 @@ class Slot:
         self.spoiled = False
 
     def scrub(self) -> None:
-        """Forgets everything, numbers that are not finite too; the prefix may have brought them."""
-        prefix = self.prefix
+        """Forgets everything, numbers that are not finite too."""
         self.forget()
         for memory in (*self.slab.keys, *self.slab.values):
             memory[self.row].zero_()
+
+    def distrust(self) -> None:
+        """Scrubs what a failed sequence leaves; its prefix may be what made it fail."""
+        prefix = self.prefix
+        self.scrub()
         if prefix is not None:
             prefix.spoil()
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.masks import padding_mask
@@ -51,7 +52,7 @@ class SuffixSpan:
         for run in self._runs:
             run.store(layer, key, value)
         queries = query.unflatten(1, (key.shape[1], -1)) * scale  # r h g d
-        parts = [queries[run.rows] @ run.keys(layer, self._longest) for run in self._runs]
+        parts = [run.scores(layer, queries[run.rows], self._longest) for run in self._runs]
         own = self._by_prefix(torch.cat(parts) + self._mask)
         queries = self._by_prefix(queries)
         groups = queries.shape[1] // self.size
@@ -65,7 +66,7 @@ class SuffixSpan:
         output = self._by_slot(torch.cat(attended, dim=1))
         rest = self._by_slot(torch.cat(weights, dim=1))
         for run in self._runs:
-            output[run.rows] += rest[run.rows] @ run.values(layer, self._longest)
+            output[run.rows] += run.attended(layer, rest[run.rows])
         return output.flatten(1, 2)
 
     def _by_prefix(self, tensor: Tensor) -> Tensor:
@@ -93,11 +94,15 @@ class _Run:
         self._slab.keys[layer][self._indices, :, self._positions] = key[self.rows]
         self._slab.values[layer][self._indices, :, self._positions] = value[self.rows]
 
-    def keys(self, layer: int, longest: int) -> Tensor:
-        return self._slab.keys[layer][self._slots, :, :longest].transpose(2, 3)
+    def scores(self, layer: int, queries: Tensor, longest: int) -> Tensor:
+        """Of shape (r, h, g, longest); after smaller slots come zeros, which the mask hides."""
+        keys = self._slab.keys[layer][self._slots, :, :longest]
+        return pad(queries @ keys.mT, (0, longest - keys.shape[2]))
 
-    def values(self, layer: int, longest: int) -> Tensor:
-        return self._slab.values[layer][self._slots, :, :longest]
+    def attended(self, layer: int, weights: Tensor) -> Tensor:
+        """Of shape (r, h, g, d), for the weights of `longest` tokens."""
+        values = self._slab.values[layer][self._slots, :, : weights.shape[-1]]
+        return weights[..., : values.shape[2]] @ values
 
 
 def _runs(slots: list[Slot], positions: Tensor) -> Iterator[_Run]:

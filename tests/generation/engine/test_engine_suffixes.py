@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine, placement
 from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.forward import Forward
 from nlp_pipeline.generation.engine.slab import Slab, Slot
 from nlp_pipeline.generation.engine.slots import SLAB_TOKENS, SlotPool
 from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan
@@ -69,15 +70,16 @@ def test_suffix_span_equals_decode_span(
 ) -> None:
     torch.manual_seed(len(wanted))
     prefixes = noisy(3, 1 + 5 * NEAR, number=3)
-    suffixes = noisy(len(wanted) + 1, 20, number=5)
-    slots = [slot for slot in suffixes.slots if slot.row != gap][: len(wanted)]
+    suffixes, larger = noisy(len(wanted) + 1, 20, number=5), noisy(2, 30, number=6)
+    slots = [slot for slot in suffixes.slots if slot.row != gap]
+    slots = [*slots, *larger.slots][-len(wanted) :]
     for slot, (prefix, offset, _) in zip(slots, wanted, strict=True):
         slot.follow(prefixes.slots[prefix], 1 + offset * step)
     alone = Slab([SHAPE], len(slots), 200)
     lengths = []
     for slot, copy, (_, _, own) in zip(slots, alone.slots, wanted, strict=True):
-        copy.take_over(slot, 0, slot.offset + 20)
-        lengths.append(slot.offset + own)
+        copy.take_over(slot, 0, slot.offset + slot.capacity)
+        lengths.append(slot.offset + own + slot.capacity - 20)
     query = torch.randn(len(slots), 2 * groups, 8, dtype=torch.float64)
     key, value = torch.randn(2, len(slots), 2, 8, dtype=torch.float64)
     expected = DecodeSpan(alone, 0, lengths, SHAPE).attend(0, query, key, value, 0.3)
@@ -171,6 +173,31 @@ def test_ids_are_those_of_transformers(
              for one in searched]  # fmt: skip
     finish(make_engine(prefix_caching=False), apart)
     assert [one.output_ids for one in searched] == [one.output_ids for one in apart]
+
+
+@pytest.mark.usefixtures("_follow_early")
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_questions_of_all_lengths_run_together(
+    lookahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their slots are of several sizes; what fails together would be run in halves, unseen."""
+    launched, launch = [], Forward.launch
+
+    def counted(self: Forward, *args: Any) -> Any:
+        launched.append(None)
+        flight = launch(self, *args)
+        launched.pop()
+        return flight
+
+    monkeypatch.setattr(Forward, "launch", counted)
+    text = DOCUMENTS[0][:25]
+    sequences = [
+        sequence(str(own), [*text, *range(20, 20 + own)], group="a", max_new_tokens=new)
+        for own, new in [(5, 2), (6, 12), (124, 10), (110, 10)]
+    ]
+    finish(make_engine(kv_cache_tokens=20_000, lookahead=lookahead), sequences)
+    assert_right(sequences)
+    assert launched == []
 
 
 @pytest.mark.usefixtures("_follow_early")
@@ -286,6 +313,7 @@ def test_cancelling_one_leaves_the_others_their_document() -> None:
     while len(done) < 3:
         done += engine.step()
     assert set(done) == {*sequences[2:], later}
+    assert later.reused_tokens >= 60
     apart = [about(0, q, max_new_tokens=12) for q in (2, 3)] + [about(0, 6)]
     finish(make_engine(eos=frozenset(), prefix_caching=False), apart)
     assert [one.output_ids for one in [*sequences[2:], later]] == [o.output_ids for o in apart]
