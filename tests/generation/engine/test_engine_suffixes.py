@@ -190,13 +190,16 @@ def test_questions_of_all_lengths_run_together(
         return flight
 
     monkeypatch.setattr(Forward, "launch", counted)
-    text = DOCUMENTS[0][:25]
-    sequences = [
-        sequence(str(own), [*text, *range(20, 20 + own)], group="a", max_new_tokens=new)
-        for own, new in [(5, 2), (6, 12), (124, 10), (110, 10)]
-    ]
-    finish(make_engine(kv_cache_tokens=20_000, lookahead=lookahead), sequences)
-    assert_right(sequences)
+    text, wanted = DOCUMENTS[0][:25], [(5, 2), (6, 12), (124, 10), (110, 10)]
+    shared, alone = (
+        [sequence(str(own), [*text, own, *range(20, 19 + own)], max_new_tokens=new)
+         for own, new in wanted]
+        for _ in range(2)
+    )  # fmt: skip
+    settings: dict[str, Any] = {"kv_cache_tokens": 20_000, "eos": frozenset()}
+    finish(make_engine(**settings, lookahead=lookahead), shared)
+    finish(make_engine(**settings, prefix_caching=False), alone)
+    assert [one.output_ids for one in shared] == [one.output_ids for one in alone]
     assert launched == []
 
 
