@@ -12,7 +12,7 @@ from nlp_pipeline.generation.engine.arena import Arena
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.gathered import GATHERED_TOKENS, GatheredSpan, place_of
 from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan, Span
+from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan, Span, neighbours
 from nlp_pipeline.generation.engine.suffixes import SuffixSpan
 from nlp_pipeline.generation.engine.transfer import upload
 
@@ -132,12 +132,5 @@ def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
 
 
 def _decode_spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
-    spans: list[Span] = []
-    start = 0
-    for stop in range(1, len(chunks) + 1):
-        first, before = chunks[start].row.slot, chunks[stop - 1].row.slot
-        if stop == len(chunks) or not chunks[stop].row.slot.comes_after(before):
-            lengths = [chunk.end for chunk in chunks[start:stop]]
-            spans.append(DecodeSpan(first.slab, first.row, lengths, shape))
-            start = stop
-    return spans
+    slots, ends = [chunk.row.slot for chunk in chunks], [chunk.end for chunk in chunks]
+    return [DecodeSpan(slots[rows], ends[rows], shape) for rows in neighbours(slots)]

@@ -53,6 +53,8 @@ class Placement:
             rows: What runs.
             waiting: What else is to start.
         """
+        if found.source is not None:
+            self._pool.touch(found.source)
         following = self._following(sequence, found, rows, waiting)
         slots = self._with_beams(sequence, following, beams)
         return slots or self._with_beams(sequence, self._copying(sequence, found), beams)
@@ -72,8 +74,6 @@ class Placement:
     def _copying(self, sequence: Sequence, found: Found) -> Slot | None:
         """A slot for all of the sequence, with a copy of what there is."""
         source, shared, _ = found
-        if source is not None:
-            self._pool.touch(source)
         prefix = None if source is None else source.prefix
         slot = self._acquire(sequence)
         if slot is None or source is None or shared < WORTH_SHARING:
@@ -93,7 +93,6 @@ class Placement:
         prefix, offset = source.prefix or source, source.offset or shared
         if offset < WORTH_FOLLOWING or _is_prefix_of_more(sequence, shared, waiting):
             return None
-        self._pool.touch(source)
         if prefix.running and not self._split(prefix, offset, rows):
             return None
         slot = self._acquire(sequence, prefix, offset)

@@ -59,7 +59,7 @@ class Slab:
 
     @property
     def last_used(self) -> int:
-        """When one of its slots was last left."""
+        """When one of its slots was last left or shared."""
         return max(slot.last_used for slot in self.slots)
 
 
@@ -105,10 +105,6 @@ class Slot:
     def place(self) -> tuple[int, int]:
         """Where it lies: the same in all processes that share a model."""
         return self.slab.number, self.row
-
-    def comes_after(self, other: Slot) -> bool:
-        """Whether it is the next row of the same slab."""
-        return self.slab is other.slab and self.row == other.row + 1
 
     def follow(self, prefix: Slot, offset: int) -> None:
         """Begins after the first tokens of another slot, which are read there from now on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Protocol
 
 import torch
@@ -10,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.masks import causal_mask, padding_mask
-from nlp_pipeline.generation.engine.slab import Slab, Slot
+from nlp_pipeline.generation.engine.slab import Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
 
@@ -71,6 +73,49 @@ class PrefillSpan:
         return torch.cat([*before, own], dim=1) if before else own
 
 
+class Neighbours:
+    """One token each of sequences in neighbouring rows of a slab, which can be met in one call.
+
+    Args:
+        slots: Of the sequences.
+        places: Where in its slot each new token goes. Shape (size,).
+    """
+
+    def __init__(self, slots: list[Slot], places: Tensor) -> None:
+        first = slots[0].row
+        self._slab, self._rows = slots[0].slab, slice(first, first + len(slots))
+        self._indices = torch.arange(first, first + len(slots), device=places.device)
+        self._places = places
+
+    def store(self, layer: int, key: Tensor, value: Tensor) -> None:
+        """Writes the new tokens' keys and values, each of shape (size, kv_heads, head_dim)."""
+        self._slab.keys[layer][self._indices, :, self._places] = key
+        self._slab.values[layer][self._indices, :, self._places] = value
+
+    def stored(self, layer: int, longest: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of the first `longest` places; of all, where the slots have fewer.
+
+        Each of shape (size, kv_heads, places, head_dim).
+        """
+        keys, values = self._slab.keys[layer], self._slab.values[layer]
+        return keys[self._rows, :, :longest], values[self._rows, :, :longest]
+
+
+def neighbours(slots: list[Slot]) -> Iterator[slice]:
+    """Divides slots into stretches of neighbouring rows; in order and without gaps."""
+    start = 0
+    for _, stretch in groupby(enumerate(slots), _line):
+        stop = start + sum(1 for _ in stretch)
+        yield slice(start, stop)
+        start = stop
+
+
+def _line(numbered: tuple[int, Slot]) -> tuple[int, int]:
+    """The same for the next row of the same slab, if it is the next slot too."""
+    index, slot = numbered
+    return slot.slab.number, slot.row - index
+
+
 class DecodeSpan:
     """One token each of sequences in neighbouring rows of a slab.
 
@@ -78,24 +123,21 @@ class DecodeSpan:
     read once for all of them.
     """
 
-    def __init__(self, slab: Slab, first: int, lengths: list[int], shape: LayerShape) -> None:
-        self.size = len(lengths)
-        self._slab, self._rows = slab, slice(first, first + self.size)
+    def __init__(self, slots: list[Slot], lengths: list[int], shape: LayerShape) -> None:
+        self.size = len(slots)
         self._longest = max(lengths)
         ends = upload(lengths, shape.device)
-        self._indices = torch.arange(first, first + self.size, device=shape.device)
-        self._positions = ends - 1
+        self._rows = Neighbours(slots, ends - 1)
         self._mask = padding_mask(ends, self._longest, shape) if len(set(lengths)) > 1 else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """See `Span.attend`."""
-        keys, values = self._slab.keys[layer], self._slab.values[layer]
-        keys[self._indices, :, self._positions] = key
-        values[self._indices, :, self._positions] = value
+        self._rows.store(layer, key, value)
+        keys, values = self._rows.stored(layer, self._longest)
         attended = scaled_dot_product_attention(
             query.unflatten(1, (key.shape[1], -1)),
-            keys[self._rows, :, : self._longest],
-            values[self._rows, :, : self._longest],
+            keys,
+            values,
             attn_mask=self._mask,
             scale=scale,
         )

@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 from nlp_pipeline.generation.engine.attention import LayerShape
 from nlp_pipeline.generation.engine.masks import padding_mask
 from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.spans import Neighbours, neighbours
 from nlp_pipeline.generation.engine.transfer import upload
 
 NEAR = 32
@@ -41,7 +42,7 @@ class SuffixSpan:
         self._longest = max(own)
         ends = upload(own, shape.device)
         self._mask = padding_mask(ends, self._longest, shape)
-        self._runs = list(_runs(slots, ends - 1))
+        self._runs = [(rows, Neighbours(slots[rows], ends[rows] - 1)) for rows in neighbours(slots)]
         order = sorted(range(self.size), key=lambda row: _beginning(slots[row]))
         self._prefixes = list(_prefixes([slots[row] for row in order], shape))
         self._order = upload(order, shape.device)
@@ -49,10 +50,13 @@ class SuffixSpan:
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """See `spans.Span.attend`."""
-        for run in self._runs:
-            run.store(layer, key, value)
         queries = query.unflatten(1, (key.shape[1], -1)) * scale  # r h g d
-        parts = [run.scores(layer, queries[run.rows], self._longest) for run in self._runs]
+        parts = []
+        for rows, run in self._runs:
+            run.store(layer, key[rows], value[rows])
+            keys, _ = run.stored(layer, self._longest)
+            # After slots with fewer places come zeros, which the mask hides.
+            parts.append(pad(queries[rows] @ keys.mT, (0, self._longest - keys.shape[2])))
         own = self._by_prefix(torch.cat(parts) + self._mask)
         queries = self._by_prefix(queries)
         groups = queries.shape[1] // self.size
@@ -65,8 +69,9 @@ class SuffixSpan:
             weights.append(scores[..., prefix.longest :])
         output = self._by_slot(torch.cat(attended, dim=1))
         rest = self._by_slot(torch.cat(weights, dim=1))
-        for run in self._runs:
-            output[run.rows] += run.attended(layer, rest[run.rows])
+        for rows, run in self._runs:
+            _, values = run.stored(layer, self._longest)
+            output[rows] += rest[rows][..., : values.shape[2]] @ values
         return output.flatten(1, 2)
 
     def _by_prefix(self, tensor: Tensor) -> Tensor:
@@ -77,40 +82,6 @@ class SuffixSpan:
         """Back again."""
         rows: Tensor = tensor.unflatten(1, (self.size, -1)).transpose(0, 1)
         return rows[self._back]
-
-
-class _Run:
-    """Neighbouring slots."""
-
-    def __init__(self, slots: list[Slot], rows: slice, positions: Tensor) -> None:
-        first = slots[0].row
-        self.rows = rows
-        self._slab = slots[0].slab
-        self._slots = slice(first, first + len(slots))
-        self._indices = torch.arange(first, first + len(slots), device=positions.device)
-        self._positions = positions[rows]
-
-    def store(self, layer: int, key: Tensor, value: Tensor) -> None:
-        self._slab.keys[layer][self._indices, :, self._positions] = key[self.rows]
-        self._slab.values[layer][self._indices, :, self._positions] = value[self.rows]
-
-    def scores(self, layer: int, queries: Tensor, longest: int) -> Tensor:
-        """Of shape (r, h, g, longest); after smaller slots come zeros, which the mask hides."""
-        keys = self._slab.keys[layer][self._slots, :, :longest]
-        return pad(queries @ keys.mT, (0, longest - keys.shape[2]))
-
-    def attended(self, layer: int, weights: Tensor) -> Tensor:
-        """Of shape (r, h, g, d), for the weights of `longest` tokens."""
-        values = self._slab.values[layer][self._slots, :, : weights.shape[-1]]
-        return weights[..., : values.shape[2]] @ values
-
-
-def _runs(slots: list[Slot], positions: Tensor) -> Iterator[_Run]:
-    start = 0
-    for stop in range(1, len(slots) + 1):
-        if stop == len(slots) or not slots[stop].comes_after(slots[stop - 1]):
-            yield _Run(slots[start:stop], slice(start, stop), positions)
-            start = stop
 
 
 class _Prefix:

@@ -82,3 +82,33 @@ def logits_after(ids: list[int], kind: str = "llama") -> torch.Tensor:
     """What a plain forward pass says. Shape: (len(ids), vocabulary)."""
     with torch.inference_mode():
         return torch.as_tensor(tiny_model(kind)(torch.tensor([ids]), use_cache=False).logits[0])
+
+
+def assert_right(sequences: list[Sequence]) -> None:
+    for one in sequences:
+        expected = reference(tuple(one.prompt_ids), one.params.max_new_tokens)
+        assert (one.error, tuple(one.output_ids)) == (None, expected)
+
+
+BAD = 291
+"""A token that no test's text has, to be spoiled."""
+
+
+class Spoiling:
+    """Makes the embedding of one token fail or overflow, for the time of a `with`."""
+
+    def __init__(self, spoil: Any) -> None:
+        self.spoil = spoil
+
+    def __enter__(self) -> None:
+        embedding = tiny_model().get_input_embeddings()
+        self.handle = embedding.register_forward_hook(
+            lambda _, inputs, output: self.spoil(inputs[0], output)
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self.handle.remove()
+
+
+def not_finite_on_bad(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    return output.masked_fill((ids == BAD)[..., None], float("nan"))

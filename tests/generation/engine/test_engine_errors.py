@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from engine_doubles import (
+    BAD,
     CONTEXT,
+    Spoiling,
+    assert_right,
     finish,
     make_engine,
-    reference,
+    not_finite_on_bad,
     sequence,
-    tiny_model,
     token_bytes,
 )
 
@@ -23,8 +25,6 @@ from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
 from nlp_pipeline.generation.engine.slots import SlotPool
 from nlp_pipeline.generation.sequence import Sequence
 
-BAD = 291
-
 
 def prompts(count: int) -> list[Sequence]:
     return [
@@ -33,36 +33,10 @@ def prompts(count: int) -> list[Sequence]:
     ]
 
 
-def assert_right(sequences: list[Sequence]) -> None:
-    for one in sequences:
-        expected = reference(tuple(one.prompt_ids), one.params.max_new_tokens)
-        assert (one.error, tuple(one.output_ids)) == (None, expected)
-
-
-class Spoiling:
-    """Makes the embedding of one token fail or overflow, for the time of a `with`."""
-
-    def __init__(self, spoil: Any) -> None:
-        self.spoil = spoil
-
-    def __enter__(self) -> None:
-        embedding = tiny_model().get_input_embeddings()
-        self.handle = embedding.register_forward_hook(
-            lambda _, inputs, output: self.spoil(inputs[0], output)
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self.handle.remove()
-
-
 def raise_on_bad(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
     if (ids == BAD).any():
         raise RuntimeError("the model\nbroke")
     return output
-
-
-def not_finite_on_bad(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    return output.masked_fill((ids == BAD)[..., None], float("nan"))
 
 
 @pytest.mark.parametrize("size", [CONTEXT, CONTEXT + 7])

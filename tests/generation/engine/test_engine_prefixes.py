@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from engine_doubles import VOCABULARY, finish, make_engine, reference, sequence
+from engine_doubles import VOCABULARY, assert_right, finish, make_engine, sequence
 
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.prefixes import common_prefix
@@ -24,9 +24,7 @@ def about(document: int, question: int, **params: int) -> Sequence:
 
 def reused(engine: Engine, sequences: list[Sequence], arrive: int = 10**9) -> list[int]:
     finish(engine, sequences, arrive)
-    for one in sequences:
-        expected = reference(tuple(one.prompt_ids), one.params.max_new_tokens)
-        assert tuple(one.output_ids) == expected
+    assert_right(sequences)
     return [one.reused_tokens for one in sequences]
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 from engine_doubles import (
+    BAD,
     VOCABULARY,
+    Spoiling,
+    assert_right,
     finish,
     make_engine,
-    reference,
+    not_finite_on_bad,
     sequence,
-    tiny_model,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,12 +45,6 @@ def about(document: int, question: int, **params: Any) -> Sequence:
     return sequence(
         f"{document}/{question}", ids, group=str(document), **{"max_new_tokens": 6, **params}
     )
-
-
-def assert_right(sequences: list[Sequence]) -> None:
-    for one in sequences:
-        expected = reference(tuple(one.prompt_ids), one.params.max_new_tokens)
-        assert (one.error, tuple(one.output_ids)) == (None, expected)
 
 
 def noisy(rows: int, capacity: int, number: int = 0) -> Slab:
@@ -82,7 +78,7 @@ def test_suffix_span_equals_decode_span(
         lengths.append(slot.offset + own + slot.capacity - 20)
     query = torch.randn(len(slots), 2 * groups, 8, dtype=torch.float64)
     key, value = torch.randn(2, len(slots), 2, 8, dtype=torch.float64)
-    expected = DecodeSpan(alone, 0, lengths, SHAPE).attend(0, query, key, value, 0.3)
+    expected = DecodeSpan(alone.slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
     found = SuffixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
@@ -273,26 +269,14 @@ def test_what_had_to_make_way_is_not_copied_from() -> None:
     assert (third.prefix, third.computed) == (first, 60)
 
 
-BAD = 291
-
-
-def spoil(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    return output.masked_fill((ids == BAD)[..., None], float("nan"))
-
-
 @pytest.mark.usefixtures("_follow_early")
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_what_spoils_a_prefix_is_not_passed_on(batch: int) -> None:
     engine = make_engine(max_batch_size=batch, max_batched_tokens=40)
-    handle = tiny_model().get_input_embeddings().register_forward_hook(
-        lambda _, inputs, output: spoil(inputs[0], output)
-    )  # fmt: skip
-    try:
-        bad = [sequence(str(q), [*DOCUMENTS[0][:50], BAD, 1, 2, 3 + q]) for q in range(3)]
-        good = [about(1, q) for q in range(3)]
+    bad = [sequence(str(q), [*DOCUMENTS[0][:50], BAD, 1, 2, 3 + q]) for q in range(3)]
+    good = [about(1, q) for q in range(3)]
+    with Spoiling(not_finite_on_bad):
         finish(engine, [*bad, *good])
-    finally:
-        handle.remove()
     assert all(isinstance(one.error, GenerationFailed) for one in bad)
     again = [sequence(f"again {q}", [*one.prompt_ids], max_new_tokens=4) for q, one in
              enumerate(bad)]  # fmt: skip
