@@ -1,8 +1,8 @@
 """How the steps of the engine reach the device: chosen by the device, before anything is loaded.
 
 A GPU is done with a decode step before the host has told it what to do next. Two remedies: the
-steps are recorded as CUDA graphs, which one call replays (`engine.graphs`), and the next step is
-launched before the last one's tokens are read (`engine.lookahead`).
+steps are recorded as CUDA graphs, which one call replays (`engine.cuda_graphs`), and the next step
+is launched before the last one's tokens are read (`engine.async_scheduling`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.generation.devices import resolve_device
-from nlp_pipeline.generation.engine.graphs.capture import CudaCapture
+from nlp_pipeline.generation.engine.graph_capture import CudaCapture
 from nlp_pipeline.generation.parallel import ALONE, World, join
 
 

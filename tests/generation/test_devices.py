@@ -5,12 +5,12 @@ import torch
 
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
 from nlp_pipeline.generation.devices import available_devices, resolve_device, resolve_dtype
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.batch import Chunk, PackedBatch
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.sampling.recipe import GREEDY
-from nlp_pipeline.generation.engine.slots import Slab, Slot
+from nlp_pipeline.generation.engine.batch import PackedBatch, ScheduledTokens
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import Slab, Slot
+from nlp_pipeline.generation.engine.sampling.sampler import GREEDY
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
@@ -53,8 +53,8 @@ def test_inputs_are_made_on_the_models_device() -> None:
     for arena in (None, Arena([shape], 256)):
         slab = Slab([shape], 2, 128, arena=arena)
         chunks = [
-            Chunk(_row(slab.slots[0], length=5), 5),
-            Chunk(_row(slab.slots[1], length=7, computed=6), 1),
+            ScheduledTokens(_row(slab.slots[0], length=5), 5),
+            ScheduledTokens(_row(slab.slots[1], length=7, computed=6), 1),
         ]
         batch = PackedBatch(chunks, meta, shape, arena)
         key = torch.zeros(1, 2, 6, 8, device=meta)
@@ -64,12 +64,12 @@ def test_inputs_are_made_on_the_models_device() -> None:
     assert upload([1, 2], meta).is_meta
 
 
-def _row(slot: Slot, *, length: int, computed: int = 0) -> Row:
+def _row(slot: Slot, *, length: int, computed: int = 0) -> SequenceState:
     slot.computed = computed
-    return Row.start(
+    return SequenceState.start(
         Sequence("a", [1] * length, SamplingParams()),
         slot,
-        recipe=GREEDY,
+        sampler=GREEDY,
         eos_token_ids=frozenset(),
         token_bytes=lambda token: b"",
         max_seq_len=100,

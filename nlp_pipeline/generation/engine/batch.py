@@ -8,20 +8,24 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.gathered import GATHERED_TOKENS, GatheredSpan, place_of
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan, Span, neighbours
-from nlp_pipeline.generation.engine.suffixes import SuffixSpan
+from nlp_pipeline.generation.engine.attention.gathered import (
+    GATHERED_TOKENS,
+    GatheredSpan,
+    place_of,
+)
+from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
+from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan, Span, neighbours
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class ScheduledTokens:
     """What a row computes in one step: its tokens from `slot.computed` on, `length` of them."""
 
-    row: Row
+    row: SequenceState
     length: int
 
     @property
@@ -75,7 +79,7 @@ class PackedBatch:
 
     def __init__(
         self,
-        chunks: list[Chunk],
+        chunks: list[ScheduledTokens],
         device: torch.device,
         shape: LayerShape,
         arena: Arena | None = None,
@@ -91,7 +95,7 @@ class PackedBatch:
         self._sizes = [span.size for span in self._spans]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Every span for itself; see `attention.AttendsPacked`."""
+        """Every span for itself; see `attention.PackedAttention`."""
         parts = (tensor[0].transpose(0, 1).split(self._sizes) for tensor in (query, key, value))
         outputs = [
             span.attend(layer, q, k, v, scale)
@@ -100,7 +104,7 @@ class PackedBatch:
         return torch.cat(outputs).unsqueeze(0)
 
 
-def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[Span]:
+def _spans(chunks: list[ScheduledTokens], shape: LayerShape, arena: Arena | None) -> list[Span]:
     """Of single tokens those after a prefix are one span, and those in neighbouring rows one each.
 
     Every longer chunk is one. In an arena all single tokens are, unless too much would have to be
@@ -113,7 +117,7 @@ def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[
     spans: list[Span] = []
     if after:
         slots, ends = [chunk.row.slot for chunk in after], [chunk.end for chunk in after]
-        spans.append(SuffixSpan(slots, ends, shape))
+        spans.append(SharedPrefixSpan(slots, ends, shape))
     if alone and arena is not None:
         longest = max(chunk.end for chunk in alone)
         if len(alone) * longest <= GATHERED_TOKENS:
@@ -124,13 +128,13 @@ def _spans(chunks: list[Chunk], shape: LayerShape, arena: Arena | None) -> list[
     return spans
 
 
-def _gathered_span(singles: list[Chunk], longest: int, arena: Arena) -> Span:
+def _gathered_span(singles: list[ScheduledTokens], longest: int, arena: Arena) -> Span:
     columns = [(chunk.start, *place_of(chunk.row.slot)) for chunk in singles]
     table = upload(list(zip(*columns, strict=True)), arena.shape.device)
     positions, starts, capacities = table
     return GatheredSpan(arena, positions, starts, capacities, longest)
 
 
-def _decode_spans(chunks: list[Chunk], shape: LayerShape) -> list[Span]:
+def _decode_spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
     slots, ends = [chunk.row.slot for chunk in chunks], [chunk.end for chunk in chunks]
     return [DecodeSpan(slots[rows], ends[rows], shape) for rows in neighbours(slots)]

@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import layer_shapes
-from nlp_pipeline.generation.engine.forward import Forward
-from nlp_pipeline.generation.engine.graphs import Capture, DecodeGraphs
-from nlp_pipeline.generation.engine.head import head_of
-from nlp_pipeline.generation.engine.layout import lay_out_for_few_rows
-from nlp_pipeline.generation.engine.lookahead import Lookahead
-from nlp_pipeline.generation.engine.memory import default_batch_size, kv_tokens_that_fit
+from nlp_pipeline.generation.engine.async_scheduling import AsyncRunner
+from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
+from nlp_pipeline.generation.engine.graph_capture import Capture
+from nlp_pipeline.generation.engine.hf_attention import layer_shapes
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.memory import default_batch_size, kv_tokens_that_fit
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
+from nlp_pipeline.generation.engine.model_runner import ModelRunner
+from nlp_pipeline.generation.engine.output_head import head_of
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
-from nlp_pipeline.generation.engine.slots import SlotPool
+from nlp_pipeline.generation.engine.weight_layout import store_weights_by_columns
 from nlp_pipeline.generation.sequence import Sequence
 
 
@@ -47,7 +48,7 @@ class Engine:
         prefix_caching: Share the common prefixes of sequences.
         agree: Of what this process has room for, what all that share the model have room for;
             they must schedule alike.
-        lookahead: Launch a step before the tokens of the last one are read; see `Lookahead`.
+        lookahead: Launch a step before the tokens of the last one are read; see `AsyncRunner`.
         capture: Records decode steps, to replay them; see `DecodeGraphs`. All memory for keys and
             values is then taken at once.
     """
@@ -67,7 +68,7 @@ class Engine:
         lookahead: bool = False,
         capture: Capture | None = None,
     ) -> None:
-        lay_out_for_few_rows(model)
+        store_weights_by_columns(model)
         layers = layer_shapes(model)
         batch = max_batch_size or default_batch_size(layers[0].device)
         budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
@@ -87,8 +88,8 @@ class Engine:
             arena = Arena(layers, budget)
             graphs = DecodeGraphs(model, head, arena, capture, batch)
         self._scheduler = Scheduler(limits, SlotPool(layers, budget, batch, arena))
-        forward = Forward(model, head, layers[0], arena, graphs)
-        self._runner = Lookahead(forward) if lookahead else forward
+        forward = ModelRunner(model, head, layers[0], arena, graphs)
+        self._runner = AsyncRunner(forward) if lookahead else forward
 
     @property
     def room(self) -> int:

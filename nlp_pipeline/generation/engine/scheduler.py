@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong, TooManyBeams
-from nlp_pipeline.generation.engine.batch import Chunk
-from nlp_pipeline.generation.engine.beams import BeamGroup, beams_of
-from nlp_pipeline.generation.engine.placement import WORTH_SHARING, Placement
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.sampling.recipe import recipe_for
-from nlp_pipeline.generation.engine.slab import Slot
-from nlp_pipeline.generation.engine.slots import SlotPool
+from nlp_pipeline.generation.engine.batch import ScheduledTokens
+from nlp_pipeline.generation.engine.beam_search import BeamGroup, beams_of
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
+from nlp_pipeline.generation.engine.kv_cache.slot_cache import WORTH_SHARING, SlotCache
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
+from nlp_pipeline.generation.engine.sampling.sampler import sampler_for
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.sequence import Sequence
 
 LINE = 4
@@ -53,10 +53,10 @@ class Scheduler:
         self._limits = limits
         self._pool = pool
         sharing = limits.prefix_caching
-        self._placement = Placement(pool, limits.max_seq_len, sharing=sharing)
+        self._placement = SlotCache(pool, limits.max_seq_len, sharing=sharing)
         self._line: deque[Sequence] = deque()
         self._window: list[Sequence] = []
-        self._rows: list[Row] = []
+        self._rows: list[SequenceState] = []
         self._refused: list[Sequence] = []
 
     @property
@@ -85,19 +85,19 @@ class Scheduler:
         self._refused = [s for s in self._refused if s not in gone]
         for row in self._rows:
             if row.sequence in gone:
-                row.slot.scrub()
+                row.slot.zero()
                 self._pool.release(row.slot, row.tokens)
         self._rows = [row for row in self._rows if row.sequence not in gone]
 
-    def schedule(self) -> list[Chunk]:
+    def schedule(self) -> list[ScheduledTokens]:
         """Fills free places, then gives every decoding row a token and the rest to prefill."""
         self._admit()
-        decoding = [Chunk(row, 1) for row in self._rows if row.pending == 1]
-        prefilling: list[Chunk] = []
+        decoding = [ScheduledTokens(row, 1) for row in self._rows if row.pending == 1]
+        prefilling: list[ScheduledTokens] = []
         left = max(1, self._limits.max_batched_tokens - len(decoding))
         for row in self._rows:
             if row.pending > 1 and left > 0:
-                prefilling.append(Chunk(row, min(row.pending, left)))
+                prefilling.append(ScheduledTokens(row, min(row.pending, left)))
                 left -= prefilling[-1].length
         return decoding + prefilling
 
@@ -161,10 +161,10 @@ class Scheduler:
             )
             self._rows += group.rows
             return
-        row = Row.start(
+        row = SequenceState.start(
             sequence,
             slots[0],
-            recipe=recipe_for(sequence),
+            sampler=sampler_for(sequence),
             eos_token_ids=limits.eos_token_ids,
             token_bytes=limits.token_bytes,
             max_seq_len=limits.max_seq_len,

@@ -21,7 +21,7 @@ def upload(
     return held.to(device, non_blocking=cuda)
 
 
-class Landing:
+class HostCopy:
     """A tensor on its way to the host.
 
     Args:

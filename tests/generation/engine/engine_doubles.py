@@ -91,19 +91,19 @@ def assert_right(sequences: list[Sequence]) -> None:
 
 
 BAD = 291
-"""A token that no test's text has, to be spoiled."""
+"""A token that no test's text has, to be invalid."""
 
 
 class Spoiling:
     """Makes the embedding of one token fail or overflow, for the time of a `with`."""
 
-    def __init__(self, spoil: Any) -> None:
-        self.spoil = spoil
+    def __init__(self, invalidate: Any) -> None:
+        self.invalidate = invalidate
 
     def __enter__(self) -> None:
         embedding = tiny_model().get_input_embeddings()
         self.handle = embedding.register_forward_hook(
-            lambda _, inputs, output: self.spoil(inputs[0], output)
+            lambda _, inputs, output: self.invalidate(inputs[0], output)
         )
 
     def __exit__(self, *_: object) -> None:

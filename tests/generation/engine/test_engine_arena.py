@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.slots import SlotPool
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 
 SHAPE = LayerShape(2, 4, torch.float32, torch.device("cpu"))
 

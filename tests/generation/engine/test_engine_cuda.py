@@ -11,7 +11,7 @@ import pytest
 import torch
 from engine_doubles import finish, make_engine, sequence, tiny_model
 
-from nlp_pipeline.generation.engine.graphs.capture import CudaCapture
+from nlp_pipeline.generation.engine.graph_capture import CudaCapture
 
 pytestmark = pytest.mark.gpu
 

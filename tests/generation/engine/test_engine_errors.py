@@ -20,9 +20,9 @@ from engine_doubles import (
 
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong
 from nlp_pipeline.generation.engine import Engine
-from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
-from nlp_pipeline.generation.engine.slots import SlotPool
 from nlp_pipeline.generation.sequence import Sequence
 
 
@@ -58,12 +58,12 @@ def test_memory_bounds_the_context() -> None:
     assert (fits.error, len(fits.output_ids)) == (None, 1)
 
 
-@pytest.mark.parametrize("spoil", [raise_on_bad, not_finite_on_bad])
+@pytest.mark.parametrize("invalidate", [raise_on_bad, not_finite_on_bad])
 @pytest.mark.parametrize("batch", [1, 4, 16])
-def test_only_the_culprit_fails(spoil: Any, batch: int) -> None:
+def test_only_the_culprit_fails(invalidate: Any, batch: int) -> None:
     sequences = prompts(9)
     culprit = sequence("bad", [*range(10, 30), BAD], max_new_tokens=5, group="g")
-    with Spoiling(spoil):
+    with Spoiling(invalidate):
         finish(make_engine(max_batch_size=batch), [*sequences[:4], culprit, *sequences[4:]])
     assert isinstance(culprit.error, GenerationFailed)
     assert "\n" not in str(culprit.error)
@@ -71,11 +71,11 @@ def test_only_the_culprit_fails(spoil: Any, batch: int) -> None:
     assert_right(sequences)
 
 
-@pytest.mark.parametrize("spoil", [raise_on_bad, not_finite_on_bad])
-def test_a_culprit_leaves_nothing_in_its_slot(spoil: Any) -> None:
+@pytest.mark.parametrize("invalidate", [raise_on_bad, not_finite_on_bad])
+def test_a_culprit_leaves_nothing_in_its_slot(invalidate: Any) -> None:
     engine = make_engine(max_batch_size=1)
     bad = [sequence(str(n), [*range(50), BAD, *range(50)], max_new_tokens=5) for n in range(3)]
-    with Spoiling(spoil):
+    with Spoiling(invalidate):
         finish(engine, bad)
     assert all(isinstance(one.error, GenerationFailed) for one in bad)
     later = [*prompts(3), sequence("again", [*range(50), 9], max_new_tokens=4)]

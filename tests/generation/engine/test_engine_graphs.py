@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from recorder import Failing, Recorder
 
 from nlp_pipeline.generation.engine import Engine
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.slots import SlotPool
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 
 DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=200)
 
@@ -101,8 +101,8 @@ def test_nothing_but_a_rows_own_past_matters(lookahead: bool) -> None:
     for one in sequences:
         engine.add(one)
     engine.step()
-    spoiled = {slot for slab in _pool(engine)._slabs for slot in slab.slots if not slot.running}
-    assert spoiled
+    invalid = {slot for slab in _pool(engine)._slabs for slot in slab.slots if not slot.running}
+    assert invalid
     for slab in _pool(engine)._slabs:
         for slot in slab.slots:
             first = slot.computed if slot.running else 0

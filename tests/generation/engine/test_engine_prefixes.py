@@ -8,7 +8,7 @@ import pytest
 from engine_doubles import VOCABULARY, assert_right, finish, make_engine, sequence
 
 from nlp_pipeline.generation.engine import Engine
-from nlp_pipeline.generation.engine.prefixes import common_prefix
+from nlp_pipeline.generation.engine.kv_cache.common_prefix import common_prefix
 from nlp_pipeline.generation.sequence import Sequence
 
 NUMBERS = random.Random(9)

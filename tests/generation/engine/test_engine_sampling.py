@@ -18,9 +18,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from nlp_pipeline.generation.engine.sampling.choosing import choose
+from nlp_pipeline.generation.engine.sampling.choices import choose
 from nlp_pipeline.generation.engine.sampling.draws import uniform
-from nlp_pipeline.generation.engine.sampling.recipe import GREEDY, recipe_for
+from nlp_pipeline.generation.engine.sampling.sampler import GREEDY, sampler_for
 
 PROMPT = [7, 7, 21, 40, 8]
 DRAWS = 4000
@@ -57,8 +57,8 @@ def test_distribution_is_that_of_transformers(
     warped = LogitsProcessorList(processors)(torch.tensor([PROMPT]), logits.clone())
     expected = warped.softmax(-1)[0]
     sequences = [sequence("a", PROMPT, seed=seed, **params) for seed in range(DRAWS)]
-    recipes = [recipe_for(one) for one in sequences]
-    chosen = choose(logits.expand(DRAWS, -1), sequences, recipes).read()
+    samplers = [sampler_for(one) for one in sequences]
+    chosen = choose(logits.expand(DRAWS, -1), sequences, samplers).read()
     counts = torch.zeros(VOCABULARY, dtype=torch.float64)
     for token, count in Counter(choice.token for choice in chosen).items():
         counts[token] = count
@@ -108,8 +108,8 @@ def test_greedy_with_a_penalty_takes_the_likeliest_of_what_is_left() -> None:
 
 def test_requests_that_sample_alike_share_a_recipe() -> None:
     pair = [sequence(str(i), PROMPT, temperature=0.7, seed=i) for i in range(2)]
-    assert recipe_for(pair[0]) is recipe_for(pair[1]) is not GREEDY
-    assert recipe_for(sequence("a", PROMPT, top_p=0.5, top_k=3)) is GREEDY
+    assert sampler_for(pair[0]) is sampler_for(pair[1]) is not GREEDY
+    assert sampler_for(sequence("a", PROMPT, top_p=0.5, top_k=3)) is GREEDY
 
 
 def test_noise_is_uniform_and_independent() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.blank import blank
-from nlp_pipeline.generation.engine.memory import kv_tokens_that_fit
-from nlp_pipeline.generation.engine.slots import SLAB_TOKENS, SlotPool, capacity_class
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.memory import kv_tokens_that_fit
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SLAB_TOKENS, SlotPool, capacity_class
+from nlp_pipeline.generation.engine.kv_cache.zero_pages import zeros_on_demand
 
 SHAPE = LayerShape(2, 4, torch.float32, torch.device("cpu"))
 
@@ -67,7 +67,7 @@ def test_memory_counts_every_device_by_its_own_layers() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_blank_memory_is_zero_and_apart(dtype: torch.dtype) -> None:
     shape = LayerShape(2, 4, dtype, torch.device("cpu"))
-    first, second = blank([shape, shape], [(3, 2, 5, 4), (2, 2, 7, 4)])
+    first, second = zeros_on_demand([shape, shape], [(3, 2, 5, 4), (2, 2, 7, 4)])
     assert (first.shape, second.shape, first.dtype) == ((3, 2, 5, 4), (2, 2, 7, 4), dtype)
     first += 1
     assert (second == 0).all()
@@ -77,7 +77,7 @@ def test_blank_memory_is_zero_and_apart(dtype: torch.dtype) -> None:
 def test_more_memory_than_there_is() -> None:
     shape = LayerShape(2, 4, torch.float32, torch.device("cpu"))
     with pytest.raises(MemoryError):
-        blank([shape], [(2**40, 2**20)])
+        zeros_on_demand([shape], [(2**40, 2**20)])
 
 
 def test_a_prefix_is_kept_while_it_is_followed_and_given_up_with_its_followers() -> None:
@@ -113,7 +113,7 @@ def test_a_copy_reads_prefix_and_own_part() -> None:
     prefix.computed = 50
     suffix = pool.acquire([1] * 70, 90, prefix, 40)
     assert suffix is not None
-    target.take_over(suffix, 30, 70)
+    target.copy_from(suffix, 30, 70)
     values = target.slab.values[0]
     assert torch.equal(values[target.row, :, 30:40], values[prefix.row, :, 30:40])
     assert torch.equal(values[target.row, :, 40:70], values[suffix.row, :, :30])

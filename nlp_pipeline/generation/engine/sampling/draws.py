@@ -1,4 +1,4 @@
-"""The draw at the end of a recipe, from noise that depends on the request alone."""
+"""The draw at the end of a sampler, from noise that depends on the request alone."""
 
 from __future__ import annotations
 

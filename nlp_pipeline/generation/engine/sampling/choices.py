@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.sampling.recipe import GREEDY, Recipe
-from nlp_pipeline.generation.engine.transfer import Landing, upload
+from nlp_pipeline.generation.engine.sampling.sampler import GREEDY, Sampler
+from nlp_pipeline.generation.engine.transfer import HostCopy, upload
 from nlp_pipeline.generation.sequence import Sequence
 
 
@@ -36,7 +36,7 @@ class Choices:
 
     def __init__(self, tokens: Tensor, table: Tensor, wanted: list[int]) -> None:
         self.tokens = tokens
-        self._table = Landing(table)
+        self._table = HostCopy(table)
         self._wanted = wanted
 
     def read(self) -> list[Choice]:
@@ -45,21 +45,21 @@ class Choices:
         return [_choice(row, wanted) for row, wanted in zip(rows, self._wanted, strict=True)]
 
 
-def choose(logits: Tensor, sequences: list[Sequence], recipes: list[Recipe]) -> Choices:
+def choose(logits: Tensor, sequences: list[Sequence], samplers: list[Sampler]) -> Choices:
     """Chooses the next token of every sequence, without waiting for the device.
 
     Args:
         logits: Shape (rows, vocabulary).
         sequences: One per row.
-        recipes: One per row; rows with the same one are treated at once.
+        samplers: One per row; rows with the same one are treated at once.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     tokens = logits.argmax(-1)
-    for recipe in dict.fromkeys(recipes):
-        if recipe is not GREEDY:
-            rows = [row for row, other in enumerate(recipes) if other is recipe]
+    for sampler in dict.fromkeys(samplers):
+        if sampler is not GREEDY:
+            rows = [row for row, other in enumerate(samplers) if other is sampler]
             at = upload(rows, logits.device)
-            chosen = recipe.choose(logits[at], tokens[at], [sequences[row] for row in rows])
+            chosen = sampler.choose(logits[at], tokens[at], [sequences[row] for row in rows])
             tokens[at] = chosen
     total = logits.logsumexp(-1, keepdim=True)
     scores = logits.gather(-1, tokens[:, None]) - total

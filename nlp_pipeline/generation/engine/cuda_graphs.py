@@ -10,14 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import injected
-from nlp_pipeline.generation.engine.batch import Chunk
-from nlp_pipeline.generation.engine.flight import Flight
-from nlp_pipeline.generation.engine.gathered import GATHERED_TOKENS, GatheredSpan, place_of
-from nlp_pipeline.generation.engine.graphs.capture import Capture
-from nlp_pipeline.generation.engine.head import Head
-from nlp_pipeline.generation.engine.slots import capacity_class
+from nlp_pipeline.generation.engine.attention.gathered import (
+    GATHERED_TOKENS,
+    GatheredSpan,
+    place_of,
+)
+from nlp_pipeline.generation.engine.batch import ScheduledTokens
+from nlp_pipeline.generation.engine.graph_capture import Capture
+from nlp_pipeline.generation.engine.hf_attention import attention_replaced
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import capacity_class
+from nlp_pipeline.generation.engine.output_head import Head
+from nlp_pipeline.generation.engine.pending_step import PendingStep
 from nlp_pipeline.generation.engine.transfer import upload
 
 logger = logging.getLogger(__name__)
@@ -51,7 +55,7 @@ class DecodeGraphs:
         self._inputs = torch.zeros(4, rows, dtype=torch.long, device=model.device)
         self._graphs: dict[tuple[int, int], Callable[[], Tensor]] = {}
 
-    def logits(self, chunks: list[Chunk], before: Flight) -> Tensor | None:
+    def logits(self, chunks: list[ScheduledTokens], before: PendingStep) -> Tensor | None:
         """Logits after chunks of one token, or None where they have to be computed as usual.
 
         Args:
@@ -71,7 +75,7 @@ class DecodeGraphs:
         replay = self._graph(rows, longest, self._capture)
         return None if replay is None else replay()[: len(chunks)]
 
-    def _fill(self, chunks: list[Chunk], rows: int) -> None:
+    def _fill(self, chunks: list[ScheduledTokens], rows: int) -> None:
         """Id, position, place and capacity of every row, in one copy to where graphs read them."""
         columns = [(c.tokens[0], c.start, *place_of(c.row.slot)) for c in chunks]
         columns += [(0, 0, self._arena.scratch, 1)] * (rows - len(chunks))
@@ -100,7 +104,7 @@ class DecodeGraphs:
         """What is recorded. Reads the inputs, the arena and the weights only."""
         ids, positions, starts, capacities = self._inputs[:, :rows]
         span = GatheredSpan(self._arena, positions, starts, capacities, longest)
-        with injected(self._model):
+        with attention_replaced(self._model):
             hidden = self._decoder(
                 input_ids=ids[None], position_ids=positions[None], use_cache=False,
                 packed=_Alone(span),
@@ -109,7 +113,7 @@ class DecodeGraphs:
 
 
 class _Alone:
-    """A span that is the whole batch; see `attention.AttendsPacked`."""
+    """A span that is the whole batch; see `attention.PackedAttention`."""
 
     def __init__(self, span: GatheredSpan) -> None:
         self._span = span

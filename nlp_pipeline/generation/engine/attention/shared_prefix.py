@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.masks import padding_mask
-from nlp_pipeline.generation.engine.slab import Slot
-from nlp_pipeline.generation.engine.spans import Neighbours, neighbours
+from nlp_pipeline.generation.engine.attention.masks import padding_mask
+from nlp_pipeline.generation.engine.attention.spans import Neighbours, neighbours
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
 NEAR = 32
 """Sequences that share less than the longest of their common prefix by so much are apart."""
 
 
-class SuffixSpan:
+class SharedPrefixSpan:
     """One token each of sequences whose slots follow others.
 
     Below, r are rows in the order of their slots, h KV heads, g the query heads of one. Products

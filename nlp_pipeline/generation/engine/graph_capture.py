@@ -27,7 +27,7 @@ class Capture(Protocol):
 class CudaCapture:
     """Records CUDA graphs; all share one pool of memory, since only one runs at a time.
 
-    Follows the recipe of torch's documentation: warm-up on a side stream, then capture.
+    Follows the sampler of torch's documentation: warm-up on a side stream, then capture.
 
     Args:
         device: A CUDA device.

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.prefixes import common_prefix
-from nlp_pipeline.generation.engine.slab import Slab, Slot
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.common_prefix import common_prefix
+from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
 
 SLAB_TOKENS = 4096
 """A slab holds about so many tokens, and at least one row."""
@@ -23,7 +23,7 @@ SMALLEST = 128
 """Capacity of the smallest class."""
 
 
-class Found(NamedTuple):
+class PrefixMatch(NamedTuple):
     """What the slots hold of a sequence.
 
     Attributes:
@@ -87,7 +87,7 @@ class SlotPool:
             slot.forget()
             slot.tokens, slot.running = tokens, True
             if prefix is not None:
-                slot.follow(prefix, offset)
+                slot.share_prefix(prefix, offset)
         return slot
 
     def split(self, slot: Slot, at: int, need: int) -> Slot | None:
@@ -103,7 +103,7 @@ class SlotPool:
         """
         suffix = self.acquire(slot.tokens, need, slot, at)
         if suffix is not None:
-            suffix.take_over(slot, at, slot.computed)
+            suffix.copy_from(slot, at, slot.computed)
             suffix.computed = slot.computed
             slot.tokens, slot.computed, slot.running = slot.tokens[:at], at, False
         return suffix
@@ -113,7 +113,7 @@ class SlotPool:
         slot.running = False
         slot.tokens = tokens[: slot.computed]
         self.touch(slot)
-        if slot.prefix is not None and slot.prefix.spoiled:
+        if slot.prefix is not None and slot.prefix.invalid:
             slot.tokens = []
             slot.prefix.settle()
 
@@ -127,7 +127,7 @@ class SlotPool:
         """Whether a slot's memory is still its own: an arena gives that of a dropped slab away."""
         return self._arena is None or slot.slab in self._slabs
 
-    def find(self, tokens: list[int]) -> Found:
+    def find(self, tokens: list[int]) -> PrefixMatch:
         """What can be shared of a prompt; of slots that hold the same, one without a prefix."""
         best, usable, promised = None, 0, 0
         for slot in sorted(self._slots(), key=lambda slot: slot.prefix is not None):
@@ -135,7 +135,7 @@ class SlotPool:
             promised = max(promised, common)
             if min(common, slot.computed) > usable:
                 best, usable = slot, min(common, slot.computed)
-        return Found(best, usable, promised)
+        return PrefixMatch(best, usable, promised)
 
     def _slots(self) -> Iterator[Slot]:
         return (slot for slab in self._slabs for slot in slab.slots)

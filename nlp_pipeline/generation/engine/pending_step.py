@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.batch import Chunk
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.sampling.choosing import Choice, Choices
-from nlp_pipeline.generation.engine.sampling.recipe import looks_back
-from nlp_pipeline.generation.engine.transfer import Landing, upload
+from nlp_pipeline.generation.engine.batch import ScheduledTokens
+from nlp_pipeline.generation.engine.sampling.choices import Choice, Choices
+from nlp_pipeline.generation.engine.sampling.sampler import looks_back
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
+from nlp_pipeline.generation.engine.transfer import HostCopy, upload
 
 
-class Flight:
-    """What was launched, and what comes of it. Its rows know of it from `take_off` on.
+class PendingStep:
+    """What was launched, and what comes of it. Its rows know of it from `mark_launched` on.
 
     Args:
         chunks: What is computed.
@@ -23,25 +23,25 @@ class Flight:
 
     def __init__(
         self,
-        chunks: list[Chunk],
-        rows: list[Row],
+        chunks: list[ScheduledTokens],
+        rows: list[SequenceState],
         choices: Choices | None,
-        scores: list[tuple[Row, Tensor]],
+        scores: list[tuple[SequenceState, Tensor]],
     ) -> None:
         self._chunks = chunks
         self._rows = rows
         self._choices = choices
-        self._scores = [(row, Landing(tensor)) for row, tensor in scores]
+        self._scores = [(row, HostCopy(tensor)) for row, tensor in scores]
         self._places = {row: place for place, row in enumerate(rows)}
-        self._dropped: set[Row] = set()
+        self._dropped: set[SequenceState] = set()
         self._read: list[Choice] = []
 
     @property
     def looks_back(self) -> bool:
         """Whether the next choice of one of its rows needs this one's token on the host."""
-        return any(looks_back(row.recipe) for row in self._rows)
+        return any(looks_back(row.sampler) for row in self._rows)
 
-    def fill_in(self, ids: Tensor, unread: dict[int, Row]) -> None:
+    def fill_in(self, ids: Tensor, unread: dict[int, SequenceState]) -> None:
         """Puts tokens chosen here where the next step needs them, without reading them.
 
         Args:
@@ -53,7 +53,7 @@ class Flight:
             to, source = upload(places, ids.device)
             ids.index_copy_(0, to, self._choices.tokens[source].to(ids.dtype))
 
-    def take_off(self) -> None:
+    def mark_launched(self) -> None:
         """Tells the rows: their tokens count as computed, and the next ones as chosen."""
         for chunk in self._chunks:
             chunk.row.slot.computed += chunk.length
@@ -86,6 +86,6 @@ class Flight:
                 row.book(choice.token, choice.logprob, choice.top)
 
 
-def nothing() -> Flight:
+def nothing() -> PendingStep:
     """What is on its way before the first step."""
-    return Flight([], [], None, [])
+    return PendingStep([], [], None, [])

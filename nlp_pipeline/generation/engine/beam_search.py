@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from itertools import islice
 
-from nlp_pipeline.generation.engine.beams.hypothesis import Candidate, Ended, Hypothesis
-from nlp_pipeline.generation.engine.beams.row import BeamRow, Looking
-from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.beam_rows import BeamState, CandidateSampler
+from nlp_pipeline.generation.engine.hypotheses import Candidate, FinishedHypotheses, Hypothesis
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 
@@ -65,9 +65,9 @@ class BeamGroup:
         self._stops = eos_token_ids | own
         budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
         self._budget = budget
-        self._ended = Ended(self._num_beams, self._length_penalty)
-        self._cut_off = Ended(self._num_beams, self._length_penalty)
-        self._heard: list[BeamRow] = []
+        self._ended = FinishedHypotheses(self._num_beams, self._length_penalty)
+        self._cut_off = FinishedHypotheses(self._num_beams, self._length_penalty)
+        self._heard: list[BeamState] = []
         stop = StopRule((), budget, self._stops, token_bytes)
         self._width = (1 + max(1, len(self._stops))) * self._num_beams
         self.rows = [self._row(slot, stop) for slot in slots]
@@ -75,12 +75,12 @@ class BeamGroup:
             row.waiting = True
         sequence.reused_tokens = slots[0].computed
 
-    def _row(self, slot: Slot, stop: StopRule) -> BeamRow:
-        looking = Looking(self._width)
+    def _row(self, slot: Slot, stop: StopRule) -> BeamState:
+        looking = CandidateSampler(self._width)
         tokens = list(self._sequence.prompt_ids)
-        return BeamRow(self._sequence, slot, looking, stop, tokens, group=self, looking=looking)
+        return BeamState(self._sequence, slot, looking, stop, tokens, group=self, looking=looking)
 
-    def heard(self, row: BeamRow) -> None:
+    def heard(self, row: BeamState) -> None:
         """One beam knows its candidates; the last of them lets the search advance."""
         if row.finished:  # another beam has failed
             return
@@ -93,8 +93,8 @@ class BeamGroup:
             beams, self._heard = [row for row in self.rows if not row.waiting], []
             self._advance(beams)
 
-    def _advance(self, beams: list[BeamRow]) -> None:
-        following: list[tuple[BeamRow, Hypothesis]] = []
+    def _advance(self, beams: list[BeamState]) -> None:
+        following: list[tuple[BeamState, Hypothesis]] = []
         for rank, (row, candidate) in enumerate(self._best(beams)):
             hypothesis = row.looking.hypothesis.then(candidate)
             if candidate.token in self._stops:
@@ -110,17 +110,17 @@ class BeamGroup:
         else:
             self._fork(following)
 
-    def _best(self, beams: list[BeamRow]) -> list[tuple[BeamRow, Candidate]]:
+    def _best(self, beams: list[BeamState]) -> list[tuple[BeamState, Candidate]]:
         """The best continuations of all beams; of equals that of the better beam."""
         pairs = [(row, candidate) for row in beams for candidate in row.looking.candidates]
         pairs.sort(key=lambda pair: -(pair[0].looking.hypothesis.score + pair[1].logprob))
         return pairs[: self._width]
 
-    def _fork(self, following: list[tuple[BeamRow, Hypothesis]]) -> None:
+    def _fork(self, following: list[tuple[BeamState, Hypothesis]]) -> None:
         """A parent's first child stays in its row; the others go to rows that have none."""
         parents = {parent for parent, _ in following}
         free = (row for row in self.rows if row not in parents)
-        settled: set[BeamRow] = set()
+        settled: set[BeamState] = set()
         for parent, hypothesis in following:
             row = parent
             if parent in settled:

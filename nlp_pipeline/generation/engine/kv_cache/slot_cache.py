@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.slab import Slot
-from nlp_pipeline.generation.engine.slots import Found, SlotPool
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import PrefixMatch, SlotPool
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.sequence import Sequence
 
 WORTH_SHARING = 16
@@ -14,7 +14,7 @@ WORTH_FOLLOWING = 96
 """One of fewer is copied rather than attended to in a piece of its own."""
 
 
-class Placement:
+class SlotCache:
     """Finds slots for sequences.
 
     A common prefix is copied, or, where it is long and the pool can, read where it is by all that
@@ -32,17 +32,22 @@ class Placement:
         self._max_seq_len = max_seq_len
         self._sharing = sharing
 
-    def find(self, sequence: Sequence) -> Found:
+    def find(self, sequence: Sequence) -> PrefixMatch:
         """What there is of its prompt, whose last token is always computed.
 
         Where `echo` asks for scores of the prompt, all of it is.
         """
         if not self._sharing or sequence.params.echo:
-            return Found(None, 0, 0)
+            return PrefixMatch(None, 0, 0)
         return self._pool.find(sequence.prompt_ids[:-1])
 
     def slots(
-        self, sequence: Sequence, found: Found, beams: int, rows: list[Row], waiting: list[Sequence]
+        self,
+        sequence: Sequence,
+        found: PrefixMatch,
+        beams: int,
+        rows: list[SequenceState],
+        waiting: list[Sequence],
     ) -> list[Slot] | None:
         """The sequence's slot and one for each further beam; None where not all can be had now.
 
@@ -71,7 +76,7 @@ class Placement:
             slots.append(further)
         return slots or None
 
-    def _copying(self, sequence: Sequence, found: Found) -> Slot | None:
+    def _copying(self, sequence: Sequence, found: PrefixMatch) -> Slot | None:
         """A slot for all of the sequence, with a copy of what there is."""
         source, shared, _ = found
         prefix = None if source is None else source.prefix
@@ -79,12 +84,16 @@ class Placement:
         if slot is None or source is None or shared < WORTH_SHARING:
             return slot
         if source.prefix is prefix and self._pool.holds(source):  # nothing of it made way
-            slot.take_over(source, 0, shared)
+            slot.copy_from(source, 0, shared)
             slot.computed = shared
         return slot
 
     def _following(
-        self, sequence: Sequence, found: Found, rows: list[Row], waiting: list[Sequence]
+        self,
+        sequence: Sequence,
+        found: PrefixMatch,
+        rows: list[SequenceState],
+        waiting: list[Sequence],
     ) -> Slot | None:
         """A slot for what comes after a common prefix, where that is worth it and there is room."""
         source, shared, _ = found
@@ -97,11 +106,11 @@ class Placement:
             return None
         slot = self._acquire(sequence, prefix, offset)
         if slot is not None and shared > offset and source.prefix is prefix:  # it made no way
-            slot.take_over(source, offset, shared)
+            slot.copy_from(source, offset, shared)
             slot.computed = shared
         return slot
 
-    def _split(self, slot: Slot, at: int, rows: list[Row]) -> bool:
+    def _split(self, slot: Slot, at: int, rows: list[SequenceState]) -> bool:
         """Moves the sequence that runs in a slot out of the way of those that follow it."""
         (row,) = (row for row in rows if row.slot is slot)
         suffix = self._pool.split(slot, at, self._need(row.sequence))

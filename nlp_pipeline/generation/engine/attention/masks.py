@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
 
 
 def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
 
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
-def blank(layers: list[LayerShape], sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+def zeros_on_demand(layers: list[LayerShape], sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Zeros for every layer.
 
     On a CPU they come from the system itself, which hands out a page of zeros when it is first

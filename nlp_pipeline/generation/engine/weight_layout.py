@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-def lay_out_for_few_rows(model: Any) -> None:
+def store_weights_by_columns(model: Any) -> None:
     """Stores the linear weights of the decoder layers by columns, where that is known to pay.
 
     On a CPU a product of few rows spends a good part of its time on turning the weights over;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nlp_pipeline.generation.engine.attention import LayerShape
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
 
 CPU_SHARE = 0.25
 """Of the free memory: spaCy's workers, the tables and the page cache need the rest."""

@@ -50,7 +50,7 @@ class Hypothesis:
         return self.score / float(len(self.output_ids) ** length_penalty)
 
 
-class Ended:
+class FinishedHypotheses:
     """The best hypotheses that have ended, and when no better one can come.
 
     The rule is that of `transformers` with `early_stopping=False`: the search is over when as

@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from nlp_pipeline.generation.engine.sampling.draws import Draw, draw_by_noise, take_likeliest
-from nlp_pipeline.generation.engine.sampling.processors import (
+from nlp_pipeline.generation.engine.sampling.logits_processors import (
     Constrained,
     MinP,
     Processor,
@@ -21,7 +21,7 @@ from nlp_pipeline.generation.engine.sampling.processors import (
 from nlp_pipeline.generation.sequence import Sequence
 
 
-class Recipe(Protocol):
+class Sampler(Protocol):
     """Chooses the next token of every row; equal parameters give the same object."""
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
@@ -35,9 +35,9 @@ class Recipe(Protocol):
         ...
 
 
-def looks_back(recipe: Recipe) -> bool:
+def looks_back(sampler: Sampler) -> bool:
     """Whether a choice needs the tokens before it on the host; what does not say so, may."""
-    found: bool = getattr(recipe, "looks_back", True)
+    found: bool = getattr(sampler, "looks_back", True)
     return found
 
 
@@ -47,7 +47,7 @@ class Greedy:
     looks_back = False
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
-        """See `Recipe.choose`."""
+        """See `Sampler.choose`."""
         return likeliest
 
 
@@ -64,7 +64,7 @@ class Processed:
         return any(isinstance(p, RepetitionPenalty | Constrained) for p in self.processors)
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
-        """See `Recipe.choose`."""
+        """See `Sampler.choose`."""
         for processor in self.processors:
             logits = processor(logits, sequences)
         return self.draw(logits, sequences)
@@ -73,8 +73,8 @@ class Processed:
 GREEDY = Greedy()
 
 
-def recipe_for(sequence: Sequence) -> Recipe:
-    """The recipe of a sequence."""
+def sampler_for(sequence: Sequence) -> Sampler:
+    """The sampler of a sequence."""
     params = sequence.params
     return _built(
         params.temperature,
@@ -94,7 +94,7 @@ def _built(
     min_p: float,
     repetition_penalty: float,
     constrained: bool,
-) -> Recipe:
+) -> Sampler:
     """In the order of `transformers`: penalty, constraint, temperature, top-k, top-p, min-p."""
     greedy = temperature == 0
     steps: list[tuple[bool, Processor]] = [

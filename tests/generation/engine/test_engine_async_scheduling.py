@@ -190,7 +190,7 @@ def test_a_slot_that_was_left_a_step_late_is_clean() -> None:
 @pytest.mark.parametrize("finite", [True, False])
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_only_the_culprit_fails(finite: bool, batch: int) -> None:
-    def spoil(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    def invalidate(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
         bad = inputs[0] == BAD
         if finite and bad.any():
             raise RuntimeError("the model broke")
@@ -198,7 +198,7 @@ def test_only_the_culprit_fails(finite: bool, batch: int) -> None:
 
     good = [sequence(str(n), [*range(10, 30 + n)], max_new_tokens=5) for n in range(8)]
     culprit = sequence("bad", [*range(10, 30), BAD], max_new_tokens=5)
-    handle = tiny_model().get_input_embeddings().register_forward_hook(spoil)
+    handle = tiny_model().get_input_embeddings().register_forward_hook(invalidate)
     try:
         finish(make_engine(lookahead=True, max_batch_size=batch), [*good[:4], culprit, *good[4:]])
     finally:
@@ -213,14 +213,14 @@ def test_only_the_culprit_fails(finite: bool, batch: int) -> None:
 def test_a_row_that_ended_is_not_tried_again_with_the_culprit(delay: int) -> None:
     """Whenever a step fails: what is on its way is read first, and what ended stays ended."""
 
-    def spoil(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    def invalidate(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
         if (inputs[0] == BAD).any():
             raise RuntimeError("the model broke")
         return output
 
     good = [sequence(str(n), ids, max_new_tokens=7) for n, ids in enumerate(ending())]
     culprit = sequence("bad", [*range(10, 30), BAD], max_new_tokens=5)
-    handle = tiny_model().get_input_embeddings().register_forward_hook(spoil)
+    handle = tiny_model().get_input_embeddings().register_forward_hook(invalidate)
     engine = make_engine(lookahead=True)
     done: list[Sequence] = []
     try:

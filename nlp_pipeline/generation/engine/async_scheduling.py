@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from nlp_pipeline.errors.parallel import RankLost
-from nlp_pipeline.generation.engine.batch import Chunk
-from nlp_pipeline.generation.engine.flight import Flight, nothing
-from nlp_pipeline.generation.engine.forward import Forward
+from nlp_pipeline.generation.engine.batch import ScheduledTokens
+from nlp_pipeline.generation.engine.model_runner import ModelRunner
+from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
 
 
-class Lookahead:
-    """Runs steps through a `Forward`, one ahead of what the host knows.
+class AsyncRunner:
+    """Runs steps through a `ModelRunner`, one ahead of what the host knows.
 
     The tokens of a step stay on the device and feed the next one; the host reads and books them
     while that one runs, so that the device never waits for it. A row that turns out to have ended
     was computed once for nothing, which is dropped. Where a choice needs the tokens before it on
     the host (constraints, repetition penalty, beams), the step is read at once.
 
-    The completions are those of the `Forward` alone.
+    The completions are those of the `ModelRunner` alone.
     """
 
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: ModelRunner) -> None:
         self._forward = forward
         self._flight = nothing()
 
-    def run(self, chunks: list[Chunk]) -> None:
+    def run(self, chunks: list[ScheduledTokens]) -> None:
         """Launches the chunks, and books the step before."""
         flight = self._launched(chunks)
         self.settle()
@@ -38,16 +38,16 @@ class Lookahead:
         flight.read()
         flight.book()
 
-    def _launched(self, chunks: list[Chunk]) -> Flight:
+    def _launched(self, chunks: list[ScheduledTokens]) -> PendingStep:
         """The chunks on their way; those that fail together are run one step at a time."""
         try:
             flight = self._forward.launch(chunks, self._flight)
         except RankLost:  # nothing can be computed any more
             raise
-        except Exception:  # `Forward.run` finds the culprit
+        except Exception:  # `ModelRunner.run` finds the culprit
             flight = None
         if flight is not None:
-            flight.take_off()
+            flight.mark_launched()
             return flight
         self.settle()
         self._forward.run([chunk for chunk in chunks if not chunk.row.finished])

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.beams.hypothesis import Candidate, Hypothesis
-from nlp_pipeline.generation.engine.row import Row
+from nlp_pipeline.generation.engine.hypotheses import Candidate, Hypothesis
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.masking import allowed_tokens
 from nlp_pipeline.generation.sequence import Sequence
 
 if TYPE_CHECKING:
-    from nlp_pipeline.generation.engine.beams.group import BeamGroup
+    from nlp_pipeline.generation.engine.beam_search import BeamGroup
 
 
-class Looking:
-    """The recipe of one beam: it notes the best candidates, and leaves the choice to the group.
+class CandidateSampler:
+    """The sampler of one beam: it notes the best candidates, and leaves the choice to the group.
 
     Args:
         width: How many.
@@ -30,7 +30,7 @@ class Looking:
         self.candidates: list[Candidate] = []
 
     def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
-        """See `Recipe.choose`; one row. Only the allowed logits are read, nothing is masked."""
+        """See `Sampler.choose`; one row. Only the allowed logits are read, nothing is masked."""
         (scores,), (sequence,) = logits, sequences
         allowed = allowed_tokens(sequence, self.hypothesis.output_ids)
         ids = None if allowed is None else allowed[allowed < len(scores)].to(scores.device)
@@ -50,22 +50,22 @@ class Looking:
 
 
 @dataclass(slots=True, eq=False)
-class BeamRow(Row):
+class BeamState(SequenceState):
     """A row that holds one hypothesis of its group, or waits for one.
 
     Attributes:
         group: The search it is a part of.
-        looking: Its recipe.
+        looking: Its sampler.
         waiting: It has no hypothesis to go on with.
     """
 
     group: BeamGroup = field(kw_only=True)
-    looking: Looking = field(kw_only=True)
+    looking: CandidateSampler = field(kw_only=True)
     waiting: bool = field(default=False, kw_only=True)
 
     @property
     def pending(self) -> int:
-        """See `Row.pending`."""
+        """See `SequenceState.pending`."""
         return 0 if self.waiting else len(self.tokens) - self.slot.computed
 
     def book(self, token: int, logprob: float, top: list[tuple[int, float]]) -> None:
@@ -78,9 +78,9 @@ class BeamRow(Row):
         self.looking.hypothesis = hypothesis
         self.waiting = False
 
-    def copy(self, parent: BeamRow) -> None:
+    def copy(self, parent: BeamState) -> None:
         """Takes over the parent's keys and values; those of the prompt only the first time."""
         mine, theirs = self.slot, parent.slot
         start = min(mine.computed, len(self.sequence.prompt_ids))
-        mine.take_over(theirs, start, theirs.computed)
+        mine.copy_from(theirs, start, theirs.computed)
         mine.computed = theirs.computed

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.masks import padding_mask
-from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.attention.masks import padding_mask
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 
 GATHERED_TOKENS = 2**17
 """Rows times positions that are gathered at most: a layer's copy of them has to fit beside all."""

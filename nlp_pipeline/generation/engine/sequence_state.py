@@ -7,27 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nlp_pipeline.errors.generation import GenerationFailed
-from nlp_pipeline.generation.engine.sampling.recipe import Recipe
-from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
+from nlp_pipeline.generation.engine.sampling.sampler import Sampler
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class SequenceState:
     """A sequence in a slot.
 
     Attributes:
         sequence: Written to by `book`.
         slot: Where its keys and values are; `slot.computed` tokens of it so far.
-        recipe: How its next token is chosen; rows that sample alike share one.
+        sampler: How its next token is chosen; rows that sample alike share one.
         stop: When it ends.
         tokens: Prompt and output. All but the last of them get keys and values.
     """
 
     sequence: Sequence
     slot: Slot
-    recipe: Recipe
+    sampler: Sampler
     stop: StopRule
     tokens: list[int]
 
@@ -37,17 +37,17 @@ class Row:
         sequence: Sequence,
         slot: Slot,
         *,
-        recipe: Recipe,
+        sampler: Sampler,
         eos_token_ids: frozenset[int],
         token_bytes: Callable[[int], bytes],
         max_seq_len: int,
-    ) -> Row:
+    ) -> SequenceState:
         """Puts a sequence in a slot. What the slot shares with it already counts as reused."""
         budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
         ends = eos_token_ids | stop_token_ids(sequence.constraint)
         stop = StopRule(sequence.params.stop, budget, ends, token_bytes)
         sequence.reused_tokens = slot.computed
-        return cls(sequence, slot, recipe, stop, list(sequence.prompt_ids))
+        return cls(sequence, slot, sampler, stop, list(sequence.prompt_ids))
 
     @property
     def computed(self) -> int:
@@ -87,4 +87,4 @@ class Row:
     def fail(self, reason: str) -> None:
         """Ends the sequence with an error; what its slot holds is not to be trusted."""
         self.sequence.fail(GenerationFailed(" ".join(reason.split())[:300]))
-        self.slot.distrust()
+        self.slot.mark_suspect()

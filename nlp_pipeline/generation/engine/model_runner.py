@@ -7,18 +7,18 @@ from typing import Any
 from torch import Tensor
 
 from nlp_pipeline.errors.parallel import RankLost
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape, injected
-from nlp_pipeline.generation.engine.batch import Chunk, PackedBatch
-from nlp_pipeline.generation.engine.flight import Flight, nothing
-from nlp_pipeline.generation.engine.graphs import DecodeGraphs
-from nlp_pipeline.generation.engine.head import Head, scores_of
-from nlp_pipeline.generation.engine.row import Row
-from nlp_pipeline.generation.engine.sampling.choosing import Choices, choose
+from nlp_pipeline.generation.engine.batch import PackedBatch, ScheduledTokens
+from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
+from nlp_pipeline.generation.engine.hf_attention import LayerShape, attention_replaced
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.output_head import Head, scores_of
+from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
+from nlp_pipeline.generation.engine.sampling.choices import Choices, choose
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 
 
-class Forward:
+class ModelRunner:
     """Runs chunks through a model.
 
     Args:
@@ -44,7 +44,7 @@ class Forward:
         self._arena = arena
         self._graphs = graphs
 
-    def run(self, chunks: list[Chunk]) -> None:
+    def run(self, chunks: list[ScheduledTokens]) -> None:
         """Computes chunks, together if possible, and books what comes of them.
 
         An exception may mean that they are too much for the memory, or that one of them breaks
@@ -61,7 +61,7 @@ class Forward:
         except Exception as error:
             flight, reason = None, str(error) or type(error).__name__
         if flight is not None:
-            flight.take_off()
+            flight.mark_launched()
             flight.book()
         elif len(chunks) == 1:
             chunks[0].row.fail(reason)
@@ -73,7 +73,7 @@ class Forward:
     def settle(self) -> None:
         """Nothing is on its way between two steps."""
 
-    def launch(self, chunks: list[Chunk], before: Flight) -> Flight:
+    def launch(self, chunks: list[ScheduledTokens], before: PendingStep) -> PendingStep:
         """Queues a step on the device and waits for nothing.
 
         Args:
@@ -86,13 +86,13 @@ class Forward:
         if replayed is None:
             return self._packed(chunks, before)
         rows = [chunk.row for chunk in chunks]
-        return Flight(chunks, rows, _choices(rows, replayed), [])
+        return PendingStep(chunks, rows, _choices(rows, replayed), [])
 
-    def _packed(self, chunks: list[Chunk], before: Flight) -> Flight:
+    def _packed(self, chunks: list[ScheduledTokens], before: PendingStep) -> PendingStep:
         """Launches chunks of any lengths."""
         batch = PackedBatch(chunks, self._model.device, self._shape, self._arena)
         before.fill_in(batch.ids[0], batch.unread)
-        with injected(self._model):
+        with attention_replaced(self._model):
             hidden = self._decoder(
                 input_ids=batch.ids, position_ids=batch.positions, use_cache=False, packed=batch
             ).last_hidden_state[0]
@@ -102,9 +102,11 @@ class Forward:
         if rows:
             ends = upload([batch.ends[index] for index in last], hidden.device)
             choices = _choices(rows, self._head(hidden[ends]))
-        return Flight(batch.chunks, rows, choices, self._prompt_scores(batch, hidden))
+        return PendingStep(batch.chunks, rows, choices, self._prompt_scores(batch, hidden))
 
-    def _prompt_scores(self, batch: PackedBatch, hidden: Tensor) -> list[tuple[Row, Tensor]]:
+    def _prompt_scores(
+        self, batch: PackedBatch, hidden: Tensor
+    ) -> list[tuple[SequenceState, Tensor]]:
         """Scores of the prompt tokens that follow a chunk's own, where `echo` asks."""
         found = []
         for chunk, end in zip(batch.chunks, batch.ends, strict=True):
@@ -116,6 +118,6 @@ class Forward:
         return found
 
 
-def _choices(rows: list[Row], logits: Tensor) -> Choices:
+def _choices(rows: list[SequenceState], logits: Tensor) -> Choices:
     """The rows' next tokens. Shape of logits: (rows, vocabulary)."""
-    return choose(logits, [row.sequence for row in rows], [row.recipe for row in rows])
+    return choose(logits, [row.sequence for row in rows], [row.sampler for row in rows])

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.masks import causal_mask, padding_mask
-from nlp_pipeline.generation.engine.slab import Slot
+from nlp_pipeline.generation.engine.attention.masks import causal_mask, padding_mask
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
 

@@ -21,13 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import GenerationFailed
-from nlp_pipeline.generation.engine import Engine, placement
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.forward import Forward
-from nlp_pipeline.generation.engine.slab import Slab, Slot
-from nlp_pipeline.generation.engine.slots import SLAB_TOKENS, SlotPool
-from nlp_pipeline.generation.engine.spans import DecodeSpan, PrefillSpan
-from nlp_pipeline.generation.engine.suffixes import NEAR, SuffixSpan
+from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.engine.attention.shared_prefix import NEAR, SharedPrefixSpan
+from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache import slot_cache
+from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SLAB_TOKENS, SlotPool
+from nlp_pipeline.generation.engine.model_runner import ModelRunner
 from nlp_pipeline.generation.sequence import Sequence
 
 SHAPE = LayerShape(2, 8, torch.float64, torch.device("cpu"))
@@ -37,7 +38,7 @@ DOCUMENTS = [NUMBERS.choices(range(VOCABULARY), k=60) for _ in range(3)]
 
 @pytest.fixture
 def _follow_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "WORTH_FOLLOWING", 20)
+    monkeypatch.setattr(slot_cache, "WORTH_FOLLOWING", 20)
 
 
 def about(document: int, question: int, **params: Any) -> Sequence:
@@ -70,16 +71,16 @@ def test_suffix_span_equals_decode_span(
     slots = [slot for slot in suffixes.slots if slot.row != gap]
     slots = [*slots, *larger.slots][-len(wanted) :]
     for slot, (prefix, offset, _) in zip(slots, wanted, strict=True):
-        slot.follow(prefixes.slots[prefix], 1 + offset * step)
+        slot.share_prefix(prefixes.slots[prefix], 1 + offset * step)
     alone = Slab([SHAPE], len(slots), 200)
     lengths = []
     for slot, copy, (_, _, own) in zip(slots, alone.slots, wanted, strict=True):
-        copy.take_over(slot, 0, slot.offset + slot.capacity)
+        copy.copy_from(slot, 0, slot.offset + slot.capacity)
         lengths.append(slot.offset + own + slot.capacity - 20)
     query = torch.randn(len(slots), 2 * groups, 8, dtype=torch.float64)
     key, value = torch.randn(2, len(slots), 2, 8, dtype=torch.float64)
     expected = DecodeSpan(alone.slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
-    found = SuffixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
+    found = SharedPrefixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
         own = slot.slab.keys[0][slot.row, :, : length - slot.offset]
@@ -93,9 +94,9 @@ def test_prefill_after_a_prefix_equals_prefill_of_all(
 ) -> None:
     torch.manual_seed(offset)
     slot, start = noisy(2, 20).slots[1], offset + before
-    slot.follow(noisy(2, 40).slots[1], offset)
+    slot.share_prefix(noisy(2, 40).slots[1], offset)
     (copy,) = Slab([SHAPE], 1, 60).slots
-    copy.take_over(slot, 0, start)
+    copy.copy_from(slot, 0, start)
     query = torch.randn(size, 2 * groups, 8, dtype=torch.float64)
     key, value = torch.randn(2, size, 2, 8, dtype=torch.float64)
     expected = PrefillSpan(copy, start, size, SHAPE).attend(0, query, key, value, 0.3)
@@ -113,13 +114,13 @@ def test_documents_decode_as_transformers_does(
     slots: int, chunk: int, caching: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together: list[int] = []
-    made = SuffixSpan.__init__
+    made = SharedPrefixSpan.__init__
 
-    def seen(self: SuffixSpan, slots: list[Slot], *args: Any) -> None:
+    def seen(self: SharedPrefixSpan, slots: list[Slot], *args: Any) -> None:
         together.append(len(slots))
         made(self, slots, *args)
 
-    monkeypatch.setattr(SuffixSpan, "__init__", seen)
+    monkeypatch.setattr(SharedPrefixSpan, "__init__", seen)
     sequences = [about(d, q) for d in range(3) for q in range(5)]
     engine = make_engine(max_batch_size=slots, max_batched_tokens=chunk, prefix_caching=caching)
     finish(engine, sequences)
@@ -161,7 +162,7 @@ def test_ids_are_those_of_transformers(
     ]
     settings: dict[str, Any] = {"max_batch_size": batch, "max_batched_tokens": chunk}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placement, "WORTH_FOLLOWING", follow)
+        patch.setattr(slot_cache, "WORTH_FOLLOWING", follow)
         engine = make_engine(**settings, kv_cache_tokens=max(memory, 800 if beams else 0))
         finish(engine, [*sequences, *searched], arrive)
     assert_right(sequences)
@@ -177,15 +178,15 @@ def test_questions_of_all_lengths_run_together(
     lookahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their slots are of several sizes; what fails together would be run in halves, unseen."""
-    launched, launch = [], Forward.launch
+    launched, launch = [], ModelRunner.launch
 
-    def counted(self: Forward, *args: Any) -> Any:
+    def counted(self: ModelRunner, *args: Any) -> Any:
         launched.append(None)
         flight = launch(self, *args)
         launched.pop()
         return flight
 
-    monkeypatch.setattr(Forward, "launch", counted)
+    monkeypatch.setattr(ModelRunner, "launch", counted)
     text, wanted = DOCUMENTS[0][:25], [(5, 2), (6, 12), (124, 10), (110, 10)]
     shared, alone = (
         [sequence(str(own), [*text, own, *range(20, 19 + own)], max_new_tokens=new)
@@ -247,7 +248,7 @@ def test_beams_that_do_not_fit_beside_the_prefix_have_it_copied() -> None:
 def test_what_had_to_make_way_is_not_copied_from() -> None:
     """The slot with more of the prompt than the prefix goes, since there is no room beside it."""
     pool = SlotPool([SHAPE], SLAB_TOKENS + 384, spare=2)
-    place = placement.Placement(pool, 1000, sharing=True)
+    place = slot_cache.SlotCache(pool, 1000, sharing=True)
 
     def started(ids: list[int], new: int) -> tuple[Slot, int]:
         one = sequence(str(new), ids, max_new_tokens=new)
@@ -304,4 +305,4 @@ def test_cancelling_one_leaves_the_others_their_document() -> None:
     apart = [about(0, q, max_new_tokens=12) for q in (2, 3)] + [about(0, 6)]
     finish(make_engine(eos=frozenset(), prefix_caching=False), apart)
     assert [one.output_ids for one in [*sequences[2:], later]] == [o.output_ids for o in apart]
-    assert not any(slot.busy or slot.spoiled for slot in engine._scheduler._pool._slots())
+    assert not any(slot.busy or slot.invalid for slot in engine._scheduler._pool._slots())

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nlp_pipeline.generation.engine.arena import Arena
-from nlp_pipeline.generation.engine.attention import LayerShape
-from nlp_pipeline.generation.engine.blank import blank
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.zero_pages import zeros_on_demand
 
 
 class Slab:
@@ -41,7 +41,7 @@ class Slab:
         self.start = 0
         if arena is None:
             sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
-            self.keys, self.values = blank(layers, sizes), blank(layers, sizes)
+            self.keys, self.values = zeros_on_demand(layers, sizes), zeros_on_demand(layers, sizes)
         else:
             self.start = arena.take(rows * capacity)
             self.keys, self.values = arena.rows(self.start, rows, capacity)
@@ -81,7 +81,7 @@ class Slot:
             no prefix itself.
         offset: The position that this slot begins with.
         followers: The slots that this one is the prefix of.
-        spoiled: What it holds may have made a sequence fail.
+        invalid: What it holds may have made a sequence fail.
     """
 
     slab: Slab
@@ -94,7 +94,7 @@ class Slot:
     prefix: Slot | None = None
     offset: int = 0
     followers: list[Slot] = field(default_factory=list)
-    spoiled: bool = False
+    invalid: bool = False
 
     @property
     def busy(self) -> bool:
@@ -106,18 +106,18 @@ class Slot:
         """Where it lies: the same in all processes that share a model."""
         return self.slab.number, self.row
 
-    def follow(self, prefix: Slot, offset: int) -> None:
+    def share_prefix(self, prefix: Slot, offset: int) -> None:
         """Begins after the first tokens of another slot, which are read there from now on."""
         self.prefix, self.offset = prefix, offset
         prefix.followers.append(self)
         self.computed = offset
 
-    def take_over(self, source: Slot, start: int, stop: int) -> None:
+    def copy_from(self, source: Slot, start: int, stop: int) -> None:
         """Copies keys and values of some positions from another slot or from its prefix."""
         if source is self:
             return
         if source.prefix is not None and start < source.offset:
-            self.take_over(source.prefix, start, min(stop, source.offset))
+            self.copy_from(source.prefix, start, min(stop, source.offset))
             start = source.offset
         if start >= stop:
             return
@@ -137,29 +137,29 @@ class Slot:
         if self.prefix is not None:
             self.prefix.followers.remove(self)
         self.tokens, self.computed, self.prefix, self.offset = [], 0, None, 0
-        self.spoiled = False
+        self.invalid = False
 
-    def scrub(self) -> None:
+    def zero(self) -> None:
         """Forgets everything, numbers that are not finite too."""
         self.forget()
         for memory in (*self.slab.keys, *self.slab.values):
             memory[self.row].zero_()
 
-    def distrust(self) -> None:
+    def mark_suspect(self) -> None:
         """Scrubs what a failed sequence leaves; its prefix may be what made it fail."""
         prefix = self.prefix
-        self.scrub()
+        self.zero()
         if prefix is not None:
-            prefix.spoil()
+            prefix.invalidate()
 
-    def spoil(self) -> None:
+    def invalidate(self) -> None:
         """Is not to be trusted any more: nobody new gets it, and it is scrubbed when it can be."""
-        self.spoiled = True
+        self.invalid = True
         for slot in (self, *self.followers):
             slot.tokens = []
         self.settle()
 
     def settle(self) -> None:
         """Scrubs a prefix that is not to be trusted, once no sequence needs it."""
-        if self.spoiled and not self.busy:
-            self.scrub()
+        if self.invalid and not self.busy:
+            self.zero()

@@ -1,4 +1,4 @@
-"""Our attention inside Hugging Face's modules: registered once, injected for the time of a call.
+"""Our attention inside Hugging Face's modules: registered once, in place for one call.
 
 The model stays as `transformers` made it. A packed batch travels through the model's forward as
 a keyword argument, and every layer's attention hands its queries, keys and values to it.
@@ -24,7 +24,7 @@ STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
 """Rotary embeddings in which a token's angle depends on its own position alone."""
 
 
-class AttendsPacked(Protocol):
+class PackedAttention(Protocol):
     """What the attention of every layer is handed to."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -50,15 +50,15 @@ def packed_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    packed: AttendsPacked,
+    packed: PackedAttention,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """An attention function as `transformers` calls it. Shapes as in `AttendsPacked.attend`."""
+    """An attention function as `transformers` calls it. Shapes as in `PackedAttention.attend`."""
     return packed.attend(module.layer_idx, query, key, value, scaling), None
 
 
 @contextmanager
-def injected(model: Any) -> Iterator[None]:
+def attention_replaced(model: Any) -> Iterator[None]:
     """The model attends through `packed_attention`, and as before afterwards."""
     from transformers import AttentionInterface
 
@@ -143,6 +143,6 @@ def layer_shapes(model: Any) -> list[LayerShape]:
     """The shapes of all layers, found by a forward pass of one token."""
     probe = ShapeProbe()
     ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
-    with injected(model):
+    with attention_replaced(model):
         model.get_decoder()(input_ids=ids, position_ids=ids, use_cache=False, packed=probe)
     return [probe.layers[layer] for layer in sorted(probe.layers)]
