@@ -30,7 +30,7 @@ from torch import nn
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.errors.meta import PackageMissing
-from nlp_pipeline.generation.dynamic_int8 import DynamicInt8Linear, activation_bits
+from nlp_pipeline.generation.dynamic_int8 import DynamicInt8Linear
 from nlp_pipeline.generation.settings import QUANTIZATIONS
 
 DYNAMIC = "int8_dynamic"
@@ -48,19 +48,12 @@ def check_quantization(kind: str | None, device: torch.device) -> None:
     if kind not in QUANTIZATIONS:
         raise InvalidModelSetting("quantization", kind, "int8, int4, int8_dynamic or left out")
     if kind == DYNAMIC:
-        _check_dynamic(device)
+        if device.type != "cpu":
+            raise InvalidModelSetting("quantization", kind, f"for the device cpu, not {device}")
         return
     if device.type not in ("cuda", "cpu"):
         raise InvalidModelSetting("quantization", kind, f"left out on the device {device}")
     _bitsandbytes()
-
-
-def _check_dynamic(device: torch.device) -> None:
-    if device.type != "cpu":
-        raise InvalidModelSetting("quantization", DYNAMIC, f"for the device cpu, not {device}")
-    if activation_bits() is None:
-        allowed = "left out here: this torch has no exact 8-bit product for this CPU"
-        raise InvalidModelSetting("quantization", DYNAMIC, allowed)
 
 
 def quantize(model: Any, kind: str, device: torch.device) -> None:

@@ -14,8 +14,14 @@ from meta_reference import Shape, random_weights, write_checkpoint
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.errors.meta import PackageMissing
-from nlp_pipeline.generation import quantizing
-from nlp_pipeline.generation.dynamic_int8 import DynamicInt8Linear
+from nlp_pipeline.generation import dynamic_int8
+from nlp_pipeline.generation.dynamic_int8 import (
+    DynamicInt8Linear,
+    Float32Product,
+    OneDNNProduct,
+    int8_product,
+    onednn_bits,
+)
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading import LoadedModel, load
 from nlp_pipeline.generation.parallel import World
@@ -113,10 +119,48 @@ class TestDynamic:
         alone = [llama.generate([prompt], max_new_tokens=12)[0] for prompt in prompts]
         assert [c.token_ids for c in together] == [c.token_ids for c in alone]
 
-    def test_where_the_product_is_not_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(quantizing, "activation_bits", lambda: None)
-        with pytest.raises(InvalidModelSetting, match="no exact 8-bit product for this CPU"):
-            check_quantization("int8_dynamic", CPU)
+    @pytest.mark.parametrize("features", [1, 64, 1024, 1025, 3000])
+    def test_the_sums_are_exact(self, features: int) -> None:
+        rows = torch.randint(-127, 128, (5, features))
+        weight = torch.randint(-127, 128, (7, features))
+        rows[0], weight[0], rows[1], weight[1] = 127, 127, -127, -127
+        scale = torch.rand(7)
+        sums = Float32Product(weight.to(torch.int8), scale)(rows.float())
+        assert torch.equal(sums, (rows @ weight.T).float() * scale)
+
+    @pytest.mark.parametrize("features", [1, 64, 1024, 3000])
+    def test_the_fast_way_gives_the_same_sums(self, features: int) -> None:
+        bits = onednn_bits()
+        if bits is None:
+            pytest.skip("oneDNN has no exact 8-bit product on this processor")
+        largest = 2 ** (bits - 1) - 1
+        rows = torch.randint(-largest, largest + 1, (5, features)).float()
+        weight, scale = torch.randint(-127, 128, (7, features)).to(torch.int8), torch.rand(7)
+        rows[0], rows[1], weight[0], weight[1] = largest, -largest, 127, -127
+        fast = OneDNNProduct(weight, scale, bits)(rows.clone())
+        assert torch.equal(fast, Float32Product(weight, scale)(rows))
+
+    def test_a_model_without_the_fast_way(
+        self, tiny_llama: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings: dict[str, Any] = {"device": "cpu", "quantization": "int8_dynamic"}
+        fast = load(tiny_llama, **settings) if onednn_bits() == 8 else None
+        monkeypatch.setattr(dynamic_int8, "onednn_bits", lambda: None)
+        slow = load(tiny_llama, **settings)
+        layer = slow.model.model.layers[0].mlp.up_proj
+        assert isinstance(layer.product, Float32Product)
+        assert layer.product.weight.dtype == torch.int8
+        assert slow.details["activation_bits"] == 8
+        if fast is not None:
+            with torch.inference_mode():
+                torch.testing.assert_close(fast.model(IDS).logits, slow.model(IDS).logits)
+
+    def test_the_ways_of_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        weight, scale = torch.ones(3, 16, dtype=torch.int8), torch.ones(3)
+        for bits, way in ((None, Float32Product), (7, OneDNNProduct), (8, OneDNNProduct)):
+            monkeypatch.setattr(dynamic_int8, "onednn_bits", lambda bits=bits: bits)
+            assert type(int8_product(weight, scale)) is way
+            assert dynamic_int8.activation_bits() == (bits or 8)
 
     def test_only_on_the_cpu(self) -> None:
         with pytest.raises(InvalidModelSetting, match="for the device cpu, not cuda:0"):
