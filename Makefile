@@ -1,4 +1,4 @@
-.PHONY: check format lint types layers spelling test slow golden docs docs-generated
+.PHONY: check format lint types layers spelling test processors slow golden docs docs-generated
 
 # The one command before a commit; CI runs the same.
 check: lint types layers spelling docs test
@@ -22,6 +22,12 @@ spelling:
 
 test:
 	pytest
+
+# What depends on the processor, as on one with AVX2 and without VNNI, and as on one with neither.
+PROCESSOR_TESTS = tests/golden tests/generation/test_quantizing.py tests/cli/test_run_cli.py
+processors:
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 pytest $(PROCESSOR_TESTS)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 pytest $(PROCESSOR_TESTS)
 
 # Minutes: the real models, 500 prompts against transformers, training.
 slow:

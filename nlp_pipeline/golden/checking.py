@@ -22,16 +22,14 @@ from nlp_pipeline.golden.plain import plain_tables
 from nlp_pipeline.golden.recipe import Recipe, working_directory
 from nlp_pipeline.golden.rendering import PER_TABLE, render
 from nlp_pipeline.golden.store import (
-    ATOL,
     GOLDEN,
-    RTOL,
     Golden,
     Table,
-    Tolerance,
     read_golden,
     read_tables,
     write,
 )
+from nlp_pipeline.tables.equality import ATOL, RTOL, Tolerance
 
 if TYPE_CHECKING:
     from os import PathLike

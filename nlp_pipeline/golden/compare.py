@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nlp_pipeline.golden.store import Row, Table, Tables, Tolerance
+from nlp_pipeline.golden.store import Row, Table, Tables
+from nlp_pipeline.tables.equality import Tolerance, cell_differences
 
 KEYS: dict[str, tuple[str, ...]] = {
     "documents": ("document_id",),
@@ -46,7 +46,7 @@ class Difference:
         table: Where.
         kind: What kind of thing.
         row: The row's name, such as `document_id=news-1, question_id=q1`.
-        column: The column, for a value or a column.
+        column: The column, for a value or a column; for a value inside JSON with its pointer.
         expected: What was recorded; for a row the whole row.
         found: What there is now.
     """
@@ -97,25 +97,9 @@ def compare_table(
             continue
         for column in both:
             old, new = then[key].get(column), now[key].get(column)
-            if not equal(old, new, tolerance):
+            for pointer, *values in cell_differences(name, column, old, new, tolerance):
                 label = _label(name, key, expected)
-                yield Difference(name, "value", label, column, expected=old, found=new)
-
-
-def equal(expected: Any, found: Any, tolerance: Tolerance) -> bool:
-    """Whether two cells are the same: floats within the tolerance, lists elementwise.
-
-    `1`, `1.0` and `true` are three different values, as are null and an empty text.
-    """
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(expected) == len(found) and all(
-            equal(old, new, tolerance) for old, new in zip(expected, found, strict=True)
-        )
-    if isinstance(expected, float) and isinstance(found, float):
-        if math.isfinite(expected) and math.isfinite(found):
-            return abs(found - expected) <= tolerance.allowed(expected)
-        return repr(expected) == repr(found)
-    return type(expected) is type(found) and bool(expected == found)
+                yield Difference(name, "value", label, column + pointer, *values)
 
 
 def merged(expected: Tables, found: Tables, tolerance: Tolerance) -> dict[str, Table]:
@@ -127,15 +111,16 @@ def merged(expected: Tables, found: Tables, tolerance: Tolerance) -> dict[str, T
     for name, table in found.items():
         old = keyed(name, expected[name]) if name in expected else {}
         rows = [
-            {c: _kept(old.get(key, {}), c, value, tolerance) for c, value in row.items()}
+            {c: _kept(name, old.get(key, {}), c, value, tolerance) for c, value in row.items()}
             for key, row in keyed(name, table).items()
         ]
         tables[name] = Table(table.columns, rows)
     return tables
 
 
-def _kept(old: Row, column: str, value: Any, tolerance: Tolerance) -> Any:
-    return old[column] if column in old and equal(old[column], value, tolerance) else value
+def _kept(table: str, old: Row, column: str, value: Any, tolerance: Tolerance) -> Any:
+    same = column in old and not any(cell_differences(table, column, old[column], value, tolerance))
+    return old[column] if same else value
 
 
 def key_columns(table: str, columns: Sequence[str]) -> tuple[str, ...]:

@@ -15,11 +15,8 @@ from nlp_pipeline.golden.facts import facts, is_portable
 from nlp_pipeline.golden.plain import plain_tables
 from nlp_pipeline.golden.recipe import Recipe, relative_path
 from nlp_pipeline.golden.store import (
-    ATOL,
-    RTOL,
     Golden,
     Table,
-    Tolerance,
     refuse_strangers,
     write,
 )
@@ -27,6 +24,7 @@ from nlp_pipeline.models.digests import sha256
 from nlp_pipeline.runner import Progress, execute
 from nlp_pipeline.runs.folder import read_manifest
 from nlp_pipeline.runs.reading import read_run
+from nlp_pipeline.tables.equality import ATOL, RTOL, Tolerance
 
 if TYPE_CHECKING:
     from os import PathLike

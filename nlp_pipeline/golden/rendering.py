@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import Any
 
 from nlp_pipeline.errors.escaping import escaped
-from nlp_pipeline.golden.compare import Difference, equal
-from nlp_pipeline.golden.store import Tolerance
+from nlp_pipeline.golden.compare import Difference
+from nlp_pipeline.tables.equality import Tolerance, equal
 
 PER_TABLE = 8
 """Differences of a table that are shown unless told otherwise."""

@@ -7,7 +7,6 @@ changed row as a changed line. Nulls are written, as null and an empty text are 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,15 +19,13 @@ from nlp_pipeline.errors.golden import (
     GoldenNotFound,
     GoldenNotWritable,
     GoldenUnreadable,
-    InvalidTolerance,
 )
 from nlp_pipeline.golden.recipe import Recipe
 from nlp_pipeline.runs.files import write_atomically
+from nlp_pipeline.tables.equality import Tolerance
 
 GOLDEN = "golden.json"
 FORMAT = 1
-RTOL, ATOL = 1e-4, 1e-5
-"""Well above the rounding of a float32 model, well below what a changed model does."""
 
 Row = dict[str, Any]
 
@@ -41,23 +38,6 @@ class Table(NamedTuple):
 
 
 Tables = Mapping[str, Table]
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far a number with a fraction may be off: `absolute + relative * abs(expected)`."""
-
-    relative: float = RTOL
-    absolute: float = ATOL
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise InvalidTolerance(name, value)
-
-    def allowed(self, expected: float) -> float:
-        """How far from this value another may be."""
-        return self.absolute + self.relative * abs(expected)
 
 
 @dataclass(frozen=True)

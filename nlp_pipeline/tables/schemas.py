@@ -19,12 +19,16 @@ VECTOR, STRINGS, INTS = pa.list_(pa.float32()), pa.list_(pa.string()), pa.list_(
 
 
 class Column(NamedTuple):
-    """A column: null stands for "there is none" wherever `nullable`."""
+    """A column: null stands for "there is none" wherever `nullable`.
+
+    A column that is `json` holds one JSON value a cell, as text.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     nullable: bool = True
+    json: bool = False
 
 
 def _key(name: str, type_: pa.DataType, meaning: str) -> Column:
@@ -109,7 +113,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("n_sentences", INT, "sentences; null where the pipeline sets none"),
         Column("n_entities", INT, "named entities; null where the pipeline sets none"),
         Column("vector", VECTOR, "mean word vector; null where the pipeline has none"),
-        Column("meta", STRING, "the record's other fields, as a JSON object"),
+        Column("meta", STRING, "the record's other fields, as a JSON object", json=True),
         Column("error", STRING, "the first error, where the status is `error`"),
     ),
     "sentences": (
@@ -231,7 +235,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "extractions": (
         _DOCUMENT_ID,
         _key("component", STRING, "the component that extracted"),
-        Column("extraction", STRING, "the object as JSON; null where the status is `error`"),
+        Column(
+            "extraction",
+            STRING,
+            "the object as JSON; null where the status is `error`",
+            json=True,
+        ),
         _key("status", STRING, "`ok`, `no_answer` (every value is empty) or `error`"),
         *_GENERATED,
     ),
@@ -248,7 +257,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _key("component", STRING, "the component that classified"),
         Column("labels", STRINGS, "the labels it chose, likeliest first"),
         _key("status", STRING, "`ok`, `no_answer` (no label reaches the threshold) or `error`"),
-        Column("logprobs", STRING, "log-probability of each label (or reply) as a JSON object"),
+        Column(
+            "logprobs",
+            STRING,
+            "log-probability of each label (or reply) as a JSON object",
+            json=True,
+        ),
         *_COST,
     ),
     "generations": (
@@ -300,3 +314,9 @@ def _schema(columns: tuple[Column, ...]) -> pa.Schema:
 
 TABLES: dict[str, pa.Schema] = {name: _schema(columns) for name, columns in COLUMNS.items()}
 """The Arrow schema of each table, in the order in which a run writes them."""
+
+JSON_COLUMNS: dict[str, frozenset[str]] = {
+    name: frozenset(column.name for column in columns if column.json)
+    for name, columns in COLUMNS.items()
+}
+"""The columns of each table whose texts are JSON values."""

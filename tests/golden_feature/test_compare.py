@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from nlp_pipeline.errors.golden import InvalidTolerance
-from nlp_pipeline.golden.compare import Difference, compare, equal, merged
+from nlp_pipeline.golden.compare import Difference, compare, merged
 from nlp_pipeline.golden.rendering import render
-from nlp_pipeline.golden.store import Table, Tolerance
+from nlp_pipeline.golden.store import Table
+from nlp_pipeline.tables.equality import Tolerance, equal
+from nlp_pipeline.tables.schemas import COLUMNS, JSON_COLUMNS
 
 TOLERANCE = Tolerance(relative=0.01, absolute=0.001)
 
@@ -226,3 +228,73 @@ def test_an_update_keeps_the_digits_of_what_is_within_the_tolerance() -> None:
     new = answers(row("d1", a=1.001, b="y"), row("d2", a=2.0, b="x"), row("d3", a=3.0, b="z"))
     kept = merged(old, new, TOLERANCE)["answers"].rows
     assert [(r["a"], r["b"]) for r in kept] == [(1.0, "y"), (2.0, "x"), (3.0, "z")]
+
+
+def cells(column: str, value: Any, table: str = "classifications") -> dict[str, Table]:
+    values = {"document_id": "d1", "component": "c", column: value}
+    return {table: Table(list(values), [values])}
+
+
+class TestNumbersInsideJson:
+    """They are compared like those of float columns, in every column that holds JSON."""
+
+    def test_every_column_that_is_said_to_hold_json_is_declared(self) -> None:
+        said = {
+            (table, column.name)
+            for table, columns in COLUMNS.items()
+            for column in columns
+            if "JSON" in column.meaning.replace("JSON pointer", "")
+        }
+        assert said == {(table, name) for table, names in JSON_COLUMNS.items() for name in names}
+        assert ("classifications", "logprobs") in said
+
+    @pytest.mark.parametrize(
+        ("expected", "found"),
+        [
+            ('{"water": -2.0, "data": -1.5}', '{"water": -2.0000000000001, "data": -1.5}'),
+            ('{"a": [1.0, {"b": 2.5}]}', '{"a": [1.005, {"b": 2.51}]}'),
+            ('{"a": 1e-9}', '{"a": 0.0}'),
+            ('{"a": NaN}', '{"a": NaN}'),
+            ('{"a": 1}', '{ "a":1 }'),
+            ("2.0", "2.01"),
+            (None, None),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [("classifications", "logprobs"), ("extractions", "extraction"), ("documents", "meta")],
+    )
+    def test_the_same(self, table: str, column: str, expected: Any, found: Any) -> None:
+        old, new = cells(column, expected, table), cells(column, found, table)
+        assert differences(old, new) == []
+        # An update on another machine changes no digit of them.
+        assert merged(old, new, TOLERANCE)[table].rows[0][column] == expected
+
+    @pytest.mark.parametrize(
+        ("expected", "found", "where", "values"),
+        [
+            ('{"water": -2.0, "b": 1}', '{"water": -2.5, "b": 1}', "/water", (-2.0, -2.5)),
+            ('{"a": [1, {"b/~": 2.5}]}', '{"a": [1, {"b/~": 3.5}]}', "/a/1/b~1~0", (2.5, 3.5)),
+            ('{"a": 1}', '{"a": 1.0}', "/a", (1, 1.0)),
+            ('{"a": true}', '{"a": 1}', "/a", (True, 1)),
+            ('{"a": [1.0]}', '{"a": [1.0, 2.0]}', "/a", ([1.0], [1.0, 2.0])),
+            ('{"a": 1.0}', '{"b": 1.0}', "", ({"a": 1.0}, {"b": 1.0})),
+            ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', "", ({"a": 1, "b": 2}, {"b": 2, "a": 1})),
+            ('{"a": "1.0"}', '{"a": "1.00001"}', "/a", ("1.0", "1.00001")),
+            ('{"a": 1.0}', None, "", ('{"a": 1.0}', None)),
+            ('{"a": 1.0}', '{"a": 1.0', "", ('{"a": 1.0}', '{"a": 1.0')),
+            ("[" * 100_000, "[" * 99_999, "", ("[" * 100_000, "[" * 99_999)),
+        ],
+    )
+    def test_not_the_same(self, expected: Any, found: Any, where: str, values: Any) -> None:
+        (difference,) = differences(cells("logprobs", expected), cells("logprobs", found))
+        assert difference.column == f"logprobs{where}"
+        assert (difference.expected, difference.found) == values
+
+    def test_how_it_is_shown(self) -> None:
+        shown = report(cells("logprobs", '{"a": -2.0}'), cells("logprobs", '{"a": -2.5}'))
+        assert "logprobs/a: expected -2.0, found -2.5 (off by 0.5, allowed 0.021)" in shown
+
+    def test_a_text_that_looks_like_json_is_a_text(self) -> None:
+        old, new = cells("text", "[1.0]", "documents"), cells("text", "[1.0001]", "documents")
+        assert [d.column for d in differences(old, new)] == ["text"]

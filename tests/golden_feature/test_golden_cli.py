@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from nlp_pipeline.cli.golden import golden
 from nlp_pipeline.errors.golden import GoldenFolderInUse
-from nlp_pipeline.golden.store import ATOL, RTOL
 from nlp_pipeline.tables import TABLES
+from nlp_pipeline.tables.equality import ATOL, RTOL
 
 RECORD = ["record", "corpus.jsonl", "-p", "mine.cfg", "-d", "golden/mine", "--quiet"]
 
