@@ -32,8 +32,8 @@ from roofline import Machine, Work, measure
 from transformers import AutoModelForCausalLM, LlamaConfig
 from ways import Prompt, Way, Ways
 
-from nlp_pipeline.generation.encoding import PromptEncoder
-from nlp_pipeline.generation.loading import load
+from nlp_pipeline.generation.loading.load import load
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.models import DEFAULT_MODEL, resolve
 
 ROOT = Path(__file__).resolve().parent.parent

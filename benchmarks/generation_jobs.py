@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ways import Prompt
 
-from nlp_pipeline.generation.encoding import PromptEncoder
 from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 QUESTIONS = (
     "What is this text about?",

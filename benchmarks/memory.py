@@ -24,7 +24,7 @@ from unittest import mock
 from spacy.language import Language
 
 from nlp_pipeline.pipeline import PipelineSpec
-from nlp_pipeline.runner import RunRequest, execute
+from nlp_pipeline.runner.run import RunRequest, execute
 
 SMALL = """
 [nlp]

@@ -23,8 +23,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nlp_pipeline.ahead import ahead
-from nlp_pipeline.annotate import annotate, chain
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.generation.interface import (
     Completion,
@@ -34,7 +32,9 @@ from nlp_pipeline.generation.interface import (
     Session,
 )
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
-from nlp_pipeline.workers import annotate_in_workers
+from nlp_pipeline.runner.annotate import annotate, chain
+from nlp_pipeline.runner.prefetch import ahead
+from nlp_pipeline.runner.workers import annotate_in_workers
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -27,7 +27,7 @@ import torch
 from spacy.language import Language
 
 from nlp_pipeline.evaluation.answers import exact_match, f1
-from nlp_pipeline.generation.constraints.bound import BoundSpans
+from nlp_pipeline.generation.constraints.bound_spans import BoundSpans
 from nlp_pipeline.models import DEFAULT_MODEL
 
 DATA = Path(__file__).resolve().parent / "data" / "questions.json"

@@ -21,7 +21,8 @@ from typing import Any
 
 from playwright.sync_api import expect, sync_playwright
 
-from nlp_pipeline.report import write_report, writing
+from nlp_pipeline.report import page_writer as writing
+from nlp_pipeline.report import write_report
 from nlp_pipeline.report.documents import Row, read_documents
 
 

@@ -62,12 +62,12 @@ class Stages:
 
 def measure(args: argparse.Namespace) -> Stages:
     stages = Stages()
-    stages.time("import", lambda: __import__("nlp_pipeline.runner"))
+    stages.time("import", lambda: __import__("nlp_pipeline.runner.run"))
 
-    from nlp_pipeline.annotate import annotate, chain
     from nlp_pipeline.corpus import read_corpus
     from nlp_pipeline.pipeline import PipelineSpec, generators, load_pipeline, split
-    from nlp_pipeline.runs.folder import open_run
+    from nlp_pipeline.run_folder.folder import open_run
+    from nlp_pipeline.runner.annotate import annotate, chain
     from nlp_pipeline.tables.frames import iter_tables
     from nlp_pipeline.tables.rows import doc_rows
     from nlp_pipeline.tables.schemas import TABLES

@@ -9,7 +9,7 @@ import torch
 
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.interface import SamplingParams
-from nlp_pipeline.generation.launching import choose_launching
+from nlp_pipeline.generation.launch_plan import choose_launching
 from nlp_pipeline.generation.sequence import Sequence
 
 Outputs = list[list[int]]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.interface import Message as Message
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
-    from nlp_pipeline.retrying import retry as retry
-    from nlp_pipeline.runner import run as run
-    from nlp_pipeline.runs.reading import read_run as read_run
+    from nlp_pipeline.run_folder.read import read_run as read_run
+    from nlp_pipeline.runner.retry import retry as retry
+    from nlp_pipeline.runner.run import run as run
     from nlp_pipeline.tables import to_frames as to_frames
 
 __version__ = "0.1.0"
@@ -27,9 +27,9 @@ _WHERE = {
     "Message": "nlp_pipeline.generation.interface",
     "SamplingParams": "nlp_pipeline.generation.interface",
     "read_corpus": "nlp_pipeline.corpus",
-    "read_run": "nlp_pipeline.runs.reading",
-    "retry": "nlp_pipeline.retrying",
-    "run": "nlp_pipeline.runner",
+    "read_run": "nlp_pipeline.run_folder.read",
+    "retry": "nlp_pipeline.runner.retry",
+    "run": "nlp_pipeline.runner.run",
     "to_frames": "nlp_pipeline.tables",
 }
 __all__ = [*sorted(_WHERE), "__version__"]

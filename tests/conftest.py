@@ -17,7 +17,7 @@ from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.llama import Llama
-    from nlp_pipeline.generation.loading import LoadedModel
+    from nlp_pipeline.generation.loading.load import LoadedModel
 
 TESTS = Path(__file__).parent
 
@@ -64,7 +64,7 @@ def tiny(tiny_llama: str) -> LoadedModel:
     """The tiny Llama in float64, where rounding flips no choice. Shared: change nothing of it."""
     import torch
 
-    from nlp_pipeline.generation.loading import load
+    from nlp_pipeline.generation.loading.load import load
 
     # Two threads on a loaded machine spin: a step of this model then takes 100 ms, not 1.
     torch.set_num_threads(1)

@@ -23,7 +23,7 @@ def errors(out: Path, *, kind: str | None, as_json: bool) -> None:
     Example:
       nlp-pipeline errors runs/sample-en_qa_summary --type missing_text
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.runs.reading import iter_rows
+    from nlp_pipeline.run_folder.read import iter_rows
 
     rows = [row for row in iter_rows(out, "errors") if kind is None or row["type"] == kind]
     if as_json:
@@ -52,6 +52,6 @@ def _summary(rows: list[dict[str, Any]]) -> None:
 
 
 def _say(line: str) -> None:
-    from nlp_pipeline.errors.escaping import escaped
+    from nlp_pipeline.errors.escapes import escaped
 
     click.echo(escaped(line, limit=2_000))

@@ -100,7 +100,7 @@ def _run(corpus: str, *, quiet: bool, out: Path | None, **options: Any) -> Path:
     request = run_request(corpus, out, format_="parquet", **options)
     show_notes(quiet=quiet)
     from nlp_pipeline.pipeline import resolve_config
-    from nlp_pipeline.runner import check, execute
+    from nlp_pipeline.runner.run import check, execute
 
     check(request)
     config = resolve_config(request.pipeline)

@@ -28,7 +28,7 @@ def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...]) ->
     Example:
       nlp-pipeline export runs/sample-en_qa_summary tables --format csv --table answers
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.runs.export import ExportFormat, export_run
+    from nlp_pipeline.run_folder.export import ExportFormat, export_run
 
     chosen: ExportFormat = format_  # type: ignore[assignment]
     for file in export_run(out, target, chosen, tables or None):

@@ -14,7 +14,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
 
 if TYPE_CHECKING:
-    from nlp_pipeline.golden.checking import Checked
+    from nlp_pipeline.golden.check import Checked
 
 RTOL, ATOL, PER_TABLE = 1e-4, 1e-5, 8
 
@@ -77,7 +77,7 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
     check as well: --set components.llama_qa.generator.dtype=float64
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.golden.recipe import Recipe
-    from nlp_pipeline.golden.recording import record as record_golden
+    from nlp_pipeline.golden.recorder import record as record_golden
     from nlp_pipeline.pipeline import resolve_config
 
     if not quiet:
@@ -117,7 +117,7 @@ def check(
     Example:
       nlp-pipeline golden check tests/golden/en_qa --per-table 20
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.golden.checking import check as check_golden
+    from nlp_pipeline.golden.check import check as check_golden
 
     if not quiet:
         show_notes()
@@ -140,7 +140,7 @@ def check(
 
 def _fetch(folder: Path, *, quiet: bool) -> None:
     """Fetches the models that a golden output needs."""
-    from nlp_pipeline.golden.checking import recipe_of
+    from nlp_pipeline.golden.check import recipe_of
     from nlp_pipeline.golden.recipe import working_directory
     from nlp_pipeline.golden.store import read_golden
     from nlp_pipeline.pipeline import resolve_config

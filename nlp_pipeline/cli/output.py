@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import click
 
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 
 
 def print_json(value: Any) -> None:

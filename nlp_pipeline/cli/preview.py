@@ -19,7 +19,7 @@ def show_preview(out: Path, rows: int) -> None:
     """Prints the first answers and the first summaries of a run."""
     import pandas as pd
 
-    from nlp_pipeline.runs.reading import read_run, row_counts
+    from nlp_pipeline.run_folder.read import read_run, row_counts
 
     counts = row_counts(out)
     for name, frame in read_run(out, COLUMNS, COLUMNS, first=rows).items():
@@ -32,8 +32,8 @@ def show_preview(out: Path, rows: int) -> None:
 
 def show_failures(out: Path, kinds: int) -> None:
     """Prints on standard error how often what failed, one message each, and where the rest is."""
-    from nlp_pipeline.errors.escaping import escaped
-    from nlp_pipeline.runs.reading import iter_rows
+    from nlp_pipeline.errors.escapes import escaped
+    from nlp_pipeline.run_folder.read import iter_rows
 
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -55,7 +55,7 @@ def _print(frame: object) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from nlp_pipeline.errors.escaping import escaped
+    from nlp_pipeline.errors.escapes import escaped
 
     table = Table(box=SIMPLE, pad_edge=False)
     for column in frame.columns:  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 
 PLAIN_EVERY = 10.0
 """Seconds between two plain lines."""

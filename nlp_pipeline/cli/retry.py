@@ -39,9 +39,9 @@ def retry(out: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
       nlp-pipeline retry runs/sample-en_qa_summary --type generation_failed
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.pipeline import PipelineSpec, resolve_config
-    from nlp_pipeline.retrying import retry as try_again
-    from nlp_pipeline.runs.reading import run_manifest
-    from nlp_pipeline.runs.writing import CONFIG
+    from nlp_pipeline.run_folder.read import run_manifest
+    from nlp_pipeline.run_folder.writer import CONFIG
+    from nlp_pipeline.runner.retry import retry as try_again
 
     show_notes(quiet=quiet)
     run_manifest(out)  # before a model is fetched for nothing

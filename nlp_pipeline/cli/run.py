@@ -15,12 +15,12 @@ from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.options import corpus_and_pipeline, pace, place
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 
 if TYPE_CHECKING:
     from confection import Config
 
-    from nlp_pipeline.runner import RunRequest, RunResult
+    from nlp_pipeline.runner.run import RunRequest, RunResult
 
 FAILED_DOCUMENTS = 3
 PREVIEW_ROWS = 6
@@ -73,9 +73,9 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
     request = run_request(corpus, out, **options)
-    from nlp_pipeline.generation.parallel import is_main
+    from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.pipeline import resolve_config
-    from nlp_pipeline.runner import check, execute
+    from nlp_pipeline.runner.run import check, execute
 
     main = is_main()  # of several processes that torchrun started, one speaks
     quiet = quiet or not main
@@ -116,7 +116,7 @@ def run_request(
 ) -> RunRequest:
     """The options as what the runner takes."""
     from nlp_pipeline.pipeline import PipelineSpec
-    from nlp_pipeline.runner import RunRequest
+    from nlp_pipeline.runner.run import RunRequest
 
     spec = PipelineSpec(
         pipeline,

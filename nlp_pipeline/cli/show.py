@@ -22,7 +22,7 @@ def show(out: Path, document_id: str) -> None:
     """  # noqa: D301  (click knows the character itself)
     from rich.console import Console
 
-    from nlp_pipeline.runs.reading import document_rows
+    from nlp_pipeline.run_folder.read import document_rows
 
     rows = document_rows(out, document_id)
     console = Console(highlight=False)
@@ -42,7 +42,7 @@ def _plain(text: str) -> Any:
     """A text whose control characters are shown and whose markup is not obeyed."""
     from rich.text import Text
 
-    from nlp_pipeline.errors.escaping import escaped
+    from nlp_pipeline.errors.escapes import escaped
 
     return Text("\n".join(escaped(line, limit=100_000) for line in text.split("\n")))
 

@@ -21,7 +21,7 @@ def status(out: Path, *, as_json: bool) -> None:
     Example:
       nlp-pipeline status runs/sample-en_qa_summary
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.runs.status import run_status
+    from nlp_pipeline.run_folder.status import run_status
 
     found = run_status(out)
     if as_json:
@@ -40,7 +40,7 @@ def status(out: Path, *, as_json: bool) -> None:
 
 def _command(out: Path) -> str:
     """The command that began the run; in Python there was none."""
-    from nlp_pipeline.runs.reading import run_manifest
+    from nlp_pipeline.run_folder.read import run_manifest
 
     command = run_manifest(out).get("command") or [""]
     return again(command) if command[0] in ("run", "retry") else "the same call of `run` again"

@@ -15,7 +15,7 @@ from spacy.util import raise_error
 from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DocumentFailed
 from nlp_pipeline.generation.interface import (
     Chat,

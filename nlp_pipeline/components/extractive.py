@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.base import Ask
-from nlp_pipeline.components.scoring import completion_score
+from nlp_pipeline.components.completion_scores import completion_score
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.constraints.spans import DocumentSpans
 from nlp_pipeline.generation.interface import Chat, Completion, SamplingParams

@@ -9,9 +9,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.completion_scores import completion_score
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.labels import corrected, parse_labels
-from nlp_pipeline.components.scoring import completion_score
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.constraints.forced import Forced

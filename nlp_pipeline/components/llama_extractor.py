@@ -10,10 +10,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.completion_scores import token_figures
+from nlp_pipeline.components.extraction_schema import ExtractionSchema, parse_schema
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
-from nlp_pipeline.components.schemas import ExtractionSchema, parse_schema
-from nlp_pipeline.components.scoring import token_figures
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding, ground

@@ -10,6 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.completion_scores import token_figures
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.long_documents import (
@@ -22,11 +23,10 @@ from nlp_pipeline.components.long_documents import (
     without_chunk,
 )
 from nlp_pipeline.components.long_summaries import LongSummaries
-from nlp_pipeline.components.scoring import token_figures
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.checking import Checker
+from nlp_pipeline.grounding.checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
 
 _KEY = "summary"

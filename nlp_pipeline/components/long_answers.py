@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.base import Ask
+from nlp_pipeline.components.completion_scores import by_score
 from nlp_pipeline.components.extractive import NONE
 from nlp_pipeline.components.long_documents import (
     LongDocuments,
@@ -20,7 +21,6 @@ from nlp_pipeline.components.long_documents import (
     chunk_text,
     ground_within,
 )
-from nlp_pipeline.components.scoring import by_score
 from nlp_pipeline.generation.interface import Chat, Completion
 from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.grounding.text import terms

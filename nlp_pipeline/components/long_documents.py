@@ -15,7 +15,7 @@ from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.generation import QuestionTooLong
 from nlp_pipeline.generation.interface import Chat, Completion, Generator
 from nlp_pipeline.grounding.align import Grounding
-from nlp_pipeline.grounding.reading import Reader
+from nlp_pipeline.grounding.answer_reader import Reader
 
 Render = Callable[[str], Chat]
 

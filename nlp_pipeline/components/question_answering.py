@@ -10,7 +10,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline.chunking import Chunk
+from nlp_pipeline.components.answer_list import Answers
 from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.completion_scores import completion_score, token_figures
 from nlp_pipeline.components.extractive import NONE, Extractive
 from nlp_pipeline.components.long_answers import Found, LongAnswers
 from nlp_pipeline.components.long_documents import (
@@ -25,12 +27,10 @@ from nlp_pipeline.components.long_documents import (
     without_chunk,
 )
 from nlp_pipeline.components.questions import parse_questions, questions_of
-from nlp_pipeline.components.scoring import completion_score, token_figures
-from nlp_pipeline.components.shown import Answers
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
-from nlp_pipeline.grounding.checking import Checker
+from nlp_pipeline.grounding.checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate
 
 SPANS_KEY = "answers"

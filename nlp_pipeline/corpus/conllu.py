@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import open_stream
 from nlp_pipeline.errors.corpus import BadConllu, Place

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import Line, line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import (

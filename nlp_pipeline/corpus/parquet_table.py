@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from nlp_pipeline.corpus.json_object import MAX_DEPTH
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.options import Found, ReadOptions
-from nlp_pipeline.corpus.parsing import MAX_DEPTH
+from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors.corpus import BadRecord, InvalidUtf8, NoTextColumn, Place, TooDeep
 

@@ -8,15 +8,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-from nlp_pipeline.corpus.building import Builder
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.jsonl import read_jsonl
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.options import Found, ReadOptions
 from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
+from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
+from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
 from nlp_pipeline.corpus.squad import read_squad
 from nlp_pipeline.errors.corpus import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlp_pipeline.errors.base import NlpPipelineError
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 
 
 class EvaluationError(NlpPipelineError):

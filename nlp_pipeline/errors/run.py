@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 
 
 class AnnotationFailed(NlpPipelineError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nlp_pipeline.errors.base import listing
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError, RequestError
 
 REASON_LIMIT = 300

@@ -17,7 +17,7 @@ from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
 from nlp_pipeline.evaluation.thresholds import best_threshold
-from nlp_pipeline.runs.reading import read_run
+from nlp_pipeline.run_folder.read import read_run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from nlp_pipeline.generation.params import SamplingParams as SamplingParams
+from nlp_pipeline.generation.sampling_params import SamplingParams as SamplingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nlp_pipeline.errors import NlpPipelineError
-    from nlp_pipeline.generation.vocabulary import Vocabulary
+    from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 
 FinishReason = Literal["stop", "length", "error"]
 """`stop`: an end-of-sequence token or a stop string; `length`: `max_new_tokens` reached."""

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from nlp_pipeline.errors.generation import BatchTooLarge
-from nlp_pipeline.generation.batches import BatchExecutor
-from nlp_pipeline.generation.encoding import PromptEncoder
 from nlp_pipeline.generation.engine import Engine, supports
+from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
@@ -21,8 +20,9 @@ from nlp_pipeline.generation.interface import (
     Session,
     generate,
 )
-from nlp_pipeline.generation.launching import Launching, check_launching, choose_launching
-from nlp_pipeline.generation.loading import LoadedModel, load
+from nlp_pipeline.generation.launch_plan import Launching, check_launching, choose_launching
+from nlp_pipeline.generation.loading.load import LoadedModel, load
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings

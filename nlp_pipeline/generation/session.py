@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, TokenAlternative
 from nlp_pipeline.generation.sequence import Executor, Sequence
-from nlp_pipeline.generation.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from nlp_pipeline.generation.encoding import PromptEncoder
+    from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 
 class ExecutorSession:

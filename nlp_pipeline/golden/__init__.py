@@ -17,14 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlp_pipeline.golden.checking import check as check
-    from nlp_pipeline.golden.checking import check_frames as check_frames
-    from nlp_pipeline.golden.recording import record as record
+    from nlp_pipeline.golden.check import check as check
+    from nlp_pipeline.golden.check import check_frames as check_frames
+    from nlp_pipeline.golden.recorder import record as record
 
 _WHERE = {
-    "check": "nlp_pipeline.golden.checking",
-    "check_frames": "nlp_pipeline.golden.checking",
-    "record": "nlp_pipeline.golden.recording",
+    "check": "nlp_pipeline.golden.check",
+    "check_frames": "nlp_pipeline.golden.check",
+    "record": "nlp_pipeline.golden.recorder",
 }
 __all__ = [*sorted(_WHERE)]
 

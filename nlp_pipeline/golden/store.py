@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.golden import (
     GoldenFolderInUse,
     GoldenFormatUnknown,
@@ -21,7 +21,7 @@ from nlp_pipeline.errors.golden import (
     GoldenUnreadable,
 )
 from nlp_pipeline.golden.recipe import Recipe
-from nlp_pipeline.runs.files import write_atomically
+from nlp_pipeline.run_folder.files import write_atomically
 from nlp_pipeline.tables.equality import Tolerance
 
 GOLDEN = "golden.json"

@@ -13,11 +13,11 @@ from nlp_pipeline.models.cache import verify as verify
 from nlp_pipeline.models.digests import digest as digest
 from nlp_pipeline.models.digests import file_digests as file_digests
 from nlp_pipeline.models.download import pip_download as pip_download
-from nlp_pipeline.models.fetching import fetch as fetch
+from nlp_pipeline.models.fetch import fetch as fetch
 from nlp_pipeline.models.known import DEFAULT_MODEL as DEFAULT_MODEL
 from nlp_pipeline.models.known import KNOWN_MODELS as KNOWN_MODELS
 from nlp_pipeline.models.known import KnownModel as KnownModel
 from nlp_pipeline.models.known import known_model as known_model
 from nlp_pipeline.models.location import offline as offline
-from nlp_pipeline.models.resolving import ResolvedModel as ResolvedModel
-from nlp_pipeline.models.resolving import resolve as resolve
+from nlp_pipeline.models.resolved_model import ResolvedModel as ResolvedModel
+from nlp_pipeline.models.resolved_model import resolve as resolve

@@ -16,7 +16,7 @@ from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
-from nlp_pipeline.pipeline.sources import package_folder
+from nlp_pipeline.pipeline.spacy_sources import package_folder
 
 _OF_THE_GENERATOR = (
     "model",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nlp_pipeline.runs.reading import parts_of
+from nlp_pipeline.run_folder.read import parts_of
 
 Row = dict[str, Any]
 

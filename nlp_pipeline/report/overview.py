@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.report.documents import Row
-from nlp_pipeline.runs.receipts import read_receipts, receipt_path
+from nlp_pipeline.run_folder.receipts import read_receipts, receipt_path
 
 BINS = 20
 SNIPPET = 90

@@ -7,10 +7,10 @@ import json
 import pandas as pd
 import pytest
 
-from nlp_pipeline import runner
 from nlp_pipeline.pipeline import PipelineSpec
-from nlp_pipeline.request import RunRequest, Silent
-from nlp_pipeline.runner import execute
+from nlp_pipeline.runner import run as runner
+from nlp_pipeline.runner.request import RunRequest, Silent
+from nlp_pipeline.runner.run import execute
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import pytest
 
 from nlp_pipeline import read_run
 from nlp_pipeline.cli.interrupts import again
-from nlp_pipeline.runs.folder import open_run
-from nlp_pipeline.runs.status import run_status
+from nlp_pipeline.run_folder.folder import open_run
+from nlp_pipeline.run_folder.status import run_status
 
 HOSTILE = Path(__file__).parents[2] / "corpora" / "hostile"
 SLOW = """\

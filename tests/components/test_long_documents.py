@@ -19,7 +19,7 @@ from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, GeneratorInfo
-from nlp_pipeline.grounding.reading import Reader
+from nlp_pipeline.grounding.answer_reader import Reader
 
 TEXT = (
     "The harbour of Senn is old and its wall is broken in two places today. "

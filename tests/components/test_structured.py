@@ -14,9 +14,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.util import registry
 
 from nlp_pipeline import to_frames
+from nlp_pipeline.components.extraction_schema import parse_schema
 from nlp_pipeline.components.labels import corrected, parse_labels
 from nlp_pipeline.components.llama_classifier import CONTENT_FREE
-from nlp_pipeline.components.schemas import parse_schema
 from nlp_pipeline.errors.config import InvalidSetting, PromptTemplateInvalid
 from nlp_pipeline.generation.interface import Completion
 

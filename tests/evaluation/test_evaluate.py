@@ -10,7 +10,7 @@ import pytest
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
 from nlp_pipeline.evaluation import evaluate_run
-from nlp_pipeline.runner import run
+from nlp_pipeline.runner.run import run
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
@@ -90,8 +90,8 @@ def test_without_references(
 
 
 def test_no_reference_reaches_the_model(corpus: Callable[..., str]) -> None:
-    from nlp_pipeline.annotate import annotate
     from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+    from nlp_pipeline.runner.annotate import annotate
 
     nlp = load_pipeline(PipelineSpec("en_qa", dry_run=True))
     items = read_corpus(corpus(RECORDS[0]))

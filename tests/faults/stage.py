@@ -71,7 +71,7 @@ def prepare() -> None:
     import spacy  # noqa: F401
     import torch
 
-    import nlp_pipeline.runner as runner
+    import nlp_pipeline.runner.run as runner
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:  # imports what is imported on the way

@@ -10,9 +10,9 @@ import pytest
 import torch
 from doubles import greedy_ids
 
-from nlp_pipeline.generation.batches import BatchExecutor
-from nlp_pipeline.generation.encoding import PromptEncoder
-from nlp_pipeline.generation.loading import LoadedModel
+from nlp_pipeline.generation.fallback.executor import BatchExecutor
+from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.session import SessionPool
 
 Oracle = Callable[[tuple[int, ...], int], list[int]]

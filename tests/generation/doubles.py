@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nlp_pipeline.generation.batches import BatchExecutor
+from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import Chat, Message, SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
 

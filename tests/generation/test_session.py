@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
-from nlp_pipeline.generation.encoding import PromptEncoder
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
-from nlp_pipeline.generation.loading import LoadedModel
+from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.session import ExecutorSession, SessionPool
-from nlp_pipeline.generation.vocabulary import Vocabulary
 
 MakePool = Callable[..., SessionPool]
 

@@ -9,7 +9,7 @@ import pytest
 
 from nlp_pipeline.errors.golden import InvalidTolerance
 from nlp_pipeline.golden.compare import Difference, compare, merged
-from nlp_pipeline.golden.rendering import render
+from nlp_pipeline.golden.difference_text import render
 from nlp_pipeline.golden.store import Table
 from nlp_pipeline.tables.equality import Tolerance, equal
 from nlp_pipeline.tables.schemas import COLUMNS, JSON_COLUMNS

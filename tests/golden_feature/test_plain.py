@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import spacy
 
-from nlp_pipeline.golden.plain import plain_table, plain_tables
+from nlp_pipeline.golden.plain_values import plain_table, plain_tables
 from nlp_pipeline.tables import TABLES, to_frames
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nlp_pipeline import read_run
-from nlp_pipeline.report import write_report, writing
+from nlp_pipeline.report import page_writer, write_report
 from nlp_pipeline.report.documents import read_documents
 
 pytestmark = pytest.mark.browser
@@ -196,7 +196,7 @@ def test_ten_thousand_documents(
 ) -> None:
     (one,) = read_documents(out, limit=1)
     many = ({**one, "document_id": f"d{i}", "text": f"{one['text']} {i}"} for i in range(10_000))
-    monkeypatch.setattr(writing, "read_documents", lambda run, limit: many)
+    monkeypatch.setattr(page_writer, "read_documents", lambda run, limit: many)
     page = open_page(write_report(out, tmp_path / "many.html"))
     page.click("#tab-documents")
     page.wait_for_selector("h2")

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nlp_pipeline.generation.distributed.rank0 import announced, led
 from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
-from nlp_pipeline.generation.leading import announced, led
 from nlp_pipeline.generation.settings import LlamaSettings as LlamaSettings
 
 if TYPE_CHECKING:

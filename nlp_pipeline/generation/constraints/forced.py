@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
-from nlp_pipeline.generation.vocabulary import Vocabulary
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

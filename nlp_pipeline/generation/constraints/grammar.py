@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
-from nlp_pipeline.generation.vocabulary import Vocabulary
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from nlp_pipeline.errors.generation import NoSpanPossible
-from nlp_pipeline.generation.constraints.bound import BoundSpans
+from nlp_pipeline.generation.constraints.bound_spans import BoundSpans
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.constraints.walk import Walk
-from nlp_pipeline.generation.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)

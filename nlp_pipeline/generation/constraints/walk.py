@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import accumulate
 
-from nlp_pipeline.generation.constraints.segmenting import Segmenter
-from nlp_pipeline.generation.vocabulary import Vocabulary
+from nlp_pipeline.generation.constraints.segmenter import Segmenter
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 
 WORD = 48
 """So many bytes are cut into tokens at a time where the document's own tokens do not help."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.constraints.mask import allowed_tokens
 from nlp_pipeline.generation.engine.hypotheses import Candidate, Hypothesis
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
-from nlp_pipeline.generation.masking import allowed_tokens
 from nlp_pipeline.generation.sequence import Sequence
 
 if TYPE_CHECKING:

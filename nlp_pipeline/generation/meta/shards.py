@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nlp_pipeline.errors.escaping import escaped
+from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.meta import NoShards, ShardMissing, ShardUnreadable, UnsafeShard
 
 _FILE = re.compile(r"consolidated\.(\d+)\.pth")

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
-from nlp_pipeline.generation.batches import BatchExecutor
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import json_grammar
-from nlp_pipeline.generation.encoding import PromptEncoder
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
+from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
-from nlp_pipeline.generation.loading import LoadedModel
+from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.session import SessionPool
-from nlp_pipeline.generation.vocabulary import Vocabulary
 
 NUMBER = 'start: %json {"type": "integer", "minimum": 0, "maximum": 99}'
 FORM = {

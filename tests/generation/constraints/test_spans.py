@@ -6,10 +6,10 @@ import pytest
 import spacy
 
 from nlp_pipeline.errors.generation import NoSpanPossible
-from nlp_pipeline.generation.constraints.bound import BoundSpans
+from nlp_pipeline.generation.constraints.bound_spans import BoundSpans
 from nlp_pipeline.generation.constraints.spans import DocumentSpans, spelled
-from nlp_pipeline.generation.encoding import PromptEncoder
-from nlp_pipeline.generation.vocabulary import Vocabulary
+from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 NONE = "not in the document"
 TEXTS = {

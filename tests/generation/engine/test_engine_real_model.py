@@ -13,7 +13,7 @@ import torch
 
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.interface import SamplingParams
-from nlp_pipeline.generation.loading import LoadedModel, load
+from nlp_pipeline.generation.loading.load import LoadedModel, load
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.models import DEFAULT_MODEL
 

@@ -10,13 +10,13 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.generation import GenerationFailed, ModelError
 from nlp_pipeline.errors.server import ServerGone
 from nlp_pipeline.generation.backends.server.client import Reply, ServerClient
-from nlp_pipeline.generation.backends.server.counting import count_tokens
 from nlp_pipeline.generation.backends.server.discovery import served_model, unusable
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
 from nlp_pipeline.generation.backends.server.replies import completion_of
 from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
+from nlp_pipeline.generation.backends.server.token_counts import count_tokens
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
 
 logger = logging.getLogger(__name__)

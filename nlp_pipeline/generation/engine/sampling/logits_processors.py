@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.masking import BLOCKED, constrained
+from nlp_pipeline.generation.constraints.mask import BLOCKED, constrained
 from nlp_pipeline.generation.sequence import Sequence
 
 

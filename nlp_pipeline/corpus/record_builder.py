@@ -1,0 +1,190 @@
+"""Fields to a `Record`: text, id, questions and meta are checked here, for every format alike."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from nlp_pipeline.corpus.json_object import type_name
+from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.read_options import ReadOptions
+from nlp_pipeline.corpus.record import Record, Reject
+from nlp_pipeline.corpus.record_questions import parse_questions
+from nlp_pipeline.corpus.sources import CorpusFile
+from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.corpus import (
+    BadId,
+    BadRecord,
+    DuplicateId,
+    EmptyText,
+    MissingText,
+    NullText,
+    Place,
+    TextNotString,
+    TextTooLong,
+)
+
+MAX_ID_LENGTH = 500
+"""Characters; an id stands in every row of every table and in messages."""
+
+
+class Builder:
+    """Makes the rows of a corpus, numbers them, and gives each an id that no other has.
+
+    Only 16 bytes are kept of an id, so that ten million fit into memory.
+
+    Args:
+        options: Names of the fields, and the length limit.
+        notes: Takes the warning about a field that stands both beside and in `meta`.
+    """
+
+    def __init__(self, options: ReadOptions, notes: Notes) -> None:
+        self._options = options
+        self._notes = notes
+        self._ids: set[bytes] = set()
+        self._index = 0
+
+    def build(
+        self, file: CorpusFile, line: int, found: dict[str, Any] | BadRecord
+    ) -> Record | Reject:
+        """The next row: a record where the fields make one, else a reject.
+
+        Args:
+            file: Where the row stands.
+            line: Its line or row there.
+            found: Its fields, or why there are none.
+        """
+        if isinstance(found, BadRecord):
+            return self.reject(file, line, found)
+        for key in (self._options.text_key, self._options.id_key):
+            found = lifted(found, key)
+        own = found.get(self._options.id_key)
+        try:
+            record = self._record(file, line, found)
+        except BadRecord as error:
+            return self.reject(file, line, error, own)
+        self._index += 1
+        return record
+
+    def reject(
+        self, file: CorpusFile, line: int, error: NlpPipelineError, own: Any = None
+    ) -> Reject:
+        """The next row where no record can be.
+
+        Args:
+            file: Where the row stands.
+            line: Its line or row there.
+            error: Why there is no record.
+            own: What the record calls itself; an id that cannot be one, or that another record
+                has, is passed over.
+        """
+        try:
+            id = checked_id({"id": own}, Place(file.source, line), "id")
+        except BadId:
+            id = None
+        if id is None or not self._take(id):
+            id = self._own_id(file, line)
+        row = Reject(self._index, id, error.kind, str(error), file.source, line)
+        self._index += 1
+        return row
+
+    def _record(self, file: CorpusFile, line: int, fields: dict[str, Any]) -> Record:
+        place = Place(file.source, line)
+        text = checked_text(fields, place, self._options)
+        id = checked_id(fields, place, self._options.id_key)
+        questions = parse_questions(fields.pop("questions", None), place)
+        meta = self._meta(fields, place)
+        if id is None:
+            id = self._own_id(file, line)
+        elif not self._take(id):
+            raise DuplicateId(place, self._options.id_key, id)
+        return Record(self._index, id, text, meta, questions, file.source, line)
+
+    def _own_id(self, file: CorpusFile, line: int) -> str:
+        """`file-stem:line`; a `~2` behind it where a record calls itself the same."""
+        id = base = file.id_at(line)
+        repeat = 2
+        while not self._take(id):
+            id, repeat = f"{base}~{repeat}", repeat + 1
+        return id
+
+    def _take(self, id: str) -> bool:
+        digest = blake2b(id.encode("utf-8"), digest_size=16).digest()
+        if digest in self._ids:
+            return False
+        self._ids.add(digest)
+        return True
+
+    def _meta(self, fields: dict[str, Any], place: Place) -> dict[str, Any]:
+        """The record's `meta` with its other fields folded in; what stands in `meta` wins.
+
+        A `meta` that is not an object is a field like any other, and null is none.
+        """
+        own = fields.get("meta")
+        if type(own) is dict:
+            del fields["meta"]
+            for name in fields.keys() & own.keys():
+                self._notes.once("meta_clash", place, name)
+            return fields | own
+        if own is None:
+            fields.pop("meta", None)
+        return fields
+
+
+def lifted(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """The fields with the value at `content.body` as a field of that name, where there is none.
+
+    The value leaves its object; the fields given stay as they are.
+
+    Args:
+        fields: The record's.
+        key: A field's name, or names with dots between them that lead into objects.
+    """
+    if key in fields or "." not in key:
+        return fields
+    *outer, last = key.split(".")
+    made = inner = dict(fields)
+    for name in outer:
+        if type(inner.get(name)) is not dict:
+            return fields
+        inner[name] = inner = dict(inner[name])
+    return {**made, key: inner.pop(last)} if last in inner else fields
+
+
+def checked_text(fields: dict[str, Any], place: Place, options: ReadOptions) -> str:
+    """Takes the text out of the fields.
+
+    Raises:
+        BadRecord: There is none, or none that can be annotated.
+    """
+    key = options.text_key
+    if key not in fields:
+        raise MissingText(place, key, fields)
+    text = fields.pop(key)
+    if text is None:
+        raise NullText(place, key)
+    if type(text) is not str:
+        raise TextNotString(place, key, type_name(text))
+    if len(text) > options.max_length:
+        raise TextTooLong(place, key, len(text), options.max_length)
+    if not text.strip():
+        raise EmptyText(place, key)
+    return text
+
+
+def checked_id(fields: dict[str, Any], place: Place, key: str) -> str | None:
+    """Takes the id out of the fields; null and an empty string are none.
+
+    Raises:
+        BadId: It is neither a string nor an integer, or too long.
+    """
+    id = fields.pop(key, None)
+    if id is None or id == "":
+        return None
+    if type(id) is int:
+        return str(id)
+    if type(id) is not str:
+        raise BadId(place, key, type_name(id))
+    if len(id) > MAX_ID_LENGTH:
+        raise BadId(place, key, f"a string of {len(id):,} characters, more than {MAX_ID_LENGTH},")
+    return id

@@ -1,0 +1,1 @@
+"""One model over the processes that torchrun starts."""

@@ -1,0 +1,1 @@
+"""Checkpoints of every format to a model and a tokenizer."""

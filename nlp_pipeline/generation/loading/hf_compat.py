@@ -1,0 +1,59 @@
+"""Small things around transformers: its keywords, its errors and its talk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from packaging.version import Version
+
+from nlp_pipeline import models
+from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.generation import CheckpointUnreadable, ModelNotFound
+
+
+def dtype_keyword(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """`from_pretrained`'s keyword for the dtype: renamed in transformers 4.56."""
+    import transformers
+
+    return {
+        "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype": dtype
+    }
+
+
+def unreadable(name: str, source: str | Path, error: Exception) -> Exception:
+    """What transformers said, as an error that a user can act on."""
+    if isinstance(source, Path):
+        return CheckpointUnreadable(str(source), one_line(error))
+    return ModelNotFound(name, models.KNOWN_MODELS, one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """One line, without the full stop that the message around it brings."""
+    text = " ".join(str(error).split())
+    if "couldn't connect to" in text:
+        return "the Hugging Face hub cannot be reached and has left nothing in its cache"
+    if (
+        "ignore_mismatched_sizes" in text or "size mismatch" in text
+    ):  # the version decides whether it says more than that
+        return "its weights have other sizes than its config.json says"
+    return escaped(text, 300).rstrip(".") or type(error).__name__
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers' progress bars and notices off the terminal while a model loads."""
+    from transformers.utils import logging as hf_logging
+
+    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.ERROR)
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()

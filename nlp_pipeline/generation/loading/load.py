@@ -1,0 +1,158 @@
+"""Checkpoints to a model and a tokenizer: Hugging Face, GGUF and Meta, whole or in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlp_pipeline import models
+from nlp_pipeline.errors.generation import CheckpointUnreadable
+from nlp_pipeline.generation.devices import resolve_device, resolve_dtype
+from nlp_pipeline.generation.distributed import process_group
+from nlp_pipeline.generation.distributed.process_group import ALONE, World
+from nlp_pipeline.generation.loading.assembly import Placement
+from nlp_pipeline.generation.loading.checks import check_folder
+from nlp_pipeline.generation.loading.device_map import check_device_map, spread
+from nlp_pipeline.generation.loading.dynamic_int8 import activation_bits
+from nlp_pipeline.generation.loading.gguf import converted_folder
+from nlp_pipeline.generation.loading.hf_compat import quiet_transformers
+from nlp_pipeline.generation.loading.quantization import DYNAMIC, check_quantization, quantize
+from nlp_pipeline.generation.loading.tokenizers import load_tokenizer, named_tokenizer
+from nlp_pipeline.generation.loading.weights import load_model
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run.
+
+    Attributes:
+        name: As the user named it.
+        model: A `transformers` causal language model in evaluation mode, on its device.
+        tokenizer: Its fast tokenizer.
+        eos_token_ids: Every token that ends a completion.
+        max_seq_len: Positions that the model was made for.
+        details: Digest, device, dtype: JSON values.
+        world: The processes that share the model.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    eos_token_ids: frozenset[int]
+    max_seq_len: int
+    details: Mapping[str, Any]
+    world: World = ALONE
+
+
+def load(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    tokenizer: str | None = None,
+    tensor_parallel_size: int | None = None,
+    device_map: str | None = None,
+    quantization: str | None = None,
+    fetch_missing: bool = True,
+) -> LoadedModel:
+    """Loads a model by known name, folder, GGUF file or hub name; weights are only ever read.
+
+    Args:
+        name: What `nlp_pipeline.models.resolve` understands.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: `auto`, `float32`, `bfloat16`, `float16` or `float64`.
+        tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
+        tensor_parallel_size: Processes that share the model; None takes all that torchrun
+            started.
+        device_map: `auto` spreads the layers over all GPUs of this process, and over main memory
+            where they do not suffice.
+        quantization: `int8` or `int4` weights, or `int8_dynamic` products on the CPU; None leaves
+            them as they are.
+        fetch_missing: Fetch a known model that is not in the cache yet.
+
+    Raises:
+        ModelNotFound: Nothing goes by this name.
+        CheckpointUnreadable: It is there and cannot be read.
+        TokenizerNotFound: The tokenizer named apart is not there.
+        DeviceUnavailable: The device is not there.
+        InvalidDtype: The dtype is not known.
+        InvalidModelSetting: Another setting is not possible, or not together with the rest.
+        PackageMissing: An optional package is needed.
+        WorldSizeDisagrees: `tensor_parallel_size` processes were not started.
+        CannotSplit: The model does not divide by their number.
+    """
+    world = process_group.join(tensor_parallel_size, device)
+    where = world.device or resolve_device(device)
+    kind = resolve_dtype(dtype, where)
+    check_quantization(quantization, where)
+    check_device_map(device_map, device, world, quantization)
+    with world.main_first():
+        source, digest = _find(name, tokenizer, fetch_missing)
+    held = torch.device("cpu") if quantization or device_map else where
+    place = Placement(kind, held, world, device_map)
+    with quiet_transformers():
+        tokens = load_tokenizer(name, source) if tokenizer is None else named_tokenizer(tokenizer)
+        model, parameters = load_model(name, source, tokens, place)
+    if quantization is not None:
+        quantize(model, quantization, where)
+    model = spread(model) if device_map else model.to(where)
+    model.eval().requires_grad_(False)
+    details = {
+        "digest": digest or getattr(model.config, "_commit_hash", None),
+        "device": str(where),
+        "dtype": str(kind).removeprefix("torch."),
+        "parameters": parameters,
+        "architecture": type(model).__name__,
+    }
+    extra = {"device_map": device_map, "quantization": quantization}
+    details |= {option: value for option, value in extra.items() if value is not None}
+    if quantization == DYNAMIC:
+        details["activation_bits"] = activation_bits()
+    if world.size > 1:
+        details["tensor_parallel_size"] = world.size
+    return LoadedModel(
+        name=name,
+        model=model,
+        tokenizer=tokens,
+        eos_token_ids=_eos_token_ids(model, tokens),
+        max_seq_len=_max_seq_len(model, name),
+        details=details,
+        world=world,
+    )
+
+
+def _find(name: str, tokenizer: str | None, fetch_missing: bool) -> tuple[str | Path, str | None]:
+    """Folder or hub name to load from, and the digest of what the user named."""
+    found = models.resolve(name, fetch_missing=fetch_missing)
+    if found.path is None:
+        return found.name, None
+    if found.kind == "hf-folder":
+        check_folder(found.path, needs_tokenizer=tokenizer is None)
+    digest = models.digest(found.path)
+    if found.gguf_file is None:
+        return found.path, digest
+    with quiet_transformers():
+        return converted_folder(found.path, digest, models.cache_dir()), digest
+
+
+def _max_seq_len(model: Any, name: str) -> int:
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        raise CheckpointUnreadable(name, "its config.json names no max_position_embeddings")
+    return positions
+
+
+def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The generation config's list: a GGUF's tokenizer is known to name the wrong token."""
+    ids = model.generation_config.eos_token_id
+    if ids is None:
+        ids = model.config.eos_token_id
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    if ids is None:
+        return frozenset()
+    return frozenset(ids if isinstance(ids, list) else [ids])

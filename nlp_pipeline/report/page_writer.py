@@ -1,0 +1,151 @@
+"""Writes the page: documents in compressed blocks, which the browser opens when they are shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import zlib
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from nlp_pipeline.report.colors import entity_colors
+from nlp_pipeline.report.documents import Row, read_documents
+from nlp_pipeline.report.overview import Overview, pace
+from nlp_pipeline.run_folder.files import disk_errors, write_atomically
+from nlp_pipeline.run_folder.read import run_manifest
+from nlp_pipeline.run_folder.status import run_status
+
+BLOCK = 50
+"""Documents in a block: what is opened at a time."""
+
+SCRIPTS = (
+    "data.js",
+    "dom.js",
+    "list.js",
+    "text.js",
+    "tree.js",
+    "cards.js",
+    "overview.js",
+    "app.js",
+)
+
+
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    title: str | None = None,
+    limit: int | None = None,
+) -> Path:
+    """Writes a run as one HTML page that needs no network.
+
+    Nothing that a document holds stands in the page as markup: all of it is compressed data,
+    which the page's script shows as text; a Content-Security-Policy allows no other script.
+    Memory is bounded by one part of the run and about a line per document.
+
+    Args:
+        run: The run's folder; of one that is still going on, its finished parts.
+        out: The file; by default `report.html` in the run's folder.
+        title: Heading of the page; by default the name of the run's folder.
+        limit: The first so many documents only.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        OutputNotWritable: The file cannot be written.
+    """
+    folder = Path(run)
+    run_manifest(folder)
+    target = Path(out) if out is not None else folder / "report.html"
+    heading = title or folder.resolve().name
+
+    def write(file: Path) -> None:
+        with file.open("w", encoding="utf-8") as page:
+            _write(page, folder, heading, limit)
+
+    with disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, write)
+    return target
+
+
+def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:
+    style = _asset("report.css")
+    script = '"use strict";\n' + "\n".join(_asset(name) for name in SCRIPTS)
+    head, tail = _asset("report.html").split("<!-- data -->")
+    policy = (
+        f"default-src 'none'; script-src '{_digest(script)}'; "
+        f"style-src '{_digest(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    for mark, text in {"policy": policy, "title": html.escape(heading), "style": style}.items():
+        head = head.replace("{{ " + mark + " }}", text)
+    page.write(head)
+    overview = Overview()
+    counted = _counted(read_documents(run, limit), overview)
+    number = 0
+    while block := list(islice(counted, BLOCK)):
+        page.write(_data(f"text-{number}", [_said(document) for document in block]))
+        page.write(_data(f"block-{number}", block))
+        number += 1
+    page.write(_data("lines", overview.lines))
+    page.write(_data("overview", {**_about(run, heading), **overview.as_dict()}))
+    page.write(tail.replace("{{ script }}", script))
+
+
+def _counted(documents: Iterable[Row], overview: Overview) -> Iterator[Row]:
+    for document in documents:
+        overview.add(document)
+        yield document
+
+
+def _about(run: Path, heading: str) -> dict[str, Any]:
+    """What is known of the run without its documents."""
+    manifest, status = run_manifest(run), run_status(run)
+    models = [one.get("model") for one in manifest.get("fingerprint", {}).get("generators", [])]
+    return {
+        "title": heading,
+        "block": BLOCK,
+        "corpus": manifest.get("corpus"),
+        "pipeline": manifest.get("pipeline"),
+        "pipes": manifest.get("pipes", []),
+        "models": sorted({str(model) for model in models if model}),
+        "started": manifest.get("started"),
+        "state": status.state,
+        "total": status.total,
+        "seconds": status.seconds,
+        "documents_per_second": status.documents_per_second,
+        "tokens_per_second": status.tokens_per_second,
+        "output_tokens": status.output_tokens,
+        "pace": pace(run),
+        "colors": entity_colors(),
+    }
+
+
+def _said(document: Row) -> list[str]:
+    """What the search looks through: the text, and what was generated about it."""
+    generated = [row["answer"] for row in document["answers"]]
+    generated += [row["summary"] for row in document["summaries"]]
+    generated += [row["text"] for row in document["generations"]]
+    return [document["text"] or "", "\n".join(text for text in generated if text)]
+
+
+def _data(name: str, value: Any) -> str:
+    """Compressed JSON as a script that is none: nothing in it can be read as markup."""
+    packed = zlib.compress(orjson.dumps(value), 6)
+    return f'<script type="text/plain" id="{name}">{base64.b64encode(packed).decode()}</script>\n'
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / "page" / name).read_text("utf-8")

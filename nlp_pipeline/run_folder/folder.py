@@ -1,0 +1,139 @@
+"""A run's folder: who may write to it, what run it holds, and which parts are done.
+
+The layout, in the order in which a part comes to be:
+
+- `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
+- `<table>/part-00012.parquet`, one per table
+- `errors.jsonl`, grown by the part's errors
+- `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
+- `_receipts/part-00012.json`, written last: the part is done once it is there
+- `_wip/part-00013.jsonl`, the finished documents of the part that is being made
+- `_wip/part-00003/`, the files of a part that is being made anew, until they replace the old ones
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
+from nlp_pipeline.run_folder.errors_file import ERRORS
+from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_json
+from nlp_pipeline.run_folder.journal import WIP, holds_documents
+from nlp_pipeline.run_folder.ledger import LEDGER
+from nlp_pipeline.run_folder.lock import LOCK, locked
+from nlp_pipeline.run_folder.receipts import RECEIPTS, drop_receipts, read_receipts, sound
+from nlp_pipeline.run_folder.resume import differences
+from nlp_pipeline.run_folder.staging import roll_forward
+from nlp_pipeline.run_folder.stdin import INPUT
+from nlp_pipeline.run_folder.writer import CONFIG
+from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
+from nlp_pipeline.run_folder.writer import RunFolder as RunFolder
+from nlp_pipeline.tables.schemas import TABLES
+
+FINISHED = "finished"
+"""The state of a run whose every record is in a part."""
+CLEARED = "cleared"
+"""The state of a run that was thrown away."""
+
+
+@contextmanager
+def open_run(
+    path: Path, fingerprint: Mapping[str, Any], format_: Format, *, fresh: bool = False
+) -> Iterator[RunFolder]:
+    """Opens a folder for a run and holds it until the end of the block.
+
+    Args:
+        path: The folder; made where it is missing.
+        fingerprint: Everything that can change a row; JSON values.
+        format_: Of the parts.
+        fresh: Throw away the run that is there.
+
+    Raises:
+        OutputNotWritable: The folder cannot be made or written to.
+        OutputNotARun: It holds something else.
+        DifferentRun: It holds a run with another fingerprint, and not `fresh`.
+        RunLocked: Another process holds it.
+    """
+    refuse_strangers(path)
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        manifest = read_manifest(path)
+        if manifest is not None and (fresh or _is_empty(path, manifest)):
+            _clear(path)
+        elif manifest is not None and (found := differences(manifest["fingerprint"], fingerprint)):
+            raise DifferentRun(str(path), found)
+        with disk_errors(path):
+            _sweep(path)
+            (path / RECEIPTS).mkdir(exist_ok=True)
+            roll_forward(path)
+            receipts = read_receipts(path)
+            receipts = receipts[: sound(path, receipts, format_)]
+            drop_receipts(path, len(receipts))
+            folder = RunFolder(path, format_, receipts)
+            if receipts:
+                folder.errors.mend(receipts)
+        yield folder
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a run's folder; None where there is none, or one of something else."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
+    return manifest if ours else None
+
+
+def refuse_strangers(path: Path) -> None:
+    """Checks that a run may use a folder; makes none.
+
+    Raises:
+        OutputNotWritable: It is no folder, or cannot be read.
+        OutputNotARun: It holds something else than a run.
+    """
+    if read_manifest(path) is not None:
+        return
+    with disk_errors(path):
+        found = sorted(path.iterdir()) if path.exists() else []
+        others = [entry.name for entry in found if not _is_beginning(entry)]
+    if others:
+        raise OutputNotARun(str(path), others)
+
+
+def _is_beginning(entry: Path) -> bool:
+    """Whether a run that was killed before it had a manifest may have left this."""
+    if entry.name == RECEIPTS:
+        return not any(entry.iterdir())
+    return entry.name in (LOCK, INPUT) or TEMPORARY in entry.name
+
+
+def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether no part of the run is done, so that there is nothing that could be lost."""
+    nothing = not read_receipts(path) and not holds_documents(path)
+    return manifest.get("state") == CLEARED or nothing
+
+
+def _clear(path: Path) -> None:
+    """Removes what a run has written, and nothing that anybody else has put beside it."""
+    with disk_errors(path):
+        # A process killed in the middle of this leaves a run that the next one clears again.
+        write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
+        for name in (RECEIPTS, LEDGER, WIP, *TABLES):
+            if (path / name).exists():
+                shutil.rmtree(path / name)
+        for name in (ERRORS, CONFIG):
+            (path / name).unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Removes the temporary files of killed processes."""
+    for name in ("", RECEIPTS, LEDGER, *TABLES):
+        for file in (path / name).glob(f".*{TEMPORARY}*"):
+            file.unlink()

@@ -1,0 +1,161 @@
+"""What a part's records were and what became of each: how a later run knows what has changed.
+
+Beside the receipt of every part lies its ledger, a line for each record. A run that goes on
+compares it with the corpus, record by record, and computes only what is not the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from nlp_pipeline.corpus import Record, Reject
+from nlp_pipeline.run_folder.files import write_text
+from nlp_pipeline.run_folder.journal import journaled
+
+LEDGER = "_ledger"
+
+State = Literal["ok", "failed", "rejected"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record in a ledger.
+
+    Attributes:
+        id: The document's id.
+        digest: Of all that the record says: id, text, meta, questions; of a reject its reason.
+        source: The file it stands in.
+        line: Its line there.
+        state: What became of it; `rejected` where no record could be read.
+        attempt: How often a failed one was tried; 0 for others.
+        types: The kinds of its errors.
+        meta: Of a failed record, which is tried again without the corpus.
+        questions: Of a failed record, each with `id` and `text`.
+    """
+
+    id: str
+    digest: str
+    source: str
+    line: int
+    state: State = "ok"
+    attempt: int = 0
+    types: list[str] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
+    questions: list[dict[str, str]] = field(default_factory=list)
+
+
+def entry_of(item: Record | Reject) -> Entry:
+    """A record as the ledger knows it, before anything was computed."""
+    if isinstance(item, Reject):
+        # The message names the place. Where that has changed the row is made anew: it is cheap.
+        digest = _digest([item.id, item.kind, item.message])
+        return Entry(item.id, digest, item.source, item.line, "rejected", types=[item.kind])
+    questions = [{"id": q.id, "text": q.text} for q in item.questions]
+    meta = dict(item.meta)
+    digest = _digest([item.id, item.text, meta, questions])
+    return Entry(item.id, digest, item.source, item.line, meta=meta, questions=questions)
+
+
+def write_ledger(path: Path, entries: Iterable[Entry]) -> None:
+    """Writes the ledger of a part atomically; what has its default value is left out."""
+    lines = (json.dumps({k: v for k, v in asdict(e).items() if v}) for e in entries)
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def read_ledger(run: Path, part: int) -> list[Entry]:
+    """The ledger of a part; empty where it is missing or damaged: then nothing of it is known."""
+    try:
+        lines = ledger_path(run, part).read_text(encoding="utf-8").splitlines()
+        return [Entry(**json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def ledger_path(run: Path, part: int) -> Path:
+    """Where the ledger of a part lies."""
+    return run / LEDGER / f"part-{part:05}.jsonl"
+
+
+def _digest(value: list[Any]) -> str:
+    return blake2b(json.dumps(value).encode("ascii"), digest_size=16).hexdigest()
+
+
+Again = Callable[[Entry], bool]
+"""Whether a document that failed is to be tried again."""
+Rows = Mapping[str, list[dict[str, Any]]]
+ENTRY = "ledger"
+"""The name under which a document's ledger entry lies in its line of the journal."""
+
+
+class Kept(NamedTuple):
+    """What is known of a record: where its rows lie, or how often it was tried in vain."""
+
+    where: Literal["journal", "part", "nowhere"]
+    entry: Entry | None = None
+    attempts: int = 0
+
+
+class Earlier:
+    """A part as earlier processes have left it: its ledger and its journal.
+
+    Args:
+        run: The run's folder.
+        number: Of the part.
+        part_size: Documents in a part.
+        done: Whether the part has a receipt.
+        again: Which failed documents do not count.
+    """
+
+    def __init__(self, run: Path, number: int, part_size: int, *, done: bool, again: Again) -> None:
+        self.ledger = read_ledger(run, number) if done else []
+        self.journal: dict[int, tuple[Entry, Rows]] = {}
+        self._again = again
+        for line in journaled(run, number):
+            rows = dict(line)
+            (entry,) = rows.pop(ENTRY)
+            # A later line of the same document holds: it was tried again.
+            offset = rows["documents"][0]["position"] - number * part_size
+            self.journal[offset] = Entry(**entry), rows
+
+    def known(self, offset: int) -> Entry | None:
+        """The record as it was, whatever became of it."""
+        if offset in self.journal:
+            return self.journal[offset][0]
+        return self.ledger[offset] if offset < len(self.ledger) else None
+
+    def find(self, offset: int, entry: Entry) -> Kept:
+        """Where the rows of a record lie that is as it was, if they still count.
+
+        Args:
+            offset: Place of the record in the part.
+            entry: The record as it is now.
+        """
+        attempts = 0
+        if offset in self.journal:
+            found = self.journal[offset][0]
+            if found.digest == entry.digest:
+                if not self._again(found):
+                    return Kept("journal", found)
+                attempts = found.attempt
+        if offset < len(self.ledger):
+            found = self.ledger[offset]
+            if found.digest == entry.digest:
+                if not self._again(found):
+                    return Kept("part", found)
+                attempts = max(attempts, found.attempt)
+        return Kept("nowhere", attempts=attempts)
+
+
+def failed_ones(entry: Entry) -> bool:
+    """A resumed run tries again whatever failed; a record that cannot be read stays so."""
+    return entry.state == "failed"
+
+
+def none(_: Entry) -> bool:
+    """With `--no-retry` what failed stays."""
+    return False

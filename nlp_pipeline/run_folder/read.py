@@ -1,0 +1,177 @@
+"""`read_run`: a run's tables as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFound, TableNotFound
+from nlp_pipeline.run_folder.files import Format, read_table
+from nlp_pipeline.run_folder.folder import read_manifest
+from nlp_pipeline.run_folder.receipts import part_file, read_receipts
+from nlp_pipeline.tables.frames import to_frame
+from nlp_pipeline.tables.schemas import TABLES
+
+
+def read_run(
+    path: str | Path,
+    tables: str | Iterable[str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    *,
+    first: int | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The tables of a run, of its finished parts where it is still going on.
+
+    Args:
+        path: The run's folder.
+        tables: Which table or tables; all by default.
+        columns: Per table the columns to read; all by default. Others are not read at all.
+        first: Only so many rows of each table; later parts are not read at all.
+
+    Returns:
+        One frame per table, in the order of the corpus.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        TableNotFound: There is no table of that name.
+        ColumnNotFound: The table has no column of that name.
+    """
+    folder = Path(path)
+    names = [tables] if isinstance(tables, str) else list(TABLES if tables is None else tables)
+    for name in (*names, *(columns or {})):
+        if name not in TABLES:
+            raise TableNotFound(name, TABLES)
+    wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
+    format_: Format = run_manifest(folder)["format"]
+    parts = _parts(folder)
+    found: dict[str, pd.DataFrame] = {}
+    for name in names:
+        files = (part_file(folder, name, part, format_) for part in parts)
+        found[name] = to_frame(_concat(files, name, format_, wanted[name], first))
+    return found
+
+
+def row_counts(path: str | Path) -> dict[str, int]:
+    """The rows of each table of a run, from its books alone.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    run_manifest(Path(path))
+    counts = dict.fromkeys(TABLES, 0)
+    for receipt in read_receipts(Path(path)):
+        for name, rows in receipt.rows.items():
+            counts[name] += rows
+    return counts
+
+
+def run_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run that has begun.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None or "format" not in manifest:
+        raise RunNotFound(str(folder))
+    return manifest
+
+
+def _parts(folder: Path) -> list[int]:
+    """The numbers of the finished parts."""
+    return [receipt.part for receipt in read_receipts(folder)]
+
+
+def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
+    """The columns asked for, checked."""
+    for name in columns or ():
+        if name not in TABLES[table].names:
+            raise ColumnNotFound(table, name, TABLES[table].names)
+    return None if columns is None else list(columns)
+
+
+def _concat(
+    files: Iterable[Path], name: str, format_: Format, columns: list[str] | None, first: int | None
+) -> pa.Table:
+    schema = TABLES[name]
+    if columns is not None:
+        schema = pa.schema([schema.field(column) for column in columns])
+    tables, rows = [schema.empty_table()], 0
+    for file in files:
+        if first is not None and rows >= first:
+            break
+        tables.append(read_table(file, TABLES[name], format_, columns))
+        rows += tables[-1].num_rows
+    return pa.concat_tables(tables).slice(0, first)
+
+
+def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
+    """A table of a run part by part, in the order of the corpus.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    format_: Format = run_manifest(folder)["format"]
+    for part in _parts(folder):
+        yield read_table(part_file(folder, table, part, format_), TABLES[table], format_)
+
+
+def parts_of(
+    path: str | Path, columns: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, pa.Table]]:
+    """Some tables of a run part by part: all rows of a document lie in the same part.
+
+    Args:
+        path: The run's folder.
+        columns: Per table the columns to read.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    format_: Format = run_manifest(folder)["format"]
+    for part in _parts(folder):
+        yield {
+            name: read_table(
+                part_file(folder, name, part, format_), TABLES[name], format_, list(wanted)
+            )
+            for name, wanted in columns.items()
+        }
+
+
+def iter_rows(path: str | Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table of a run, in the order of the corpus, in constant memory."""
+    for part in iter_parts(path, table):
+        yield from part.to_pylist()
+
+
+def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every row of one document.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        DocumentNotFound: The run has no such document, or has not come to it yet.
+    """
+    folder = Path(path)
+    format_: Format = run_manifest(folder)["format"]
+    for part in _parts(folder):
+        files = {name: part_file(folder, name, part, format_) for name in TABLES}
+        ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])
+        if document_id in ids["document_id"].to_pylist():
+            return {name: _rows_of(document_id, files[name], name, format_) for name in TABLES}
+    raise DocumentNotFound(document_id, str(path))
+
+
+def _rows_of(document_id: str, file: Path, name: str, format_: Format) -> list[dict[str, Any]]:
+    import pyarrow.compute as pc
+
+    table = read_table(file, TABLES[name], format_)
+    rows: list[dict[str, Any]] = table.filter(
+        pc.equal(table["document_id"], document_id)
+    ).to_pylist()
+    return rows

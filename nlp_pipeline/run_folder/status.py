@@ -1,0 +1,131 @@
+"""How a run stands: from its manifest and its receipts alone, also while it is going on."""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from nlp_pipeline.run_folder.folder import FINISHED
+from nlp_pipeline.run_folder.journal import journals
+from nlp_pipeline.run_folder.ledger import Earlier, none
+from nlp_pipeline.run_folder.lock import LOCK
+from nlp_pipeline.run_folder.read import run_manifest
+from nlp_pipeline.run_folder.receipts import read_receipts
+
+State = Literal["running", "interrupted", "finished"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How a run stands.
+
+    Attributes:
+        state: `running`: a process holds the folder; `interrupted`: none does and documents are
+            missing; `finished`.
+        total: Records of the corpus; None while they are not counted.
+        done: Records that are safe: in finished parts and in the journal.
+        ok: Of these, those without an error.
+        failed: Those with one.
+        left: Still to do; None while the total is not known.
+        output_tokens: Tokens generated for those in finished parts.
+        seconds: From the start of the latest process to its end, or to now; None if unknown.
+        documents_per_second: Of the latest process, which counts only what it computed itself;
+            None where that is not known.
+        tokens_per_second: The same for generated tokens; None where an earlier process did some.
+    """
+
+    state: State
+    total: int | None
+    done: int
+    ok: int
+    failed: int
+    left: int | None
+    output_tokens: int
+    seconds: float | None
+    documents_per_second: float | None
+    tokens_per_second: float | None
+
+
+def run_status(path: str | Path) -> RunStatus:
+    """How the run in a folder stands.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    folder = Path(path)
+    manifest = run_manifest(folder)
+    receipts = read_receipts(folder)
+    done = sum(receipt.documents for receipt in receipts)
+    failed = sum(receipt.failed for receipt in receipts)
+    for number in journals(folder):
+        size = manifest.get("fingerprint", {}).get("part_size", 1)
+        receipt = receipts[number] if number < len(receipts) else None
+        part = Earlier(folder, number, size, done=receipt is not None, again=none)
+        if receipt and len(part.ledger) < receipt.documents:
+            continue  # its ledger is damaged: the receipt is what is known
+        more = _journaled(part)
+        done += more[0] - (receipt.documents if receipt else 0)
+        failed += more[1] - (receipt.failed if receipt else 0)
+    state = _state(folder, manifest)
+    total = done if state == "finished" else manifest.get("total")
+    seconds = _seconds(manifest, state)
+    tokens = sum(receipt.output_tokens for receipt in receipts)
+    kept = manifest.get("kept")
+    computed = None if kept is None or manifest.get("again") else done - kept
+    if state == "finished":
+        counts = manifest.get("counts", {})
+        kept = counts.get("resumed")
+        computed = None if kept is None else done - kept
+    return RunStatus(
+        state=state,
+        total=total,
+        done=done,
+        ok=done - failed,
+        failed=failed,
+        left=None if total is None else max(0, total - done),
+        output_tokens=tokens,
+        seconds=seconds,
+        documents_per_second=computed / seconds if computed and seconds else None,
+        tokens_per_second=tokens / seconds if kept == 0 and seconds else None,
+    )
+
+
+def _journaled(part: Earlier) -> tuple[int, int]:
+    """Documents of a part that has a journal, done and failed.
+
+    The journal of a finished part holds what is computed again: it counts in place of the old.
+    """
+    states = {offset: entry.state for offset, entry in enumerate(part.ledger)}
+    states |= {offset: entry.state for offset, (entry, _) in part.journal.items()}
+    return len(states), sum(state != "ok" for state in states.values())
+
+
+def _state(folder: Path, manifest: dict[str, Any]) -> State:
+    if manifest.get("state") == FINISHED:
+        return "finished"
+    return "running" if _held(folder) else "interrupted"
+
+
+def _held(folder: Path) -> bool:
+    """Whether a process holds the folder: a shared lock is refused while it does."""
+    try:
+        with (folder / LOCK).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _seconds(manifest: dict[str, Any], state: State) -> float | None:
+    if state == "finished":
+        seconds = manifest.get("counts", {}).get("seconds")
+        return None if seconds is None else float(seconds)
+    if state == "running" and "started" in manifest:
+        started = datetime.fromisoformat(manifest["started"])
+        return (datetime.now(timezone.utc) - started).total_seconds()
+    return None

@@ -1,0 +1,60 @@
+"""Standard input, copied into the run's folder first: a stream comes once, a run may resume."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from nlp_pipeline.run_folder.files import disk_errors, rename_durably, temporary_name
+
+INPUT = "_input"
+COPY = "stdin.jsonl"
+
+
+@contextmanager
+def spooled(out: Path, stream: BinaryIO, *, fresh: bool = False) -> Iterator[Path]:
+    """Copies a stream into the run's folder and yields the copy, which `keep` makes the run's.
+
+    Where nothing comes, or a terminal waits for someone to type, the copy of an interrupted run
+    is taken: the same command, without the stream, resumes it.
+
+    Args:
+        out: The run's folder; made where it is missing.
+        stream: What to copy.
+        fresh: Take no earlier copy.
+
+    Raises:
+        DiskFull: There is no space for the copy.
+        OutputNotWritable: The folder cannot be made or written to.
+    """
+    kept = out / INPUT / COPY
+    earlier = kept.is_file() and not fresh
+    if earlier and stream.isatty():
+        yield kept
+        return
+    incoming = temporary_name(kept)
+    try:
+        with disk_errors(out):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with incoming.open("wb") as file:
+                shutil.copyfileobj(stream, file, 2**20)
+        yield kept if earlier and not incoming.stat().st_size else incoming
+    finally:
+        with suppress(OSError):
+            incoming.unlink(missing_ok=True)
+            kept.parent.rmdir()
+
+
+def keep(copy: Path) -> Path:
+    """Makes a copy the run's input, and removes what killed runs have left beside it."""
+    kept = copy.with_name(COPY)
+    with disk_errors(copy.parents[1]):
+        if copy != kept:
+            rename_durably(copy, kept)
+        for other in kept.parent.iterdir():
+            if other != kept:
+                other.unlink()
+    return kept

@@ -1,0 +1,144 @@
+"""Writes into the folder of a run: its manifest, its next part, and finished parts anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nlp_pipeline.run_folder.errors_file import ErrorsFile
+from nlp_pipeline.run_folder.files import (
+    Format,
+    disk_errors,
+    read_table,
+    write_json,
+    write_table,
+    write_text,
+)
+from nlp_pipeline.run_folder.journal import Journal
+from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
+from nlp_pipeline.run_folder.receipts import Receipt, part_file, receipt_path, recount, sizes, weigh
+from nlp_pipeline.run_folder.staging import Staging, roll_forward
+from nlp_pipeline.tables.schemas import TABLES
+
+MANIFEST = "manifest.json"
+CONFIG = "config.cfg"
+
+
+class RunFolder:
+    """The folder of one run, open for writing.
+
+    Args:
+        path: The folder; made by `open_run` where it is missing.
+        format_: Of the parts.
+        receipts: Of the parts that are done already.
+    """
+
+    def __init__(self, path: Path, format_: Format, receipts: list[Receipt]) -> None:
+        self.path = path
+        self.format = format_
+        self.receipts = receipts
+        self.errors = ErrorsFile(path, format_)
+        self._written: set[int] = set()
+
+    @property
+    def documents_done(self) -> int:
+        """Records in the parts that are done."""
+        return sum(receipt.documents for receipt in self.receipts)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replaces the manifest."""
+        with disk_errors(self.path, self.documents_done):
+            write_json(self.path / MANIFEST, manifest)
+
+    def write_config(self, text: str) -> None:
+        """Keeps the resolved pipeline config beside the tables."""
+        with disk_errors(self.path, self.documents_done):
+            write_text(self.path / CONFIG, text)
+
+    def journal(self, part: int | None = None) -> Journal:
+        """The journal of a part; of the next one by default."""
+        return Journal(self.path, len(self.receipts) if part is None else part, self.documents_done)
+
+    def commit(
+        self,
+        tables: Mapping[str, pa.Table],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+        ledger: Iterable[Entry] = (),
+    ) -> Receipt:
+        """Writes the next part: every table, the errors, the ledger, then the receipt."""
+        number = len(self.receipts)
+        rows = {name: table.num_rows for name, table in tables.items()}
+        with disk_errors(self.path, self.documents_done):
+            for name, table in tables.items():
+                file = part_file(self.path, name, number, self.format)
+                file.parent.mkdir(exist_ok=True)
+                write_table(table, file, self.format)
+            self.errors.append(tables["errors"], self.receipts)
+            path = ledger_path(self.path, number)
+            path.parent.mkdir(exist_ok=True)
+            write_ledger(path, ledger)
+            weights = sizes(self.path, number, self.format)
+            receipt = Receipt(number, documents, failed, output_tokens, rows, weights)
+            write_json(receipt_path(self.path, number), asdict(receipt))
+        self.receipts.append(receipt)
+        self._written.add(number)
+        return receipt
+
+    def replace(
+        self,
+        number: int,
+        tables: Mapping[str, pa.Table],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+        ledger: Iterable[Entry] = (),
+    ) -> Receipt:
+        """Writes a finished part anew: beside the old one first, then in its place.
+
+        A process killed on the way leaves the old part, or a new one that `open_run` puts in its
+        place.
+        """
+        rows = {name: table.num_rows for name, table in tables.items()}
+        with disk_errors(self.path, self.documents_done):
+            with Staging(self.path, number, self.format) as staging:
+                for name, table in tables.items():
+                    staging.add_table(name, table)
+                staging.add_ledger(ledger)
+                weights = staging.sizes()
+                receipt = Receipt(number, documents, failed, output_tokens, rows, weights)
+                staging.seal(receipt)
+            self.errors.distrust()
+            roll_forward(self.path)
+        self.receipts[number] = receipt
+        self._written.add(number)
+        return receipt
+
+    def read_part(self, number: int) -> dict[str, pa.Table]:
+        """Every table of a finished part."""
+        return {
+            name: read_table(part_file(self.path, name, number, self.format), schema, self.format)
+            for name, schema in TABLES.items()
+        }
+
+    def recount(self) -> None:
+        """Counts the parts again, and makes sure that `errors.jsonl` says what they say.
+
+        The rows of those that were there already were counted when the folder was opened: of them
+        only the bytes are looked at.
+
+        Raises:
+            PartDamaged: One does not hold what its receipt says.
+        """
+        with disk_errors(self.path, self.documents_done):
+            for receipt in self.receipts:
+                check = recount if receipt.part in self._written else weigh
+                check(self.path, receipt, self.format)
+            self.errors.mend(self.receipts)

@@ -1,0 +1,1 @@
+"""A run, from what is asked for to its finished folder: records in, rows of parts out."""

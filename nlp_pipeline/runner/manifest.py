@@ -1,0 +1,130 @@
+"""What ran: the manifest of a run, and the fingerprint of everything that can change a row."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.environment import installed_version
+from nlp_pipeline.models.digests import sha256
+from nlp_pipeline.pipeline import generators, source_digests
+from nlp_pipeline.prompts.examples import digest
+from nlp_pipeline.tables.schemas import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from confection import Config
+    from spacy.language import Language
+
+    from nlp_pipeline.run_folder.resume import Comparison
+    from nlp_pipeline.runner.request import RunRequest, RunResult
+
+_PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
+_PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
+
+
+def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str, Any]:
+    """Everything that can change a row, by name, so that a difference can be spelled out.
+
+    The records are not in it, nor how many of them are read: each has a digest of its own in
+    the ledger of its part, so that a corpus may grow and a changed record costs no other.
+
+    Args:
+        request: The run.
+        nlp: Its pipeline.
+        config: The pipeline's resolved config.
+    """
+    return {
+        "text_key": request.text_key,
+        "id_key": request.id_key,
+        "max_length": request.max_length,
+        "format": request.format,
+        "part_size": request.part_size,
+        **_config_lines(config.to_str()),
+        "prompts": _prompts(nlp),
+        "examples": _examples(nlp),
+        "generators": [_generator(generator) for generator in generators(nlp)],
+        "spacy_pipelines": source_digests(config),
+        "schema": SCHEMA_VERSION,
+        "versions": {name: installed_version(name) for name in _PACKAGES},
+    }
+
+
+def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[str, Any]:
+    """The manifest without the figures that only the end of the run knows."""
+    return {
+        "corpus": request.corpus,
+        "pipeline": request.pipeline.name,
+        "pipes": list(nlp.pipe_names),
+        "format": request.format,
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "command": sys.argv[1:],
+        "fingerprint": mark,
+    }
+
+
+def beginning(found: Comparison) -> dict[str, int]:
+    """What the manifest of a run that is going on says of earlier processes' work."""
+    return {"kept": found.kept, "again": found.failed + found.changed}
+
+
+def figures(result: RunResult) -> dict[str, Any]:
+    """The manifest's counts and rates, at the end."""
+    new = result.documents - result.resumed
+    rate = new / result.seconds if result.seconds else 0.0
+    values = asdict(replace(result, out=Path()))
+    del values["out"]
+    return {"counts": values, "documents_per_second": round(rate, 3)}
+
+
+def input_digests(corpus: str, stdin: Path | None = None) -> dict[str, str]:
+    """SHA-256 of every file of a corpus, for the manifest.
+
+    Args:
+        corpus: As in `RunRequest`.
+        stdin: The copy of standard input, where that is the corpus.
+    """
+    files = find_sources(corpus, stdin).files
+    return {file.source: sha256(file.path) for file in files if file.path is not None}
+
+
+def _config_lines(config: str) -> dict[str, str]:
+    """The config as one entry a setting: `components.llama_qa.max_new_tokens: 32`."""
+    entries, section = {}, ""
+    for line in config.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif " = " in line and section.startswith(("nlp", "components")):
+            key, _, value = line.partition(" = ")
+            entries[f"{section}.{key}"] = value
+    # How many documents spaCy takes at a time changes no row.
+    entries.pop("nlp.batch_size", None)
+    # How patiently a server is asked changes none either.
+    return {key: value for key, value in entries.items() if key.rpartition(".")[2] not in _PACE}
+
+
+def _prompts(nlp: Language) -> dict[str, str]:
+    """Digests of templates and schemas: the config may only say where they stand."""
+    found = {
+        name if part == "template" else f"{name}.{part}": getattr(pipe, part, None)
+        for name, pipe in nlp.pipeline
+        for part in ("template", "schema")
+    }
+    return {name: item.digest for name, item in found.items() if item is not None}
+
+
+def _examples(nlp: Language) -> dict[str, str]:
+    """Digests of the examples in prompts: a config may only name their file."""
+    found = {name: getattr(pipe, "examples", None) for name, pipe in nlp.pipeline}
+    return {name: digest(examples) for name, examples in found.items() if examples}
+
+
+def _generator(generator: Any) -> dict[str, Any]:
+    info = generator.info
+    return {"backend": info.backend, "model": info.model, **info.details}

@@ -1,0 +1,126 @@
+"""What a run is asked for, whom it tells how it goes, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from nlp_pipeline.pipeline import PipelineSpec
+
+if TYPE_CHECKING:
+    from nlp_pipeline.run_folder.files import Format
+
+PART_SIZE = 256
+"""Documents in a part: what an interrupted run has to do again at most."""
+
+
+class Progress(Protocol):
+    """Is told how a run goes. The command line draws a bar; tests and callers need none."""
+
+    def start(self, total: int | None, done: int) -> None:
+        """The run begins: documents in all (None if unknown), and those done before."""
+        ...
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """One more document is done."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """The reader noticed something that is no error."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def start(self, total: int | None, done: int) -> None:
+        """Does nothing."""
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        """Does nothing."""
+
+    def warn(self, message: str) -> None:
+        """Does nothing."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run over which corpus and where the tables go.
+
+    Attributes:
+        corpus: A file, a folder, or `-` for standard input.
+        out: The run's folder.
+        pipeline: The pipeline and its overrides.
+        text_key: The field or column that holds the text.
+        id_key: The one that holds the id.
+        limit: Only so many records, from the first.
+        max_length: Longer texts become error records; in code points.
+        n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
+            where the Llama always stays.
+        document_timeout: Seconds that a worker process may take for a document; None for any time.
+            A batch that takes longer is tried again one document at a time.
+        batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
+        format: Of the tables on disk.
+        part_size: Documents in a part.
+        fresh: Throw away the run that the folder holds.
+        retry: Try documents again that failed when an earlier process had them.
+        on_error: `stop` ends the run at the first document that fails.
+        max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
+            them, `"5%"`; both are counted from the start of this process.
+    """
+
+    corpus: str
+    out: Path
+    pipeline: PipelineSpec = field(default_factory=lambda: PipelineSpec("en_qa_summary"))
+    text_key: str = "text"
+    id_key: str = "id"
+    limit: int | None = None
+    max_length: int = 100_000
+    n_process: int = 1
+    document_timeout: float | None = None
+    batch_size: int | None = None
+    format: Format = "parquet"
+    part_size: int = PART_SIZE
+    fresh: bool = False
+    retry: bool = True
+    on_error: Literal["continue", "stop"] = "continue"
+    max_errors: str | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        out: The run's folder.
+        documents: Records in the corpus, rejects counted.
+        failed: How many of them have the status `error`.
+        output_tokens: Tokens generated.
+        seconds: Of this process; a resumed run's earlier processes are not counted.
+        resumed: Documents that an earlier process had done and whose rows stay.
+    """
+
+    out: Path
+    documents: int
+    failed: int
+    output_tokens: int
+    seconds: float
+    resumed: int
+
+    def _repr_html_(self) -> str:
+        """The figures as a table, for notebooks."""
+        facts = {
+            "run": str(self.out),
+            "documents": f"{self.documents:,}",
+            "failed": f"{self.failed:,}",
+            "output tokens": f"{self.output_tokens:,}",
+            "seconds": f"{self.seconds:,.1f}",
+            **({"resumed": f"{self.resumed:,}"} if self.resumed else {}),
+        }
+        rows = "".join(
+            f'<tr><th style="text-align:left">{name}</th><td>{escape(value)}</td></tr>'
+            for name, value in facts.items()
+        )
+        return f"<table>{rows}</table>"

@@ -1,0 +1,247 @@
+"""The linguistic pipes in worker processes, which may die without taking the run with them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from spacy.tokens import Doc
+
+from nlp_pipeline.corpus import Record
+from nlp_pipeline.errors.run import (
+    AnnotationFailed,
+    DocumentTimedOut,
+    WorkerDied,
+    WorkersFailed,
+)
+from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+from nlp_pipeline.runner.annotate import (
+    Annotated,
+    Item,
+    annotate_batches,
+    broken,
+    dress,
+    origin_of,
+    rejected,
+)
+from nlp_pipeline.runner.memory_zones import in_zones
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+Failure = WorkerDied | DocumentTimedOut
+
+_worker: dict[str, Any] = {}
+
+
+def annotate_in_workers(
+    nlp: Language,
+    items: Iterable[Item],
+    *,
+    spec: PipelineSpec,
+    pipes: list[str],
+    batch_size: int,
+    n_process: int,
+    document_timeout: float | None = None,
+) -> Generator[list[Annotated], None, None]:
+    """`annotate_batches` in spawned processes that load the pipeline by themselves.
+
+    spaCy's own `n_process` hangs for ever when a child is killed. Here the batches of a dead
+    worker are tried again one document at a time, and the culprit becomes an error; so does a
+    document that no worker is done with in `document_timeout` seconds.
+    """
+    with _Workers(spec, pipes, n_process, document_timeout) as workers:
+        stream = iter(items)
+        waiting: deque[tuple[list[Item], Future[list[bytes]]]] = deque()
+        while True:
+            while len(waiting) < 2 * n_process and (batch := list(islice(stream, batch_size))):
+                waiting.append((batch, workers.submit(_records(batch))))
+            if not waiting:
+                return
+            batch, future = waiting.popleft()
+            try:
+                docs: Iterator[bytes | Failure] = iter([*_result(future)])
+            except BrokenProcessPool:
+                docs = iter(workers.one_by_one(_records(batch)))
+                waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)
+            found = ((item, _doc(nlp, item, docs)) for item in batch)
+            yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
+
+
+def _result(future: Future[list[bytes]]) -> list[bytes]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
+    except RuntimeError as error:
+        raise WorkersFailed(str(error)) from error
+
+
+def _records(batch: list[Item]) -> list[Record]:
+    return [item for item in batch if isinstance(item, Record)]
+
+
+def _doc(nlp: Language, item: Item, docs: Iterator[bytes | Failure]) -> Doc:
+    if not isinstance(item, Record):
+        return rejected(nlp, item)
+    found = next(docs)
+    return Doc(nlp.vocab).from_bytes(found) if isinstance(found, bytes) else broken(nlp, found)
+
+
+class _Workers:
+    """A pool that is made anew when one of its processes dies."""
+
+    def __init__(
+        self, spec: PipelineSpec, pipes: list[str], n_process: int, limit: float | None
+    ) -> None:
+        self._arguments = (spec, pipes, limit)
+        self._limit = limit
+        self._n_process = n_process
+        self._pool = self._new()
+
+    def _new(self) -> ProcessPoolExecutor:
+        """A pool whose first process has loaded the pipeline.
+
+        Raises:
+            WorkersFailed: It could not. Else every document would seem to kill its worker.
+        """
+        # Spawned, not forked: a fork would share the model's memory, its threads and its locks.
+        pool = ProcessPoolExecutor(
+            self._n_process,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=self._arguments,
+        )
+        try:
+            with _no_interrupts():
+                started = pool.submit(_problem)
+            problem = started.result()
+        except BrokenProcessPool:
+            problem = "the first one ended while it started"
+        if problem is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise WorkersFailed(problem)
+        return pool
+
+    def submit(self, records: list[Record]) -> Future[list[bytes]]:
+        """Hands a batch to a worker."""
+        try:
+            with _no_interrupts():
+                return self._pool.submit(_annotate, records)
+        except BrokenProcessPool:
+            self._restart()
+            return self.submit(records)
+
+    def one_by_one(self, records: list[Record]) -> list[bytes | Failure]:
+        """A dead worker's batch, a document at a time, and why the one that kills it does."""
+        self._restart()
+        docs: list[bytes | Failure] = []
+        for record in records:
+            future, started = self.submit([record]), time.monotonic()
+            try:
+                docs += _result(future)
+            except BrokenProcessPool:
+                docs.append(self._why(record, time.monotonic() - started))
+                self._restart()
+        return docs
+
+    def _why(self, record: Record, seconds: float) -> Failure:
+        if self._limit is not None and seconds >= self._limit:
+            return DocumentTimedOut(record.id, self._limit)
+        return WorkerDied(record.id)
+
+    def _restart(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = self._new()
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            # Nobody waits for what they are at; Python 3.14 calls this `terminate_workers()`.
+            for process in list((self._pool._processes or {}).values()):
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """A process started in here never sees Ctrl-C, which is for its parent to obey.
+
+    The mask of blocked signals is inherited, so it holds from the first instruction.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(spec: PipelineSpec, pipes: list[str], limit: float | None) -> None:
+    """In the worker: builds the pipeline; its Llama is never loaded there."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        _worker.update(nlp=load_pipeline(spec), pipes=pipes, limit=limit)
+    except Exception as error:  # as text: not every exception can be sent to the parent
+        _worker.update(problem=str(error) or type(error).__name__)
+
+
+def _die_with_parent() -> None:
+    """In the worker: a parent that is killed cannot end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _problem() -> str | None:
+    """In the worker: why it cannot work, if it cannot."""
+    return _worker.get("problem")
+
+
+def _annotate(records: list[Record]) -> list[bytes]:
+    """In the worker: Docs as bytes, in order."""
+    if "problem" in _worker:
+        raise RuntimeError(_worker["problem"])
+    nlp, pipes, size = _worker["nlp"], _worker["pipes"], max(1, len(records))
+
+    def packed(found: Iterable[Annotated]) -> Iterator[bytes]:
+        return (_packed(nlp, item) for item in found)
+
+    with _ended_after(_worker["limit"]):
+        batches = annotate_batches(nlp, records, pipes=pipes, batch_size=size)
+        return list(in_zones(nlp, batches, packed))
+
+
+@contextmanager
+def _ended_after(seconds: float | None) -> Iterator[None]:
+    """Ends this process if the block takes longer.
+
+    The kernel does it, by the alarm's default action: a loop that never lets go of the
+    interpreter cannot keep it from that.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _packed(nlp: Language, item: Annotated) -> bytes:
+    try:
+        return item.doc.to_bytes(exclude=["tensor"])
+    except Exception as error:  # a component may have put anything into `doc._`
+        reason = f"it cannot be sent from a worker process: {error}"
+        return broken(nlp, AnnotationFailed(item.origin.document_id, reason)).to_bytes()

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGUFWriter, TokenType
+
+from nlp_pipeline import models
+from nlp_pipeline.errors.generation import CheckpointUnreadable
+from nlp_pipeline.errors.models import ModelCacheUnusable
+from nlp_pipeline.generation.llama import Llama
+from nlp_pipeline.generation.loading.gguf import FORMAT, converted_folder
+from nlp_pipeline.generation.loading.load import LoadedModel, load
+
+DIGEST = "0123456789abcdef" * 4
+NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "model.layers": "blk",
+}
+
+
+def write_gguf(model: Any, tokenizer: Any, path: Path, *, add_bos: bool | None) -> None:
+    """Writes a Llama as llama.cpp's converter does, with unquantized weights."""
+    config = model.config
+    writer = GGUFWriter(path, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(config.head_dim)
+    # transformers 5 keeps it among the rope_parameters.
+    rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}
+    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokenizer.convert_ids_to_tokens(range(config.vocab_size)))
+    writer.add_token_types([TokenType.CONTROL] * 3 + [TokenType.NORMAL] * (config.vocab_size - 3))
+    writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in merges])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(0)
+    if add_bos is not None:
+        writer.add_add_bos_token(add_bos)
+    writer.add_chat_template(tokenizer.chat_template)
+    for name, weight in model.state_dict().items():
+        if name == "lm_head.weight":  # tied to the embeddings
+            continue
+        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+        kind = name.split(".")[-2]
+        values = weight.float().numpy()
+        if kind in heads:  # llama.cpp turns pairs of positions, transformers halves
+            values = values.reshape(heads[kind], 2, -1, values.shape[1]).swapaxes(1, 2)
+            values = values.reshape(-1, weight.shape[1])
+        for ours, theirs in NAMES.items():
+            name = name.replace(ours, theirs)
+        writer.add_tensor(name, np.ascontiguousarray(values))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def gguf(tiny: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Llama as a GGUF file."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.F32.gguf"
+    write_gguf(tiny.model, tiny.tokenizer, path, add_bos=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder(gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What it is converted to."""
+    return converted_folder(gguf, DIGEST, tmp_path_factory.mktemp("cache"))
+
+
+def test_the_folder_is_named_after_the_digest(folder: Path) -> None:
+    assert folder.name == f"tiny.F32-0123456789abcdef-v{FORMAT}"
+    assert folder.parent.name == "converted"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
+    assert oct(folder.stat().st_mode & 0o777) == "0o755"
+
+
+def test_it_is_converted_once(gguf: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    before = (folder / "model.safetensors").stat()
+    assert converted_folder(gguf, DIGEST, folder.parent.parent) == folder
+    assert (folder / "model.safetensors").stat() == before
+    assert caplog.messages == []
+
+
+def test_weights_are_those_of_the_file(folder: Path, tiny: LoadedModel) -> None:
+    loaded = load(str(folder), device="cpu", dtype="float64")
+    expected = tiny.model.state_dict()
+    for name, weight in loaded.model.state_dict().items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-7, msg=name)
+    assert loaded.max_seq_len == 4096
+    assert loaded.eos_token_ids == {2}
+
+
+@pytest.mark.parametrize(
+    "text", ["Who found it?", "Zürich, 東京 👩‍🔬\r\n a , b\t", " 1963 ", "<|im_end|>", ""]
+)
+def test_the_tokenizer_is_that_of_the_file(folder: Path, tiny: LoadedModel, text: str) -> None:
+    tokenizer = load(str(folder), device="cpu").tokenizer
+    for split in (False, True):
+        expected = tiny.tokenizer(text, split_special_tokens=split).input_ids
+        assert tokenizer(text, split_special_tokens=split).input_ids == expected
+        assert tokenizer.decode(expected) == text
+    assert tokenizer.chat_template == tiny.tokenizer.chat_template
+    assert tokenizer.eos_token == "<|im_end|>"
+
+
+@pytest.mark.parametrize(("add_bos", "first"), [(True, [1]), (False, []), (None, [1])])
+def test_a_text_begins_as_the_file_says(
+    tiny: LoadedModel, tmp_path: Path, add_bos: bool | None, first: list[int]
+) -> None:
+    file = tmp_path / "a.gguf"
+    write_gguf(tiny.model, tiny.tokenizer, file, add_bos=add_bos)
+    tokenizer = load(str(converted_folder(file, DIGEST, tmp_path)), device="cpu").tokenizer
+    assert tokenizer("a").input_ids == [*first, 67]
+
+
+@pytest.mark.parametrize("content", [b"GGUF", b"GGUF" + bytes(100), b"GGUF\3\0\0\0" + bytes(16)])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointUnreadable, match=r"bad\.gguf holds no model that") as caught:
+        converted_folder(file, DIGEST, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "converted").iterdir()) == []
+
+
+def test_a_truncated_file(gguf: Path, tmp_path: Path) -> None:
+    file = tmp_path / "short.gguf"
+    file.write_bytes(gguf.read_bytes()[: gguf.stat().st_size // 2])
+    with pytest.raises(CheckpointUnreadable):
+        converted_folder(file, DIGEST, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written(gguf: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(ModelCacheUnusable, match=r"cannot be used: Not a directory\. Set"):
+        converted_folder(gguf, DIGEST, tmp_path / "cache")
+
+
+def test_load_converts_to_the_model_cache(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: LoadedModel
+) -> None:
+    monkeypatch.setenv("NLP_PIPELINE_CACHE", str(tmp_path))
+    loaded = load(str(gguf), device="cpu", dtype="float64")
+    digest = models.digest(gguf)
+    assert loaded.details["digest"] == digest
+    assert [p.name for p in (tmp_path / "converted").iterdir()] == [
+        f"tiny.F32-{digest[:16]}-v{FORMAT}"
+    ]
+    ours = Llama(loaded, max_seq_len=99, max_batch_size=2, seed=1)
+    theirs = Llama(tiny, max_seq_len=99, max_batch_size=2, seed=1)
+    asked = ["In Oslo, Omar Haddad found", "Who?"]
+    expected = [c.token_ids for c in theirs.generate(asked, max_new_tokens=6)]
+    assert [c.token_ids for c in ours.generate(asked, max_new_tokens=6)] == expected
+
+
+@pytest.mark.slow
+def test_the_default_model() -> None:
+    """The one that newcomers get, from the cache that `nlp-pipeline models fetch` fills."""
+    from gguf import GGUFReader
+
+    os.environ.setdefault("NLP_PIPELINE_OFFLINE", "1")
+    found = models.resolve(models.DEFAULT_MODEL)
+    assert found.path is not None
+    loaded = load(models.DEFAULT_MODEL, device="cpu")
+    assert loaded.eos_token_ids == {2}
+    assert loaded.tokenizer.eos_token == "<|im_end|>"
+    assert loaded.max_seq_len == 8192 or loaded.max_seq_len == 2048
+    field = GGUFReader(found.path).fields["tokenizer.ggml.tokens"]
+    tokens = [bytes(field.parts[index]).decode() for index in field.data]
+    assert loaded.tokenizer.convert_ids_to_tokens(range(len(tokens))) == tokens
+    llama = Llama(loaded, max_seq_len=512, max_batch_size=4, seed=1)
+    text = "Zürich, 東京 👩‍🔬\r\n in 1963 , it's <|im_end|>"
+    ids = llama.encoder.encode(text)
+    assert llama.encoder.decode(ids) == text
+    assert loaded.tokenizer(text, split_special_tokens=True).input_ids == ids
+    (done,) = llama.generate(["The capital of France is"], max_new_tokens=4)
+    assert "Paris" in done.text

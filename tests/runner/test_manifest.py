@@ -1,0 +1,157 @@
+"""The fingerprint holds everything that can change a row, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config
+from nlp_pipeline.run_folder.resume import differences
+from nlp_pipeline.runner import manifest
+from nlp_pipeline.runner.request import RunRequest
+
+
+def mark_of(request: RunRequest) -> dict:
+    config = resolve_config(request.pipeline)
+    nlp = build(config, request.pipeline.name)
+    return manifest.fingerprint(request, nlp, config)
+
+
+def changed(one: RunRequest, other: RunRequest) -> set[str]:
+    return set(differences(mark_of(one), mark_of(other)))
+
+
+@pytest.fixture
+def request_of(quick, corpus, tmp_path):
+    source, name = corpus("a"), quick()
+
+    def make(*settings: str, questions: tuple[str, ...] = (), **options) -> RunRequest:
+        spec = PipelineSpec(name, questions, settings)
+        return RunRequest(source, tmp_path / "out", spec, **options)
+
+    return make
+
+
+def test_the_same_is_the_same(request_of) -> None:
+    assert changed(request_of(), request_of()) == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"text_key": "body"}, "text_key"),
+        ({"id_key": "key"}, "id_key"),
+        ({"max_length": 3}, "max_length"),
+        ({"format": "csv"}, "format"),
+        ({"part_size": 3}, "part_size"),
+    ],
+)
+def test_an_option_that_changes_rows_or_files(request_of, options, name) -> None:
+    assert changed(request_of(), request_of(**options)) == {name}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "components.llama_qa.temperature",
+        "components.llama_qa.max_new_tokens",
+        "components.llama_qa.seed",
+        "components.llama_qa.no_answer",
+        "components.sentencizer.punct_chars",
+    ],
+)
+def test_a_setting_of_a_component(request_of, key) -> None:
+    value = '["!"]' if "punct" in key else "3"
+    value = '"n"' if "no_answer" in key else value
+    assert changed(request_of(), request_of(f"{key}={value}")) == {key}
+
+
+def test_a_setting_of_the_generator(request_of) -> None:
+    key = "components.llama_qa.generator.fail_on"
+    found = changed(request_of(), request_of(f"{key}=x"))
+    assert key in found
+    assert all("fail_on" in name for name in found)
+
+
+def test_questions(request_of) -> None:
+    assert changed(request_of(), request_of(questions=("Where?",))) == {
+        "components.llama_qa.questions"
+    }
+
+
+def test_a_template(request_of, tmp_path) -> None:
+    template = tmp_path / "mine.jinja"
+    setting = f"components.llama_qa.template={template}"
+    template.write_text("{% block user %}{{ text }} {{ question }}{% endblock %}")
+    before = mark_of(request_of(setting))
+    template.write_text("{% block user %}{{ question }} {{ text }}{% endblock %}")
+    assert set(differences(before, mark_of(request_of(setting)))) == {"prompts.llama_qa"}
+
+
+def test_the_records_are_no_part_of_it(request_of, corpus) -> None:
+    """Each has its own digest in the ledger: a corpus may grow."""
+    before = mark_of(request_of())
+    corpus("b")
+    assert set(differences(before, mark_of(request_of()))) == set()
+
+
+def test_the_digests_of_the_inputs(tmp_path, corpus) -> None:
+    source = corpus("a")
+    before = manifest.input_digests(source)
+    assert list(before) == [source]
+    corpus("b")
+    assert manifest.input_digests(source) != before
+    assert list(manifest.input_digests("-", Path(source))) == ["-"]
+
+
+def test_a_file_of_the_model(request_of, tiny_llama, tmp_path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_llama, folder)
+    generator = {"@llama_generators": "nlp_pipeline.Llama.v1", "model": str(folder)}
+    request = request_of(f"components.llama_qa.generator={json.dumps(generator)}")
+    before = mark_of(request)
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "extra": 1}))
+    from nlp_pipeline.generation.backends import inprocess
+
+    inprocess._LOADED.clear()
+    found = differences(before, mark_of(request))
+    assert found
+    assert all(name.startswith("generators.0.") for name in found)
+
+
+@pytest.mark.parametrize("field", ["schema", "versions.spacy"])
+def test_versions(request_of, monkeypatch, field) -> None:
+    before = mark_of(request_of())
+    name = "SCHEMA_VERSION" if field == "schema" else "installed_version"
+    monkeypatch.setattr(manifest, name, _other)
+    found = differences(before, mark_of(request_of()))
+    assert field in found
+    assert all(name.split(".")[0] == field.split(".")[0] for name in found)
+
+
+def _other(*_: object) -> str:
+    return "0"
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 3}, {"n_process": 2}, {"fresh": True}, {"out": Path("elsewhere")}]
+)
+def test_what_changes_no_row_is_left_out(request_of, options) -> None:
+    from dataclasses import replace
+
+    assert changed(request_of(), replace(request_of(), **options)) == set()
+    assert changed(request_of(), request_of("nlp.batch_size=3")) == set()
+
+
+def test_the_manifest_says_what_ran(request_of) -> None:
+    request = request_of()
+    config = resolve_config(request.pipeline)
+    nlp = build(config, "quick")
+    found = manifest.describe(request, nlp, {"a": 1})
+    assert found["fingerprint"] == {"a": 1}
+    assert found["pipes"] == ["sentencizer", "llama_qa"]
+    assert json.loads(json.dumps(found)) == found

@@ -1,0 +1,67 @@
+"""Zones: the same rows whatever their width, and a vocabulary that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import spacy
+
+from nlp_pipeline.corpus import Record
+from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
+from nlp_pipeline.runner.annotate import Annotated, annotate_batches, chain
+from nlp_pipeline.runner.memory_zones import in_zones
+from nlp_pipeline.tables.rows import doc_rows
+
+TEXTS = (
+    "Ada Lovelace met 3 people in London. They were talking about engines.",
+    "Unheardofness, Quuxville and zyzzyvas walked. The geese are flying.",
+    "",
+    "In Oslo it rains.",
+)
+
+
+def records(number: int) -> list[Record]:
+    texts = (f"{TEXTS[i % 4]} New{i}word runs." for i in range(number))
+    return [Record(i, f"r{i}", t, source="c", line=i + 1) for i, t in enumerate(texts)]
+
+
+def rows(nlp: spacy.Language, number: int, **width: int) -> list[dict]:
+    first, second = split(nlp)
+
+    def work(annotated: Iterator[Annotated]) -> Iterator[dict]:
+        items = list(annotated)
+        for item, doc in zip(items, chain(nlp, second, (i.doc for i in items)), strict=True):
+            yield doc_rows(doc, item.origin)
+
+    batches = annotate_batches(nlp, records(number), pipes=first, batch_size=2)
+    return list(in_zones(nlp, batches, work, **width))
+
+
+@pytest.mark.parametrize("width", [{"documents": 1}, {"documents": 5}, {"characters": 100}])
+def test_the_rows_do_not_depend_on_the_width(width) -> None:
+    """With the statistical pipes, whose caches and morphology outlive a zone."""
+    nlp = load_pipeline(PipelineSpec("en_qa_summary", dry_run=True))
+    wide = rows(nlp, 12)
+    assert len(wide) == 12
+    assert rows(nlp, 12, **width) == wide
+
+
+def test_the_vocabulary_does_not_grow() -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    rows(nlp, 4)
+    before = {word.orth for word in nlp.vocab}, len(nlp.vocab.strings)
+    rows(nlp, 400, documents=50)
+    assert ({word.orth for word in nlp.vocab}, len(nlp.vocab.strings)) == before
+    assert "New399word" not in nlp.vocab.strings
+
+
+def test_a_zone_that_is_left_early_is_closed() -> None:
+    nlp = spacy.blank("en")
+    batches = annotate_batches(nlp, records(4), pipes=[], batch_size=1)
+    found = in_zones(nlp, batches, lambda items: (item.doc.text for item in items))
+    next(found)
+    found.close()
+    with nlp.memory_zone():
+        pass
