@@ -169,3 +169,16 @@ class NotOfferedByServer(RequestError):
 
     def __init__(self, what: str, instead: str) -> None:
         super().__init__(f"The server backend takes no {what}. {instead}")
+
+
+class PromptCut(RequestError):
+    """An answer to a prompt of which the server read only a part, without a word about it."""
+
+    def __init__(self, read: int, sent: int, *, exact: bool) -> None:
+        length = f"{sent}" if exact else f"at least {sent}"
+        super().__init__(
+            f"The server cut the prompt: it read {read} tokens (usage.prompt_tokens) of {length} "
+            "that were sent. Set the generator's max_seq_len to the length of the server's context, "
+            "so that long documents are divided (chunk_tokens makes the pieces smaller still), or "
+            "start the server with a longer context (Ollama: OLLAMA_CONTEXT_LENGTH)."
+        )

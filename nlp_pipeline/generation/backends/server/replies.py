@@ -8,6 +8,7 @@ from typing import Any
 
 from nlp_pipeline.errors.server import ServerReplyInvalid, ServerReplyTooLarge
 from nlp_pipeline.generation.backends.server.neutral import restore
+from nlp_pipeline.generation.backends.server.prompt_length import check_read_whole, prompt_texts
 from nlp_pipeline.generation.backends.server.requests import Sent
 from nlp_pipeline.generation.backends.server.scores import ScoredToken, scored_tokens
 from nlp_pipeline.generation.interface import Completion, FinishReason, GenerationRequest
@@ -29,12 +30,16 @@ def completion_of(
     Raises:
         ServerReplyInvalid: It holds none.
         ServerReplyTooLarge: It is longer than was asked for.
+        PromptCut: It answers a part of the prompt only.
     """
     params = request.params
     choice = _choice(reply)
     tokens = scored_tokens(choice.get("logprobs"), params.logprobs)
     text = _without_prefix(_text(choice), sent.prefix, tokens)
     usage = _mapping(reply.get("usage"))
+    prompt_tokens = _count(usage.get("prompt_tokens"))
+    cached = _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    check_read_whole(prompt_tokens, cached, prompt_texts(sent.body), sent.prompt_tokens)
     output_tokens = _count(usage.get("completion_tokens")) or len(tokens)
     _check_length(text, max(output_tokens, len(tokens)), params.max_new_tokens)
     finish = _finish(choice.get("finish_reason"), output_tokens >= params.max_new_tokens)
@@ -49,8 +54,8 @@ def completion_of(
         token_ids=tuple(ids) if len(ids) == len(tokens) else (),
         logprobs=tuple(token.logprob for token in tokens),
         finish_reason=finish,
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        reused_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        prompt_tokens=prompt_tokens,
+        reused_tokens=cached,
         output_tokens=output_tokens,
         top_logprobs=tuple(token.top for token in tokens) if params.logprobs else (),
         sample=sample,

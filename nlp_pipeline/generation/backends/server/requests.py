@@ -36,12 +36,15 @@ class Sent:
         body: JSON values.
         pairs: For `neutral.restore`.
         prefix: The answer's beginning that was sent; a server may or may not repeat it.
+        prompt_tokens: The fewest tokens of the prompt's texts, by the model's own tokenizer; None
+            where that is not known.
     """
 
     path: str
     body: Body
     pairs: dict[str, str]
     prefix: str = ""
+    prompt_tokens: int | None = None
 
 
 def _check_offered(request: GenerationRequest) -> None:
