@@ -89,6 +89,8 @@ def make_server(
     continue_final_message: bool | None = None,
     logprobs: bool = True,
     control_tokens: list[str] | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
+    tokenizer: str | None = None,
 ) -> ServerGenerator:
     """An OpenAI-compatible server. It is asked what it serves when it is first needed.
 
@@ -104,6 +106,8 @@ def make_server(
         continue_final_message: Whether the answer prefix is sent; None where that is known to work.
         logprobs: Whether log-probabilities are asked for.
         control_tokens: Control tokens of the model beyond the well-known ones.
+        chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
+        tokenizer: The model's own tokenizer, to count prompts exactly.
     """
     settings = ServerSettings(
         base_url,
@@ -117,6 +121,8 @@ def make_server(
         continue_final_message,
         logprobs,
         tuple(control_tokens or ()),
+        chat_template_kwargs or {},
+        tokenizer,
     )
     return ServerGenerator(settings)
 

@@ -228,6 +228,29 @@ class TooManyBeams(RequestError):
         )
 
 
+class NoAnswerAfterReasoning(RequestError):
+    """A model that reasons, and came to no answer.
+
+    Attributes:
+        full: Whether `max_new_tokens` ended it.
+    """
+
+    def __init__(self, reasoning_tokens: int, max_new_tokens: int, finish_reason: str) -> None:
+        self.full = finish_reason == "length"
+        used = f"{reasoning_tokens} tokens of reasoning" if reasoning_tokens else "its reasoning"
+        cut = (
+            f" when max_new_tokens={max_new_tokens} was reached"
+            if finish_reason == "length"
+            else ""
+        )
+        super().__init__(
+            f"The model reasons, and ended in {used}{cut} without an answer. Give it more "
+            "tokens (max_new_tokens), or switch its reasoning off: "
+            'chat_template_kwargs = {"enable_thinking": false} in the generator block, or as the '
+            "model's page says."
+        )
+
+
 class GenerationFailed(RequestError):
     """The model failed on this request alone, after it was tried by itself."""
 

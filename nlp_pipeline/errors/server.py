@@ -178,7 +178,7 @@ class PromptCut(RequestError):
         length = f"{sent}" if exact else f"at least {sent}"
         super().__init__(
             f"The server cut the prompt: it read {read} tokens (usage.prompt_tokens) of {length} "
-            "that were sent. Set the generator's max_seq_len to the length of the server's context, "
-            "so that long documents are divided (chunk_tokens makes the pieces smaller still), or "
-            "start the server with a longer context (Ollama: OLLAMA_CONTEXT_LENGTH)."
+            "that were sent. Set the generator's max_seq_len to the length of the server's "
+            "context, so that long documents are divided (chunk_tokens makes the pieces smaller "
+            "still), or start the server with a longer one (Ollama: OLLAMA_CONTEXT_LENGTH)."
         )

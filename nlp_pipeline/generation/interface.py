@@ -132,7 +132,7 @@ class Completion:
         finish_reason: Why it ended.
         prompt_tokens: Length of the encoded prompt.
         reused_tokens: How many of these were not computed again (prefix sharing).
-        output_tokens: Tokens generated, the end-of-sequence token counted.
+        output_tokens: Tokens generated, the end-of-sequence token and the reasoning counted.
         top_logprobs: Per token the likeliest alternatives, where `logprobs` asked for them.
         prompt_token_ids: The prompt's tokens, where `echo` asked for them.
         prompt_logprobs: Their log-probabilities (the first has none), where `echo` asked.
@@ -141,6 +141,10 @@ class Completion:
             left. Says little about an answer: the unmasked ones tell how sure the model is.
         sample: 0-based index among the `n` samples of the request.
         error: What went wrong, where `finish_reason` is `"error"`; else None.
+        reasoning: What the model wrote before its answer in a block of reasoning; no part of
+            `text`, `token_ids` and `logprobs`.
+        reasoning_tokens: How many of the output tokens are of the reasoning; 0 where there is none
+            or the backend does not know.
     """
 
     request_id: str
@@ -158,6 +162,8 @@ class Completion:
     error: NlpPipelineError | None = None
     stop_logprob: float | None = None
     masked_logprob: float | None = None
+    reasoning: str = ""
+    reasoning_tokens: int = 0
 
     @classmethod
     def failed(

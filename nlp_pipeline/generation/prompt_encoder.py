@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
 from functools import cached_property
 from typing import Any
 
 from nlp_pipeline.errors.generation import ChatNotRendered, InvalidToken, NoChatTemplate
 from nlp_pipeline.generation.interface import Chat, Prompt
+from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
@@ -23,11 +25,15 @@ class PromptEncoder:
     Args:
         tokenizer: A fast tokenizer of transformers.
         model: The model's name, for messages.
+        template_kwargs: Variables for the chat template, such as `enable_thinking`.
     """
 
-    def __init__(self, tokenizer: Any, model: str) -> None:
+    def __init__(
+        self, tokenizer: Any, model: str, template_kwargs: Mapping[str, Any] = TemplateKwargs()
+    ) -> None:
         self.tokenizer = tokenizer
         self._model = model
+        self._template_kwargs = template_kwargs
         # A token of one character cannot be broken by a mark inside it, and none is known.
         specials = [token for token in _special_tokens(tokenizer) if len(token) > 1]
         specials.sort(key=len, reverse=True)
@@ -54,6 +60,10 @@ class PromptEncoder:
                 raise InvalidToken(token, size)
         return list(prompt)
 
+    def renders(self, prompt: Prompt) -> bool:
+        """Whether a prompt can be encoded: a chat needs a chat template."""
+        return bool(self.tokenizer.chat_template) or not isinstance(prompt, Chat)
+
     def _encode_chat(self, chat: Chat) -> list[int]:
         if not self.tokenizer.chat_template:
             raise NoChatTemplate(self._model)
@@ -64,7 +74,7 @@ class PromptEncoder:
         ]
         try:
             rendered = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                messages, tokenize=False, add_generation_prompt=True, **self._template_kwargs
             )
         except Exception as error:  # the template is code of whoever made the model
             raise ChatNotRendered(self._model, str(error).rstrip(".")) from error

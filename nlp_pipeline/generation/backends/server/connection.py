@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.generation import GenerationFailed, ModelError
+from nlp_pipeline.errors.generation import (
+    GenerationFailed,
+    ModelError,
+    NoAnswerAfterReasoning,
+)
 from nlp_pipeline.errors.server import ServerGone
 from nlp_pipeline.generation.backends.server.client import Reply, ServerClient
 from nlp_pipeline.generation.backends.server.discovery import served_model, unusable
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
 from nlp_pipeline.generation.backends.server.replies import completion_of
-from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter
+from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter, Sent
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.backends.server.token_counts import count_tokens
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.encoding import PromptEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +61,8 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        self.writer = RequestWriter(self.served, settings)
+        self.encoder = _encoder(settings)
+        self.writer = RequestWriter(self.served, settings, self.encoder)
 
     @property
     def open(self) -> bool:
@@ -66,7 +75,12 @@ class Connection:
             sent = self.writer.write(request, sample)
             answer = await self._ask(sent.path, sent.body)
             if not isinstance(answer, Failure):
-                return completion_of(answer, request, sample, sent)
+                completion = completion_of(answer, request, sample, sent)
+                if completion.reasoning or isinstance(completion.error, NoAnswerAfterReasoning):
+                    self.writer.sends_stop = False
+                if not _stopped_in_reasoning(completion, sent):
+                    return completion
+                return await self.complete(request, sample)
             error = answer.error()
         except NlpPipelineError as refused:
             error = refused
@@ -115,6 +129,8 @@ class Connection:
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of a prompt; see `counting.count_tokens`."""
+        if self.encoder is not None and self.encoder.renders(prompt):
+            return len(self.encoder.encode(prompt))
         counting = count_tokens(prompt, self.writer, self.served, self.settings, self._ask)
         return self.loop.run(counting)
 
@@ -132,3 +148,20 @@ class Connection:
             logger.debug("closing the connection failed: %s", type(error).__name__)
         finally:
             self.loop.close()
+
+
+def _stopped_in_reasoning(completion: Completion, sent: Sent) -> bool:
+    """Whether a stop text, which means the answer, has ended the reasoning before it."""
+    error = completion.error
+    return isinstance(error, NoAnswerAfterReasoning) and not error.full and "stop" in sent.body
+
+
+def _encoder(settings: ServerSettings) -> PromptEncoder | None:
+    """The model's own tokenizer, where the settings name one."""
+    if settings.tokenizer is None:
+        return None
+    from nlp_pipeline.generation.encoding import PromptEncoder
+    from nlp_pipeline.generation.tokenizing import named_tokenizer
+
+    tokenizer = named_tokenizer(settings.tokenizer)
+    return PromptEncoder(tokenizer, settings.tokenizer, settings.chat_template_kwargs)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import accumulate
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nlp_pipeline.errors.generation import NoAnswerAfterReasoning
 from nlp_pipeline.errors.server import ServerReplyInvalid, ServerReplyTooLarge
 from nlp_pipeline.generation.backends.server.neutral import restore
 from nlp_pipeline.generation.backends.server.prompt_length import check_read_whole, prompt_texts
+from nlp_pipeline.generation.backends.server.reply_message import message_text
 from nlp_pipeline.generation.backends.server.requests import Sent
-from nlp_pipeline.generation.backends.server.scores import ScoredToken, scored_tokens
+from nlp_pipeline.generation.backends.server.scores import (
+    ScoredToken,
+    scored_tokens,
+    token_range,
+)
 from nlp_pipeline.generation.interface import Completion, FinishReason, GenerationRequest
+from nlp_pipeline.generation.reasoning import split_reasoning
 
 CHARACTERS_PER_TOKEN = 256
 """No vocabulary has longer tokens: bounds the text where a server counts no tokens."""
-
-_REFUSED = ("content_filter", "tool_calls", "function_call", "abort", "error")
 
 
 def completion_of(
     reply: Mapping[str, Any], request: GenerationRequest, sample: int, sent: Sent
 ) -> Completion:
     """The completion that a reply holds.
+
+    Reasoning is kept apart: the text and its scores are those of the answer alone. Reasoning
+    without an answer is a completion that has failed.
 
     What a server leaves out stays empty: `logprobs` and `token_ids` (most servers name no ids;
     an alternative without one has -1), and 0 for counts that it does not give.
@@ -34,32 +42,74 @@ def completion_of(
     """
     params = request.params
     choice = _choice(reply)
+    message = message_text(choice)
     tokens = scored_tokens(choice.get("logprobs"), params.logprobs)
-    text = _without_prefix(_text(choice), sent.prefix, tokens)
-    usage = _mapping(reply.get("usage"))
-    prompt_tokens = _count(usage.get("prompt_tokens"))
-    cached = _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
-    check_read_whole(prompt_tokens, cached, prompt_texts(sent.body), sent.prompt_tokens)
-    output_tokens = _count(usage.get("completion_tokens")) or len(tokens)
-    _check_length(text, max(output_tokens, len(tokens)), params.max_new_tokens)
-    finish = _finish(choice.get("finish_reason"), output_tokens >= params.max_new_tokens)
-    places = [place for word in params.stop if (place := text.find(word)) >= 0]
+    usage = Usage.of(reply.get("usage"), len(tokens))
+    texts = prompt_texts(sent.body)
+    check_read_whole(usage.prompt_tokens, usage.cached_tokens, texts, sent.prompt_tokens)
+    text = _without_prefix(message.text, sent.prefix, tokens)
+    parts = split_reasoning(text, prompt="\n".join(texts))
+    reasoning = "\n".join(filter(None, (message.reasoning.strip(), parts.reasoning)))
+    _check_length(text, usage, params.max_new_tokens, reasons=bool(reasoning))
+    finish = _finish(choice.get("finish_reason"), usage.output_tokens >= params.max_new_tokens)
+    start, end = parts.start, parts.end
+    places = [place for word in params.stop if (place := text.find(word, start, end)) >= 0]
     if places:
-        text, finish = text[: min(places)], "stop"
-    tokens = _tokens_of(text, tokens)
-    ids = [token.token_id for token in tokens if token.token_id >= 0]
-    return Completion(
+        end, finish = min(places), "stop"
+    first, last = token_range(text, start, end, tokens, reasons=bool(reasoning))
+    answer, before = tokens[first:last], first if tokens else 0
+    ids = [token.token_id for token in answer if token.token_id >= 0]
+    completion = Completion(
         request_id=request.id,
-        text=restore(text, sent.pairs),
-        token_ids=tuple(ids) if len(ids) == len(tokens) else (),
-        logprobs=tuple(token.logprob for token in tokens),
+        text=restore(text[start:end], sent.pairs),
+        token_ids=tuple(ids) if len(ids) == len(answer) else (),
+        logprobs=tuple(token.logprob for token in answer),
         finish_reason=finish,
-        prompt_tokens=prompt_tokens,
-        reused_tokens=cached,
-        output_tokens=output_tokens,
-        top_logprobs=tuple(token.top for token in tokens) if params.logprobs else (),
+        prompt_tokens=usage.prompt_tokens,
+        reused_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        top_logprobs=tuple(token.top for token in answer) if params.logprobs else (),
         sample=sample,
+        reasoning=restore(reasoning, sent.pairs),
+        reasoning_tokens=usage.reasoning_tokens or (before if reasoning else 0),
     )
+    if text[start:end].strip() or not (reasoning or parts.unanswered or usage.thought(finish)):
+        return completion
+    error = NoAnswerAfterReasoning(completion.reasoning_tokens, params.max_new_tokens, finish)
+    return replace(completion, finish_reason="error", error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The counts of a reply; 0 for those that a server does not give.
+
+    Attributes:
+        prompt_tokens: Of the prompt.
+        cached_tokens: Of these the ones that were not computed again.
+        output_tokens: Generated.
+        reasoning_tokens: Of these the ones of the reasoning.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+
+    @classmethod
+    def of(cls, given: Any, tokens: int) -> Usage:
+        """From a reply's `usage`; `tokens` is the number of those that have scores."""
+        usage = _mapping(given)
+        inside = _mapping(usage.get("completion_tokens_details"))
+        return cls(
+            _count(usage.get("prompt_tokens")),
+            _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            _count(usage.get("completion_tokens")) or tokens,
+            _count(inside.get("reasoning_tokens")),
+        )
+
+    def thought(self, finish: FinishReason) -> bool:
+        """Whether an empty text is what is left of a reasoning that the server keeps to itself."""
+        return self.reasoning_tokens > 0 or (finish == "length" and self.output_tokens > 1)
 
 
 def _choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,18 +118,6 @@ def _choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
         words = _mapping(reply.get("error")).get("message") or "it has no choices"
         raise ServerReplyInvalid(str(words))
     return choices[0]
-
-
-def _text(choice: Mapping[str, Any]) -> str:
-    """The text of a chat's or a completion's choice."""
-    if choice.get("finish_reason") in _REFUSED:
-        raise ServerReplyInvalid(f"it ended with {choice['finish_reason']}")
-    text = _mapping(choice.get("message")).get("content") if "message" in choice else None
-    text = choice.get("text") if text is None else text
-    if not isinstance(text, str):
-        raise ServerReplyInvalid("it has no text")
-    # Half of a surrogate pair, which JSON can hold, cannot be written to any table.
-    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _without_prefix(text: str, prefix: str, tokens: list[ScoredToken]) -> str:
@@ -93,27 +131,13 @@ def _without_prefix(text: str, prefix: str, tokens: list[ScoredToken]) -> str:
     return text[len(prefix) :] if repeated else text
 
 
-def _tokens_of(text: str, tokens: list[ScoredToken]) -> list[ScoredToken]:
-    """The tokens that the text comes from: none of what was cut off at its end.
-
-    Servers report the end-of-sequence token or a stop string's tokens, or strip spaces.
-    """
-    pieces = [token.piece for token in tokens]
-    wanted = text.encode()
-    place = b"".join(pieces).find(wanted)
-    if place < 0:
-        return tokens
-    starts = accumulate(map(len, pieces), initial=0)
-    end = place + len(wanted)
-    return [token for token, start in zip(tokens, starts, strict=False) if start < end]
-
-
-def _check_length(text: str, tokens: int, asked: int) -> None:
-    # A server may count the end-of-sequence token on top.
-    if tokens > asked + 1:
+def _check_length(text: str, usage: Usage, asked: int, *, reasons: bool) -> None:
+    # A server may count the end-of-sequence token on top, and reasoning not at all.
+    tokens = usage.output_tokens - usage.reasoning_tokens
+    if tokens > asked + 1 and not reasons:
         raise ServerReplyTooLarge(f"{tokens} tokens", f"{asked}")
-    if len(text) > asked * CHARACTERS_PER_TOKEN:
-        limit = asked * CHARACTERS_PER_TOKEN
+    limit = max(asked, usage.output_tokens) * CHARACTERS_PER_TOKEN
+    if len(text) > limit:
         raise ServerReplyTooLarge(f"{len(text)} characters", f"{limit}")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.errors.server import NotOfferedByServer
 from nlp_pipeline.generation.backends.server.discovery import PREFILLING, ServedModel
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.interface import Chat, GenerationRequest, Prompt, SamplingParams
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.encoding import PromptEncoder
 
 Body = dict[str, Any]
 
@@ -63,14 +66,25 @@ class RequestWriter:
     Args:
         served: The model.
         settings: Of the backend.
+        encoder: The model's own tokenizer, where it is known.
+
+    Attributes:
+        sends_prefix: Whether the answer's beginning is sent.
+        sends_stop: Whether stop texts are sent. They would end a reasoning, in which they mean
+            nothing: once the model has been seen to reason, they only cut the answer.
     """
 
-    def __init__(self, served: ServedModel, settings: ServerSettings) -> None:
+    def __init__(
+        self, served: ServedModel, settings: ServerSettings, encoder: PromptEncoder | None = None
+    ) -> None:
         self._served = served
+        self._encoder = encoder
+        self._template_kwargs = settings.chat_template_kwargs
         self._logprobs = settings.logprobs
         self._control_tokens = ControlTokens(settings.control_tokens)
         wanted = settings.continue_final_message
         self.sends_prefix = served.server in PREFILLING if wanted is None else wanted
+        self.sends_stop = True
 
     def write(self, request: GenerationRequest, sample: int = 0) -> Sent:
         """The HTTP request for one sample of a request.
@@ -88,7 +102,7 @@ class RequestWriter:
             stream=False,
             **self._sampling(params),
         )
-        if params.stop:
+        if params.stop and self.sends_stop:
             sent.body["stop"] = list(params.stop)
         if request.constraint is not None:
             # What the schema cannot say, such as which texts stand in the document, is not
@@ -110,7 +124,8 @@ class RequestWriter:
         """
         pairs: dict[str, str] = {}
         if isinstance(prompt, str):
-            return Sent("/completions", {"prompt": self._disarmed(prompt, pairs)}, pairs)
+            text = self._disarmed(prompt, pairs)
+            return Sent("/completions", {"prompt": text}, pairs, prompt_tokens=self._fewest([text]))
         if not isinstance(prompt, Chat):
             raise NotOfferedByServer("token ids", "Give a text or a chat.")
         body: Body = {
@@ -124,7 +139,16 @@ class RequestWriter:
             body["messages"].append({"role": "assistant", "content": prefix})
             if self._served.server != "llamacpp":  # there the last turn alone says it
                 body.update(add_generation_prompt=False, continue_final_message=True)
-        return Sent("/chat/completions", body, pairs, prefix)
+        if self._template_kwargs:
+            body["chat_template_kwargs"] = dict(self._template_kwargs)
+        texts = [message["content"] for message in body["messages"]]
+        return Sent("/chat/completions", body, pairs, prefix, self._fewest(texts))
+
+    def _fewest(self, texts: list[str]) -> int | None:
+        """Tokens of the texts; one less for each, as its last may join what the template writes."""
+        if self._encoder is None:
+            return None
+        return sum(len(self._encoder.encode_text(text)) for text in texts) - len(texts)
 
     def _disarmed(self, text: str, pairs: dict[str, str]) -> str:
         sent, found = self._control_tokens.disarm(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from nlp_pipeline.generation.interface import TokenAlternative
@@ -47,6 +48,40 @@ def scored_tokens(given: Any, top: int) -> list[ScoredToken]:
         # Scores are extra: a server that garbles them has still answered.
         pass
     return []
+
+
+def token_range(
+    text: str, start: int, end: int, tokens: list[ScoredToken], *, reasons: bool
+) -> tuple[int, int]:
+    """Which tokens a piece of a text comes from: none of what was cut off around it.
+
+    Servers report the end-of-sequence token or a stop string's tokens, or strip spaces; some
+    report the tokens of a reasoning that is no part of the text.
+
+    Args:
+        text: What the server sent.
+        start: First character of the piece.
+        end: One past its last character.
+        tokens: Those of the reply.
+        reasons: Whether there may be tokens of a reasoning.
+
+    Returns:
+        The first, and one past the last. Where the piece is not found these are all tokens, or
+        none if there may be reasoning among them.
+    """
+    joined = b"".join(token.piece for token in tokens)
+    find = joined.rfind if reasons else joined.find  # a reasoning may hold the answer as well
+    place = find(text.encode())
+    if place >= 0:
+        place += len(text[:start].encode())
+    else:
+        place = find(text[start:end].encode())
+    if place < 0:
+        return (0, 0) if reasons else (0, len(tokens))
+    starts = list(accumulate(map(len, (token.piece for token in tokens)), initial=0))
+    first = sum(stop <= place for stop in starts[1:])
+    last = sum(begin < place + len(text[start:end].encode()) for begin in starts[:-1])
+    return min(first, last), last
 
 
 def _from_chat(entry: dict[str, Any], top: int) -> ScoredToken:

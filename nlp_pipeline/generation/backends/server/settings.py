@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from nlp_pipeline.errors.server import InvalidServerSetting, PlainHttpRefused
+from nlp_pipeline.generation import template_kwargs
+from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 _KEY_VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*_)?API_KEY")
 _BASE_URL = (
@@ -39,6 +42,10 @@ class ServerSettings:
         logprobs: Whether log-probabilities are asked for; false for servers that refuse that.
         control_tokens: The model's control tokens beyond the well-known ones; broken up in
             prompts as `neutral.py` says.
+        chat_template_kwargs: Variables for the model's chat template, such as `enable_thinking`;
+            vLLM, SGLang and llama.cpp take them.
+        tokenizer: A folder, hub name or `tokenizer.model` with the model's own tokenizer, to count
+            prompts exactly; None bounds their length.
 
     Raises:
         InvalidServerSetting: A value is of the wrong type or out of its range.
@@ -56,6 +63,8 @@ class ServerSettings:
     continue_final_message: bool | None = None
     logprobs: bool = True
     control_tokens: tuple[str, ...] = ()
+    chat_template_kwargs: Mapping[str, Any] = TemplateKwargs()
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
@@ -66,6 +75,8 @@ class ServerSettings:
             # The value is not repeated: who errs here may have put the key itself.
             allowed = "the NAME of an environment variable that ends in API_KEY, never a key"
             raise InvalidServerSetting("api_key_env", allowed)
+        kwargs = TemplateKwargs(self.chat_template_kwargs)
+        object.__setattr__(self, "chat_template_kwargs", kwargs)
         object.__setattr__(self, "base_url", _checked_url(self.base_url, self.allow_plain_http))
 
     @property
@@ -120,4 +131,6 @@ _RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
     ("max_retries", int, lambda v: 0 <= v <= 20, "an integer from 0 to 20"),
     ("max_seq_len", (int, type(None)), lambda v: v is None or v >= 2, "an integer of at least 2"),
     ("control_tokens", tuple, _names, "a list of texts of at least 2 characters"),
+    ("chat_template_kwargs", Mapping, TemplateKwargs.possible, template_kwargs.ALLOWED),
+    ("tokenizer", (str, type(None)), lambda v: v != "", "a folder, a hub name or a file"),
 )
