@@ -25,7 +25,7 @@ from nlp_pipeline.generation.backends.server.token_counts import count_tokens
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
 
 if TYPE_CHECKING:
-    from nlp_pipeline.generation.encoding import PromptEncoder
+    from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -160,8 +160,8 @@ def _encoder(settings: ServerSettings) -> PromptEncoder | None:
     """The model's own tokenizer, where the settings name one."""
     if settings.tokenizer is None:
         return None
-    from nlp_pipeline.generation.encoding import PromptEncoder
-    from nlp_pipeline.generation.tokenizing import named_tokenizer
+    from nlp_pipeline.generation.loading.tokenizers import named_tokenizer
+    from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
     tokenizer = named_tokenizer(settings.tokenizer)
     return PromptEncoder(tokenizer, settings.tokenizer, settings.chat_template_kwargs)

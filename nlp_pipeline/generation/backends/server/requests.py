@@ -13,7 +13,7 @@ from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.interface import Chat, GenerationRequest, Prompt, SamplingParams
 
 if TYPE_CHECKING:
-    from nlp_pipeline.generation.encoding import PromptEncoder
+    from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 Body = dict[str, Any]
 
