@@ -7,8 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
+from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
@@ -52,7 +51,7 @@ def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[F
         while True:
             try:
                 cells = _next_row(rows, lines)
-                found = _fields(header, cells, options, lines.place) if cells else None
+                found = _fields(header, cells, options, lines.place, notes) if cells else None
             except StopIteration:
                 return
             except BadRecord as error:
@@ -120,7 +119,7 @@ def _next_row(rows: Iterator[list[str]], lines: _Lines) -> list[str]:
 
 
 def _fields(
-    header: list[str], cells: list[str], options: ReadOptions, place: Place
+    header: list[str], cells: list[str], options: ReadOptions, place: Place, notes: Notes
 ) -> dict[str, Any]:
     if len(cells) != len(header):
         reason = f"the first row names {len(header)} columns and this one has {len(cells)}"
@@ -130,17 +129,17 @@ def _fields(
         if fields.get(key) == "":
             del fields[key]
     if "questions" in fields and options.text_key != "questions":
-        fields["questions"] = _questions(fields["questions"])
+        fields["questions"] = _questions(fields["questions"], place, notes)
     return fields
 
 
-def _questions(cell: str) -> Any:
+def _questions(cell: str, place: Place, notes: Notes) -> Any:
     """A cell's questions: a JSON array, or one question as it stands."""
     if not cell.lstrip().startswith("["):
         return [cell]
     try:
-        return orjson.loads(cell)
-    except orjson.JSONDecodeError:
+        return parse_value(cell.encode("utf-8"), place, 0, notes)
+    except BadRecord:
         return cell
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -13,8 +13,9 @@ from nlp_pipeline.corpus.sources import CorpusFile, find_sources
 from nlp_pipeline.corpus.squad import count_paragraphs
 from nlp_pipeline.corpus.streams import open_stream
 
+_log = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
-_BY_READING = {"squad": count_paragraphs, "conllu": count_conllu}
+_BY_READING = {"squad": count_paragraphs, "conllu": count_conllu, "parquet": count_rows}
 """Formats whose documents are no lines."""
 
 
@@ -52,19 +53,23 @@ def _count(file: CorpusFile, limit: int | None) -> int:
         return 1
     total = 0
     try:
-        if file.format == "parquet":
-            return count_rows(file)
-        if file.format in _BY_READING:
-            return _BY_READING[file.format](file)
-        with open_stream(file.path, file.compression) as stream:
-            for ends in _line_ends(stream, quotes=file.format == "csv"):
-                total += ends
-                if limit is not None and total > limit:
-                    break
-    except (OSError, EOFError, zlib.error):
+        for documents in _counts(file):
+            total += documents
+            if limit is not None and total > limit:
+                break
+    except Exception:
         # The reading itself says what is wrong; a progress bar needs no second message.
-        pass
+        _log.debug("%s could not be counted.", file.source, exc_info=True)
     return max(0, total - 1) if file.format == "csv" else total
+
+
+def _counts(file: CorpusFile) -> Iterator[int]:
+    """Numbers of documents, one after the other, whose sum is the file's."""
+    if file.format in _BY_READING:
+        yield from _BY_READING[file.format](file)
+        return
+    with open_stream(file.path, file.compression) as stream:
+        yield from _line_ends(stream, quotes=file.format == "csv")
 
 
 def _line_ends(stream: BinaryIO, *, quotes: bool) -> Iterator[int]:

@@ -30,6 +30,24 @@ def parse_object(data: bytes, place: Place, offset: int, notes: Notes) -> dict[s
     Raises:
         BadRecord: `InvalidUtf8`, `InvalidJson`, `TooDeep` or `NotAnObject`.
     """
+    value = parse_value(data, place, offset, notes)
+    if type(value) is not dict:
+        raise NotAnObject(place, type_name(value))
+    return value
+
+
+def parse_value(data: bytes, place: Place, offset: int, notes: Notes) -> Any:
+    """Any JSON value, read as tolerantly as `parse_object` reads an object.
+
+    Args:
+        data: The value.
+        place: Where it stands, for messages.
+        offset: Byte of the file at which it starts, for messages.
+        notes: Takes a warning for everything that was not read as it stands.
+
+    Raises:
+        BadRecord: `InvalidUtf8`, `InvalidJson` or `TooDeep`.
+    """
     try:
         value = orjson.loads(data)
         # orjson reads an integer of more than 64 bits as a float, which loses digits.
@@ -37,8 +55,6 @@ def parse_object(data: bytes, place: Place, offset: int, notes: Notes) -> dict[s
             value = _parse_leniently(data, place, offset, notes)
     except orjson.JSONDecodeError:
         value = _parse_leniently(data, place, offset, notes)
-    if type(value) is not dict:
-        raise NotAnObject(place, type_name(value))
     return value
 
 

@@ -37,6 +37,11 @@ class Notes:
         if names:
             self._emit(corpus_warning("files_passed_over", source=source, names=names))
 
+    def left_out(self, source: str, names: tuple[str, ...]) -> None:
+        """Says which folders of a folder are not looked into, each with the reason."""
+        if names:
+            self._emit(corpus_warning("folders_left_out", source=source, names=names))
+
     def blank_line(self) -> None:
         """Counts a line that holds no document."""
         self._blank_lines += 1

@@ -9,15 +9,34 @@ from typing import Any
 
 from nlp_pipeline.corpus.json_object import MAX_DEPTH
 from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.parquet_memory import (
+    UnreadableValue,
+    batch_rows,
+    text_columns,
+    too_large,
+)
 from nlp_pipeline.corpus.read_options import Found, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
-from nlp_pipeline.errors.corpus import BadRecord, InvalidUtf8, NoTextColumn, Place, TooDeep
+from nlp_pipeline.corpus.streams import line_limit
+from nlp_pipeline.errors.corpus import (
+    BadRecord,
+    InvalidUtf8,
+    LineTooLong,
+    NoTextColumn,
+    Place,
+    RowGroupTooLarge,
+    TextNotString,
+    TooDeep,
+)
 
 _BATCH_ROWS = 64
+_BUFFER_BYTES = 2**20
 
 
 def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     """The values of every row by column name, made plain JSON.
+
+    A row group that would not fit into memory costs its own rows, a row that would not its own.
 
     Raises:
         NoTextColumn: No column has the name of the text.
@@ -26,54 +45,54 @@ def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterat
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    row = 0
+    row, limit = 0, line_limit(options.max_length)
     try:
-        with pq.ParquetFile(file.path) as table:
-            names = table.schema_arrow.names
-            if options.text_key not in names:
-                raise NoTextColumn(file.source, options.text_key, names)
-            for batch in table.iter_batches(_BATCH_ROWS):
-                for values in _values(batch):
-                    row += 1
-                    yield row, _fields(values, Place(file.source, row), options, notes)
+        with pq.ParquetFile(file.path) as footer:
+            metadata, schema = footer.metadata, footer.schema
+            names = footer.schema_arrow.names
+        if options.text_key not in names:
+            raise NoTextColumn(file.source, options.text_key, names)
+        # Buffered: else the whole of a row group's column would be in memory, compressed.
+        with pq.ParquetFile(
+            file.path, read_dictionary=text_columns(schema), buffer_size=_BUFFER_BYTES
+        ) as table:
+            for group in range(metadata.num_row_groups):
+                size = too_large(metadata.row_group(group), schema, limit)
+                if size is not None:
+                    yield row + 1, RowGroupTooLarge(Place(file.source, row + 1), *size)
+                    row += metadata.row_group(group).num_rows
+                    continue
+                for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group]):
+                    for values in batch_rows(batch, limit):
+                        row += 1
+                        place = Place(file.source, row)
+                        yield row, _fields(values, names, place, limit, options, notes)
     except pa.ArrowException as error:
-        raise OSError(str(error)) from error
+        raise OSError(" ".join(str(error).split())) from error
 
 
-def count_rows(file: CorpusFile) -> int:
+def count_rows(file: CorpusFile) -> Iterator[int]:
     """How many rows the file's own footer says it has."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        return int(pq.read_metadata(file.path).num_rows)
-    except pa.ArrowException as error:
-        raise OSError(str(error)) from error
-
-
-def _values(batch: Any) -> Iterator[dict[str, Any] | None]:
-    """The rows of a batch; `None` for one that holds a string that is not UTF-8."""
-    try:
-        yield from batch.to_pylist()
-    except UnicodeDecodeError:
-        for index in range(batch.num_rows):
-            try:
-                yield batch.slice(index, 1).to_pylist()[0]
-            except UnicodeDecodeError:
-                yield None
+    yield int(pq.read_metadata(file.path).num_rows)
 
 
 def _fields(
-    values: dict[str, Any] | None, place: Place, options: ReadOptions, notes: Notes
+    values: list[Any] | int,
+    names: list[str],
+    place: Place,
+    limit: int,
+    options: ReadOptions,
+    notes: Notes,
 ) -> dict[str, Any] | BadRecord:
-    if values is None:
-        return InvalidUtf8(place)
+    if isinstance(values, int):
+        return LineTooLong(place, limit, values)
+    fields: dict[str, Any] = {}
     try:
-        fields = {
-            key: value if key == options.text_key else _plain(value, place, notes)
-            for key, value in values.items()
-        }
-        fields[options.text_key] = _text(values[options.text_key], place)
+        for key, value in zip(names, values, strict=True):
+            is_text = key == options.text_key
+            fields[key] = _text(value, key, place) if is_text else _json(value, place, notes)
     except BadRecord as error:
         return error
     if isinstance(number := fields.get(options.id_key), float) and number.is_integer():
@@ -82,13 +101,31 @@ def _fields(
     return fields
 
 
-def _text(value: Any, place: Place) -> Any:
+def _text(value: Any, key: str, place: Place) -> Any:
+    if isinstance(value, UnreadableValue):
+        if isinstance(value.error, UnicodeDecodeError):
+            raise InvalidUtf8(place)
+        raise TextNotString(place, key, "a value that cannot be read")
     if not isinstance(value, bytes):
         return value
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidUtf8(place) from None
+
+
+def _json(value: Any, place: Place, notes: Notes) -> Any:
+    """`_plain`; null where the value is out of the range that Python has for its type."""
+    if isinstance(value, UnreadableValue):
+        if isinstance(value.error, UnicodeDecodeError):
+            raise InvalidUtf8(place)
+        notes.once("no_python_value", place)
+        return None
+    try:
+        return _plain(value, place, notes)
+    except (ArithmeticError, ValueError, TypeError):
+        notes.once("no_python_value", place)
+        return None
 
 
 def _plain(value: Any, place: Place, notes: Notes, depth: int = 1) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import logging
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,9 @@ from nlp_pipeline.errors.corpus import (
     TruncatedFile,
     UnreadableFile,
 )
+from nlp_pipeline.errors.escaping import described
+
+_log = logging.getLogger(__name__)
 
 FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[Found]]
 
@@ -77,6 +80,7 @@ def read_corpus(
     notes = Notes(on_warning)
     sources = find_sources(source, stdin)
     notes.passed_over(str(source), sources.passed_over)
+    notes.left_out(str(source), sources.left_out)
     rows = _limited(_read(sources, options, notes), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
 
@@ -116,6 +120,8 @@ def _read_file(
 ) -> Iterator[Record | Reject]:
     """The rows of one file; one reject more where the file itself is at fault.
 
+    Whatever its reader raises is that reject, in every format: no file costs another.
+
     Raises:
         NoTextColumn: The file is the whole corpus; in a folder it is a reject.
     """
@@ -129,7 +135,8 @@ def _read_file(
         if not in_folder:
             raise
         fault = error
-    except (BadRecord, EOFError, OSError, zlib.error) as error:
+    except Exception as error:  # a library may raise anything on what it has not seen before
+        _log.debug("%s could not be read.", file.source, exc_info=True)
         fault = _damage(error, Place(file.source, line + 1))
     yield builder.reject(file, line + 1, fault)
 
@@ -139,4 +146,4 @@ def _damage(error: Exception, place: Place) -> BadRecord:
         return error
     if isinstance(error, EOFError):
         return TruncatedFile(place)
-    return UnreadableFile(place, getattr(error, "strerror", None) or str(error))
+    return UnreadableFile(place, described(error))

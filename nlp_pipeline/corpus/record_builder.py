@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +23,11 @@ from nlp_pipeline.errors.corpus import (
     Place,
     TextNotString,
     TextTooLong,
+    UnreadableRecord,
 )
+from nlp_pipeline.errors.escaping import described
+
+_log = logging.getLogger(__name__)
 
 MAX_ID_LENGTH = 500
 """Characters; an id stands in every row of every table and in messages."""
@@ -63,6 +68,11 @@ class Builder:
             record = self._record(file, line, found)
         except BadRecord as error:
             return self.reject(file, line, error, own)
+        except Exception as error:  # no record may end the reading, whatever it holds
+            _log.debug("%s:%s could not be read.", file.source, line, exc_info=True)
+            return self.reject(
+                file, line, UnreadableRecord(Place(file.source, line), described(error))
+            )
         self._index += 1
         return record
 

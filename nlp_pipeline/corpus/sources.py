@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from nlp_pipeline.corpus.streams import require_zstd
 from nlp_pipeline.errors.corpus import (
+    CorpusIsARun,
+    CorpusNotAFile,
     CorpusNotFound,
     CorpusNotReadable,
     EmptyCorpusFolder,
@@ -31,6 +35,16 @@ SUPPORTED = (
     *FORMATS,
     *(f"{suffix}{c}" for suffix in FORMATS if suffix != ".parquet" for c in COMPRESSIONS),
 )
+
+MANIFEST = "manifest.json"
+"""The file that makes a folder a run's."""
+RECEIPTS = "_receipts"
+"""The folder in it that says which parts are done."""
+_MAX_MANIFEST = 2**24
+"""Bytes; a larger one without receipts beside it is something else."""
+CACHES = ("__pycache__", "node_modules", "__MACOSX")
+CACHE_TAG = "CACHEDIR.TAG"
+"""The file by which programs mark a folder as a cache (bford.info/cachedir)."""
 
 _BY_NAME_ONLY = "squad"
 """Of the .json files in a folder hardly one is a corpus: such a file has to be named."""
@@ -61,10 +75,18 @@ class CorpusFile:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a corpus, and the files of its folder that no reader knows."""
+    """The files of a corpus, and what of its folder is none of it.
+
+    Attributes:
+        files: In reading order.
+        passed_over: Files that no reader knows.
+        left_out: Folders that are not looked into, each with the reason.
+        is_folder: Whether the corpus is a folder.
+    """
 
     files: tuple[CorpusFile, ...]
     passed_over: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     is_folder: bool = False
 
 
@@ -112,6 +134,8 @@ def _single(path: Path) -> CorpusFile:
     kind = _format(path)
     if kind is None:
         raise UnsupportedCorpus(str(path), SUPPORTED)
+    if not path.is_file():
+        raise CorpusNotAFile(str(path))
     try:
         path.open("rb").close()
     except OSError as error:
@@ -122,7 +146,8 @@ def _single(path: Path) -> CorpusFile:
 def _folder(root: Path) -> Sources:
     readable: list[Path] = []
     others: list[str] = []
-    for path in sorted(_walk(root), key=lambda found: found.relative_to(root).parts):
+    left_out: list[str] = []
+    for path in sorted(_walk(root, left_out), key=lambda found: found.relative_to(root).parts):
         kind = _format(path)
         if kind and kind[0] != _BY_NAME_ONLY:
             readable.append(path)
@@ -130,21 +155,60 @@ def _folder(root: Path) -> Sources:
             others.append(_clean(path.relative_to(root).as_posix()))
     if not readable:
         looked = [suffix for suffix in SUPPORTED if not suffix.startswith(".json.")]
-        raise EmptyCorpusFolder(str(root), [s for s in looked if s != ".json"], others)
+        raise EmptyCorpusFolder(str(root), [s for s in looked if s != ".json"], others + left_out)
     files = tuple(
         CorpusFile(path, _clean(str(path)), name, *(_format(path) or ("", "")))
         for path, name in zip(readable, _names(readable, root), strict=True)
     )
-    return Sources(files, tuple(others), is_folder=True)
+    return Sources(files, tuple(others), tuple(sorted(left_out)), is_folder=True)
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:
+    """The files of a folder and its folders, but for those that hold no documents.
+
+    Raises:
+        CorpusIsARun: The folder itself is a run's.
+    """
+    if is_run_folder(root):
+        raise CorpusIsARun(str(root))
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        reasons = {name: reason for name in folders if (reason := _why_left_out(folder, name))}
+        for name, reason in reasons.items():
+            shown = Path(folder, name).relative_to(root).as_posix()
+            left_out.append(f"{_clean(shown)} ({reason})")
+        folders[:] = [name for name in folders if name not in reasons]
         for name in names:
             path = Path(folder, name)
             if not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _why_left_out(folder: str, name: str) -> str:
+    """Why a folder is no part of a corpus; nothing where it is one."""
+    path = Path(folder, name)
+    if name.startswith("."):
+        return "hidden"
+    if name in CACHES or (path / CACHE_TAG).is_file():
+        return "a cache"
+    return "a run" if is_run_folder(path) else ""
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether a folder holds a run of ours, whatever became of it: its manifest says so.
+
+    What a run has written is no corpus: else the second run over a folder would read the tables
+    of the first as documents.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        return False
+    if (path / RECEIPTS).is_dir():
+        return True
+    try:
+        manifest = orjson.loads(file.read_bytes() if file.stat().st_size <= _MAX_MANIFEST else b"")
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
 
 
 def _names(paths: list[Path], root: Path) -> list[str]:

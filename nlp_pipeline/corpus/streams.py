@@ -122,14 +122,21 @@ def checked_start(data: bytes, place: Place, notes: Notes) -> bytes:
     """The first bytes of a file without their byte order mark.
 
     Raises:
-        InvalidUtf8: They are UTF-16: its mark, or a zero byte beside the first letter.
+        InvalidUtf8: They are UTF-16: its mark, or a zero byte beside each of the first letters;
+            or they are all zero, as the machine leaves a file when it goes down.
     """
-    if data.startswith(_UTF16_MARKS) or b"\0" in data[:2]:
+    if data.startswith(_UTF16_MARKS) or _looks_like_utf16(data):
         raise InvalidUtf8(place, 0, utf16=True)
     if data.startswith(BOM):
         notes.once("byte_order_mark", place)
         return data[len(BOM) :]
     return data
+
+
+def _looks_like_utf16(data: bytes) -> bool:
+    """Whether every other byte is zero; a single zero byte is a control character like others."""
+    zeros = [byte == 0 for byte in data[:4]]
+    return zeros in ([True, False] * 2, [False, True] * 2) or (len(data) > 1 and not any(data))
 
 
 def _skip_line(stream: BinaryIO) -> int:

@@ -58,6 +58,27 @@ class CorpusNotReadable(CorpusError):
         )
 
 
+class CorpusNotAFile(CorpusError):
+    """A source that is a named pipe, a device or a socket: to open it may wait for ever."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The corpus '{_file(source)}' is neither a file nor a folder. Send a stream to "
+            "standard input and give - as the corpus."
+        )
+
+
+class CorpusIsARun(CorpusError):
+    """A folder that a run has written its tables into."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"The corpus '{_file(source)}' is the folder of a run, which is not read as documents. "
+            "Name the corpus itself, or one table of the run, such as "
+            f"'{_file(source)}/documents'."
+        )
+
+
 class UnsupportedCorpus(CorpusError):
     """A file whose name says no format that can be read."""
 
@@ -112,9 +133,14 @@ _JSON_REASONS = {
 
 
 class InvalidJson(BadRecord):
-    """A line that is not JSON."""
+    """A line that is not JSON.
+
+    Attributes:
+        byte: Of the file, from which on it is none.
+    """
 
     def __init__(self, place: Place, column: int, byte: int, reason: str) -> None:
+        self.byte = byte
         why = _JSON_REASONS.get(reason) or escaped(reason[:1].lower() + reason[1:])
         super().__init__(
             f"{place} is not valid JSON at column {column} (byte {byte} of the file): {why}. "
@@ -162,6 +188,17 @@ class LineTooLong(BadRecord):
         super().__init__(
             f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
             f"{length}. Split the document, close an open quote, or raise --max-length."
+        )
+
+
+class RowGroupTooLarge(BadRecord):
+    """A row group of a Parquet file that unpacks to more than is read into memory."""
+
+    def __init__(self, place: Place, size: int, limit: int) -> None:
+        super().__init__(
+            f"{place} begins a row group that unpacks to {size:,} bytes, and at most {limit:,} are "
+            "read. Its rows were passed over. Split the documents, or write the file with fewer "
+            "rows in a row group."
         )
 
 
@@ -265,6 +302,16 @@ class TruncatedFile(BadRecord):
         )
 
 
+class UnreadableRecord(BadRecord):
+    """A record on which the reader itself fails, in a way that nobody foresaw."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{place} cannot be read: {escaped(reason, 200).rstrip('.')}. The other records are "
+            "read; leave this one out, or write it in another form."
+        )
+
+
 class UnreadableFile(BadRecord):
     """A file that is damaged, or is not what its name says."""
 
@@ -284,14 +331,22 @@ CORPUS_WARNINGS = {
     "lone_surrogate": "{place} holds half a surrogate pair, which was read as U+FFFD.",
     "huge_integer": "{place} holds an integer of more than 64 bits, which was read as a string.",
     "bytes": "{place} holds bytes that are not UTF-8 in its other fields, which were read as null.",
+    "no_python_value": "{place} holds a value that cannot be read, such as a date out of range or "
+    "a time of an unknown zone, which was read as null.",
     "meta_clash": "{place} has '{name}' both beside and in its 'meta'; the one in 'meta' was kept.",
     "no_documents": "{file} holds no documents.",
     "blank_lines": "Blank lines passed over: {count}.",
     "files_passed_over": "Files of other formats in '{file}' were passed over: {names}.",
+    "folders_left_out": "Folders in '{file}' were left out: {names}.",
 }
 """What a reader says while it goes on; each is said once in a corpus, where it is first met."""
 
-SAID_ONCE = frozenset(CORPUS_WARNINGS) - {"no_documents", "blank_lines", "files_passed_over"}
+SAID_ONCE = frozenset(CORPUS_WARNINGS) - {
+    "no_documents",
+    "blank_lines",
+    "files_passed_over",
+    "folders_left_out",
+}
 """The warnings that close with a hint that further places are not named."""
 
 
@@ -336,7 +391,11 @@ class BadSquad(BadRecord):
 class BadConllu(BadRecord):
     """A line of a CoNLL-U file that is none."""
 
-    def __init__(self, place: Place, columns: int) -> None:
-        super().__init__(
-            f"{place} has {columns} columns; a line of CoNLL-U has ten, parted by tabs."
+    def __init__(self, place: Place, *, columns: int = 0, id: str = "") -> None:
+        reason = (
+            f"{columns} columns; a line of CoNLL-U has ten, parted by tabs."
+            if columns
+            else f"'{escaped(id, 40)}' as its id. Write a number such as 3, a range of words such "
+            "as 3-4, or an empty node such as 3.1."
         )
+        super().__init__(f"{place} has {reason}")

@@ -23,5 +23,13 @@ def escaped(value: object, limit: int = 80) -> str:
     return "".join(char if char.isprintable() else _escape(char) for char in shown)
 
 
+def described(error: BaseException) -> str:
+    """What an exception of a library says, on one line: its type alone is a riddle, as its text."""
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    if isinstance(error, OSError) and reason:
+        return str(reason)
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

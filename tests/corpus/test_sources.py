@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.errors.corpus import (
+    CorpusIsARun,
+    CorpusNotAFile,
     CorpusNotFound,
     CorpusNotReadable,
     EmptyCorpusFolder,
@@ -84,9 +87,74 @@ def test_a_folder_is_read_recursively_in_order_of_paths(write):
         (2, "b:1", "d/b.jsonl", 1),
         (3, "b:2", "d/b.jsonl", 2),
     ]
-    assert said == ["Files of other formats in 'd' were passed over: README.md, a/x.html."]
+    assert said == [
+        "Files of other formats in 'd' were passed over: README.md, a/x.html.",
+        "Folders in 'd' were left out: .git (hidden).",
+    ]
     assert source_files("d") == [Path("d/a/c.csv"), Path("d/a/z.txt"), Path("d/b.jsonl")]
     assert count_documents("d") == 4
+
+
+RUN = '{"state": "running", "fingerprint": {"schema": 3}}'
+
+
+def test_runs_and_caches_in_a_folder_are_no_documents(write):
+    write("d/a.txt", "a")
+    write("d/out/manifest.json", RUN)
+    write("d/out/documents/part-00000.jsonl", '{"text": "of a run"}')
+    write("d/deep/er/old/manifest.json", '{"state": "cleared", "fingerprint": {}}')
+    write("d/deep/er/old/documents/part-00000.csv", "text\nof a run\n")
+    write("d/torn/manifest.json", '{"fingerpr')
+    write("d/torn/_receipts/part-00000.json", "{}")
+    write("d/torn/errors.jsonl", '{"text": "of a run"}')
+    write("d/__pycache__/x.txt", "of a cache")
+    write("d/cached/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55")
+    write("d/cached/x.txt", "of a cache")
+    write("d/theirs/manifest.json", '{"name": "an app"}')
+    write("d/theirs/b.txt", "b")
+    write("d/listed/manifest.json", "[1]")
+    write("d/listed/c.txt", "c")
+    said: list[str] = []
+    assert [row.text for row in read_corpus("d", on_warning=said.append)] == ["a", "c", "b"]
+    assert said[-1] == (
+        "Folders in 'd' were left out: __pycache__ (a cache), cached (a cache), "
+        "deep/er/old (a run), out (a run), torn (a run)."
+    )
+    assert source_files("d") == [Path("d/a.txt"), Path("d/listed/c.txt"), Path("d/theirs/b.txt")]
+
+
+def test_the_folder_of_a_run_is_no_corpus_and_a_table_of_it_is(write):
+    write("out/manifest.json", RUN)
+    write("out/documents/part-00000.jsonl", '{"text": "a"}')
+    with pytest.raises(CorpusIsARun) as error:
+        read_corpus("out")
+    assert str(error.value) == (
+        "The corpus 'out' is the folder of a run, which is not read as documents. Name the corpus "
+        "itself, or one table of the run, such as 'out/documents'."
+    )
+    assert [row.text for row in read_corpus("out/documents")] == ["a"]
+
+
+def test_what_holds_only_runs_says_so(write):
+    write("d/out/manifest.json", RUN)
+    write("d/out/documents/part-00000.jsonl", '{"text": "a"}')
+    with pytest.raises(EmptyCorpusFolder, match=r"it has: out \(a run\)\."):
+        read_corpus("d")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_named_pipe_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("x.jsonl")
+    with pytest.raises(CorpusNotAFile) as error:
+        read_corpus("x.jsonl")
+    assert str(error.value) == (
+        "The corpus 'x.jsonl' is neither a file nor a folder. Send a stream to standard input and "
+        "give - as the corpus."
+    )
+    os.mkfifo("manifest.json")
+    (tmp_path / "a.txt").write_text("a")
+    assert [row.text for row in read_corpus(".")] == ["a"]
 
 
 def test_files_with_one_stem_are_told_apart(write):
