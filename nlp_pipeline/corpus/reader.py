@@ -26,7 +26,7 @@ from nlp_pipeline.errors.corpus import (
     TruncatedFile,
     UnreadableFile,
 )
-from nlp_pipeline.errors.escaping import described
+from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
 

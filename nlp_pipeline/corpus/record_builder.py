@@ -25,7 +25,7 @@ from nlp_pipeline.errors.corpus import (
     TextTooLong,
     UnreadableRecord,
 )
-from nlp_pipeline.errors.escaping import described
+from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
 
