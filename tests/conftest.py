@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from spacy.language import Language
-
-from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 
 if TYPE_CHECKING:
+    from spacy.language import Language
+
     from nlp_pipeline.generation.llama import Llama
     from nlp_pipeline.generation.loading.load import LoadedModel
 
@@ -82,6 +81,8 @@ def llama(tiny: LoadedModel) -> Llama:
 @pytest.fixture(scope="session")
 def nlp_en() -> Language:
     """The default pipeline with the echo generator. Shared: add nothing to it."""
+    from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+
     return load_pipeline(PipelineSpec("en_qa_summary", dry_run=True))
 
 

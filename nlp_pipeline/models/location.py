@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 CACHE_VARIABLE = "NLP_PIPELINE_CACHE"
 OFFLINE_VARIABLE = "NLP_PIPELINE_OFFLINE"
 
@@ -20,6 +18,8 @@ def cache_dir() -> Path:
     given = os.environ.get(CACHE_VARIABLE)
     if given:
         return Path(given).expanduser().absolute()
+    import platformdirs  # the engine runs where this package is missing
+
     return platformdirs.user_cache_path("nlp-pipeline", appauthor=False)
 
 

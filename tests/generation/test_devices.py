@@ -5,11 +5,11 @@ import torch
 
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
 from nlp_pipeline.generation.devices import available_devices, resolve_device, resolve_dtype
-from nlp_pipeline.generation.engine.batch import PackedBatch, ScheduledTokens
+from nlp_pipeline.generation.engine.attention.packed_batch import PackedBatch
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import Slab, Slot
 from nlp_pipeline.generation.engine.sampling.sampler import GREEDY
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 from nlp_pipeline.generation.interface import SamplingParams
@@ -50,17 +50,16 @@ def test_inputs_are_made_on_the_models_device() -> None:
     """A device that holds no numbers shows where the tensors of a step are made."""
     meta = torch.device("meta")
     shape = LayerShape(2, 8, torch.float32, meta)
-    for arena in (None, Arena([shape], 256)):
-        slab = Slab([shape], 2, 128, arena=arena)
-        chunks = [
-            ScheduledTokens(_row(slab.slots[0], length=5), 5),
-            ScheduledTokens(_row(slab.slots[1], length=7, computed=6), 1),
-        ]
-        batch = PackedBatch(chunks, meta, shape, arena)
-        key = torch.zeros(1, 2, 6, 8, device=meta)
-        assert batch.attend(0, torch.zeros(1, 4, 6, 8, device=meta), key, key, 1.0).is_meta
-        assert batch.ids.is_meta
-        assert batch.positions.is_meta
+    slab = Slab([shape], 2, 128)
+    chunks = [
+        ScheduledTokens(_row(slab.slots[0], length=5), 5),
+        ScheduledTokens(_row(slab.slots[1], length=7, computed=6), 1),
+    ]
+    batch = PackedBatch(chunks, shape)
+    key = torch.zeros(1, 2, 6, 8, device=meta)
+    assert batch.attend(0, torch.zeros(1, 4, 6, 8, device=meta), key, key, 1.0).is_meta
+    assert batch.ids.is_meta
+    assert batch.positions.is_meta
     assert upload([1, 2], meta).is_meta
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nlp_pipeline.errors.parallel import RankLost
-from nlp_pipeline.generation.engine.batch import ScheduledTokens
 from nlp_pipeline.generation.engine.model_runner import ModelRunner
 from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 
 
 class AsyncRunner:
@@ -36,7 +36,7 @@ class AsyncRunner:
         """Reads and books what is on its way."""
         flight, self._flight = self._flight, nothing()
         flight.read()
-        flight.book()
+        flight.append_tokens()
 
     def _launched(self, chunks: list[ScheduledTokens]) -> PendingStep:
         """The chunks on their way; those that fail together are run one step at a time."""

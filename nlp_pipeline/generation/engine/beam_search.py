@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from itertools import islice
 
-from nlp_pipeline.generation.engine.beam_rows import BeamState, CandidateSampler
+from nlp_pipeline.generation.engine.beam_rows import BeamState
 from nlp_pipeline.generation.engine.hypotheses import Candidate, FinishedHypotheses, Hypothesis
-from nlp_pipeline.generation.engine.kv_cache.slab import Slot
+from nlp_pipeline.generation.engine.kv_cache.interface import KVSlot
+from nlp_pipeline.generation.engine.sampling.candidates import candidate_sampler
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
 
@@ -51,7 +52,7 @@ class BeamGroup:
     def __init__(
         self,
         sequence: Sequence,
-        slots: list[Slot],
+        slots: list[KVSlot],
         *,
         eos_token_ids: frozenset[int],
         token_bytes: Callable[[int], bytes],
@@ -67,7 +68,7 @@ class BeamGroup:
         self._budget = budget
         self._ended = FinishedHypotheses(self._num_beams, self._length_penalty)
         self._cut_off = FinishedHypotheses(self._num_beams, self._length_penalty)
-        self._heard: list[BeamState] = []
+        self._collected: list[BeamState] = []
         stop = StopRule((), budget, self._stops, token_bytes)
         self._width = (1 + max(1, len(self._stops))) * self._num_beams
         self.rows = [self._row(slot, stop) for slot in slots]
@@ -75,28 +76,29 @@ class BeamGroup:
             row.waiting = True
         sequence.reused_tokens = slots[0].computed
 
-    def _row(self, slot: Slot, stop: StopRule) -> BeamState:
-        looking = CandidateSampler(self._width)
+    def _row(self, slot: KVSlot, stop: StopRule) -> BeamState:
         tokens = list(self._sequence.prompt_ids)
-        return BeamState(self._sequence, slot, looking, stop, tokens, group=self, looking=looking)
+        return BeamState(
+            self._sequence, slot, candidate_sampler(self._width), stop, tokens, group=self
+        )
 
-    def heard(self, row: BeamState) -> None:
+    def collect(self, row: BeamState) -> None:
         """One beam knows its candidates; the last of them lets the search advance."""
         if row.finished:  # another beam has failed
             return
-        if any(math.isnan(candidate.logprob) for candidate in row.looking.candidates):
+        if any(math.isnan(candidate.logprob) for candidate in row.candidates):
             row.fail("the model's probabilities are not finite numbers")
             return
-        self._heard.append(row)
-        if len(self._heard) == sum(not row.waiting for row in self.rows):
+        self._collected.append(row)
+        if len(self._collected) == sum(not row.waiting for row in self.rows):
             # In a fixed order, whatever stood where in the batch.
-            beams, self._heard = [row for row in self.rows if not row.waiting], []
+            beams, self._collected = [row for row in self.rows if not row.waiting], []
             self._advance(beams)
 
     def _advance(self, beams: list[BeamState]) -> None:
         following: list[tuple[BeamState, Hypothesis]] = []
         for rank, (row, candidate) in enumerate(self._best(beams)):
-            hypothesis = row.looking.hypothesis.then(candidate)
+            hypothesis = row.hypothesis.then(candidate)
             if candidate.token in self._stops:
                 if rank < self._num_beams or self._pieces:
                     self._ended.add(hypothesis)
@@ -112,8 +114,8 @@ class BeamGroup:
 
     def _best(self, beams: list[BeamState]) -> list[tuple[BeamState, Candidate]]:
         """The best continuations of all beams; of equals that of the better beam."""
-        pairs = [(row, candidate) for row in beams for candidate in row.looking.candidates]
-        pairs.sort(key=lambda pair: -(pair[0].looking.hypothesis.score + pair[1].logprob))
+        pairs = [(row, candidate) for row in beams for candidate in row.candidates]
+        pairs.sort(key=lambda pair: -(pair[0].hypothesis.score + pair[1].logprob))
         return pairs[: self._width]
 
     def _fork(self, following: list[tuple[BeamState, Hypothesis]]) -> None:
@@ -125,12 +127,12 @@ class BeamGroup:
             row = parent
             if parent in settled:
                 (row,) = islice(free, 1)
-                row.copy(parent)
+                row.slot.fork(parent.slot)
             settled.add(row)
-            row.hold(hypothesis)
+            row.assign(hypothesis)
         for row in self.rows:
             row.waiting = row not in settled
-        self.rows.sort(key=lambda row: (row.waiting, -row.looking.hypothesis.score))
+        self.rows.sort(key=lambda row: (row.waiting, -row.hypothesis.score))
 
     def _finish(self) -> None:
         """Writes the best hypothesis to the sequence."""

@@ -1,4 +1,4 @@
-"""Graphs of the decode step, one per bucket of sizes, over inputs that never move."""
+"""Graphs of the decode step, one per bucket of rows, over inputs that never move."""
 
 from __future__ import annotations
 
@@ -7,122 +7,170 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.attention.gathered import (
-    GATHERED_TOKENS,
-    GatheredSpan,
-    place_of,
-)
-from nlp_pipeline.generation.engine.batch import ScheduledTokens
+from nlp_pipeline.generation.engine.attention.paged_batch import PagedStep, token_slots
 from nlp_pipeline.generation.engine.graph_capture import Capture
-from nlp_pipeline.generation.engine.hf_attention import attention_replaced
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
-from nlp_pipeline.generation.engine.kv_cache.slot_pool import capacity_class
+from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.output_head import Head
 from nlp_pipeline.generation.engine.pending_step import PendingStep
-from nlp_pipeline.generation.engine.transfer import upload
+from nlp_pipeline.generation.engine.sampling.choices import Choices, choose, is_plain, likeliest
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
+from nlp_pipeline.generation.engine.transfer import send
 
 logger = logging.getLogger(__name__)
 
+INPUTS = 5
+"""Numbers of each row: id, position, slot, row of the block tables, place in the step before."""
 
-class DecodeGraphs:
-    """Computes decode steps by replaying what was recorded of one of the same size.
 
-    Rows are filled up to a power of two with rows that are none: they write to the arena's
-    scratch token and nobody reads what comes of them. Past positions are filled up to a capacity
-    class of the slots. A graph is recorded when its size first comes up, so a run pays for the
-    sizes it has; mostly the largest comes first, and the others find memory in its pool.
+class StaticBatch:
+    """A decode step of one number of rows, whose tensors are the same at every replay.
 
     Args:
-        model: On one device.
-        head: Its output head.
-        arena: Where keys and values are.
+        cache: Has pages, tables and body.
+        inputs: Shape (INPUTS, rows).
+        ids: Shape (rows,).
+    """
+
+    def __init__(self, cache: PagedCache, inputs: Tensor, ids: Tensor) -> None:
+        _, positions, slots, rows, _ = inputs
+        self.body, self.pages = cache.body, cache.pages
+        self.ids, self.positions = ids[None], positions[None]
+        tables = cache.tables.device
+        self.step = PagedStep(len(ids), positions, slots, tables, tables.shape[1], rows)
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """See `hf_attention.PackedAttention`."""
+        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+        memory = self.pages.layer(layer)
+        self.body.store(memory, key, value, self.step.slots)
+        return self.body.attend(memory, query.contiguous(), self.step, scale)[None]
+
+
+class DecodeGraphs:
+    """Replays steps in which every sequence gets one token.
+
+    A graph holds for a number of rows; lengths and places are read from the device. From the ids
+    to the likeliest token and its score all is recorded, and the ids themselves are taken from
+    the step before where the host does not know them yet.
+
+    Args:
+        decoder: Hidden states of a batch.
+        head: Logits of hidden states.
+        cache: Where keys and values are.
         capture: Records.
-        max_batch_size: Rows at most.
+        max_batch_size: Rows of the largest step.
     """
 
     def __init__(
-        self, model: Any, head: Head, arena: Arena, capture: Capture, max_batch_size: int
+        self,
+        decoder: Callable[[Any], Tensor],
+        head: Head,
+        cache: PagedCache,
+        capture: Capture,
+        max_batch_size: int,
     ) -> None:
-        self._model = model
-        self._decoder = model.get_decoder()
+        self._decoder = decoder
         self._head = head
-        self._arena = arena
+        self._cache = cache
         self._capture: Capture | None = capture
-        rows = _power_of_two(max_batch_size)
-        self._inputs = torch.zeros(4, rows, dtype=torch.long, device=model.device)
-        self._graphs: dict[tuple[int, int], Callable[[], Tensor]] = {}
+        self._buckets = row_buckets(max_batch_size)
+        device = cache.pages.memory.device
+        rows = self._buckets[-1]
+        self._inputs = torch.zeros(INPUTS * rows, dtype=torch.int32, device=device)
+        self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
+        self._tables: dict[int, Tensor] = {}
+        self._graphs: dict[int, Callable[[], Tensor]] = {}
 
-    def logits(self, chunks: list[ScheduledTokens], before: PendingStep) -> Tensor | None:
-        """Logits after chunks of one token, or None where they have to be computed as usual.
+    def run(self, chunks: list[ScheduledTokens], before: PendingStep) -> Choices | None:
+        """What follows chunks of one token, or None where they have to be computed as usual.
 
         Args:
             chunks: As scheduled.
             before: The step before, which may hold their tokens.
-
-        Returns:
-            Shape (len(chunks), vocabulary); overwritten by the next step.
         """
-        rows = _power_of_two(len(chunks))
-        longest = capacity_class(max(chunk.end for chunk in chunks), 2**62)
         single = all(chunk.length == 1 and chunk.last for chunk in chunks)
-        if self._capture is None or not single or rows * longest > GATHERED_TOKENS:
+        if self._capture is None or not single:
             return None
-        self._fill(chunks, rows)
-        before.fill_in(self._inputs[0], {i: c.row for i, c in enumerate(chunks) if c.unread})
-        replay = self._graph(rows, longest, self._capture)
-        return None if replay is None else replay()[: len(chunks)]
+        rows = next(bucket for bucket in self._buckets if bucket >= len(chunks))
+        if not self._graphs and not self._record(self._capture):
+            return None
+        self._cache.tables.update()
+        self._fill(chunks, rows, before)
+        logits = self._graphs[rows]()
+        states = [chunk.row for chunk in chunks]
+        if is_plain(states):
+            table = self._tables[rows][: len(states)]
+            return Choices(self._tokens[: len(states)], table, [0] * len(states))
+        choices = choose(logits[: len(states)], states)
+        self.note(choices)
+        return choices
 
-    def _fill(self, chunks: list[ScheduledTokens], rows: int) -> None:
-        """Id, position, place and capacity of every row, in one copy to where graphs read them."""
-        columns = [(c.tokens[0], c.start, *place_of(c.row.slot)) for c in chunks]
-        columns += [(0, 0, self._arena.scratch, 1)] * (rows - len(chunks))
-        table = upload(list(zip(*columns, strict=True)), self._inputs.device)
-        self._inputs[:, :rows].copy_(table)
+    def note(self, choices: Choices | None) -> None:
+        """Keeps the tokens of a step where the next replay looks for them."""
+        if choices is not None and self._capture is not None:
+            self._tokens[: len(choices.tokens)] = choices.tokens
 
-    def _graph(self, rows: int, longest: int, capture: Capture) -> Callable[[], Tensor] | None:
-        """The graph of this size; None if nothing can be recorded, which is found out once."""
-        size = rows, longest
-        if size not in self._graphs:
-            try:
-                self._graphs[size] = capture(partial(self._compute, rows, longest))
-            except Exception as error:
-                self._capture = None
-                reason = " ".join((str(error) or type(error).__name__).split())[:200]
-                logger.warning(
-                    "The decode step of %s cannot be recorded as a CUDA graph and runs without, "
-                    "which is slower (%s). cuda_graphs=False leaves the attempt out.",
-                    type(self._model).__name__,
-                    reason,
-                )
-                return None
-        return self._graphs[size]
+    def _fill(self, chunks: list[ScheduledTokens], rows: int, before: PendingStep) -> None:
+        """The inputs of every row, in one copy to where graphs read them."""
+        tables = self._cache.tables
+        pinned = self._inputs.is_cuda
+        joined = torch.empty(INPUTS * rows, dtype=torch.int32, pin_memory=pinned)
+        host = joined.numpy().reshape(INPUTS, rows)
+        count = len(chunks)
+        host[:, count:] = [[0], [0], [0], [tables.padding_row], [-1]]
+        positions = np.array([chunk.start for chunk in chunks])
+        table_rows = np.array([chunk.row.slot.row for chunk in chunks])
+        host[0, :count] = [chunk.tokens[0] for chunk in chunks]
+        host[1, :count] = positions
+        host[2, :count] = token_slots(tables.host, table_rows, positions, self._cache.pages.page)
+        host[3, :count] = table_rows
+        host[4, :count] = [before.place_of(c.row) if c.unread else -1 for c in chunks]
+        self._inputs[: INPUTS * rows].copy_(send(joined, self._inputs.device), non_blocking=pinned)
 
-    def _compute(self, rows: int, longest: int) -> Tensor:
-        """What is recorded. Reads the inputs, the arena and the weights only."""
-        ids, positions, starts, capacities = self._inputs[:, :rows]
-        span = GatheredSpan(self._arena, positions, starts, capacities, longest)
-        with attention_replaced(self._model):
-            hidden = self._decoder(
-                input_ids=ids[None], position_ids=positions[None], use_cache=False,
-                packed=_Alone(span),
-            ).last_hidden_state[0]  # fmt: skip
-        return self._head(hidden)
+    def _record(self, capture: Capture) -> bool:
+        """Records all buckets at the first decode step, the largest first: they share memory."""
+        tokens = self._tokens.clone()  # warm-ups write over what the first replay looks for
+        try:
+            for rows in reversed(self._buckets):
+                self._graphs[rows] = capture(partial(self._compute, rows))
+        except Exception as error:
+            self._capture = None
+            self._graphs.clear()
+            reason = " ".join((str(error) or type(error).__name__).split())[:200]
+            logger.warning(
+                "The decode step cannot be recorded as a CUDA graph and runs without, which is "
+                "slower (%s). cuda_graphs=False leaves the attempt out.",
+                reason,
+            )
+            return False
+        self._tokens.copy_(tokens)
+        return True
+
+    def _compute(self, rows: int) -> Tensor:
+        """What is recorded. Reads the inputs, the pages, their tables and the weights only."""
+        inputs = self._inputs[: INPUTS * rows].view(INPUTS, rows)
+        previous = inputs[4]
+        ids = torch.where(
+            previous >= 0, self._tokens[previous.clamp(min=0)], inputs[0].to(torch.long)
+        )
+        logits = self._head(self._decoder(StaticBatch(self._cache, inputs, ids)))
+        tokens, table = likeliest(logits)
+        self._tokens[:rows] = tokens
+        if rows not in self._tables:
+            self._tables[rows] = torch.empty_like(table)
+        self._tables[rows].copy_(table)
+        return logits
 
 
-class _Alone:
-    """A span that is the whole batch; see `attention.PackedAttention`."""
+def row_buckets(most: int) -> list[int]:
+    """Numbers of rows that are recorded: powers of two up to 16, then eight to a doubling at most.
 
-    def __init__(self, span: GatheredSpan) -> None:
-        self._span = span
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Heads come before tokens there, and after them here."""
-        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        return self._span.attend(layer, query, key, value, scale).unsqueeze(0)
-
-
-def _power_of_two(count: int) -> int:
-    return 1 << (count - 1).bit_length()
+    Padding rows cost little in a matrix product of few rows, and more of them the more there are.
+    """
+    buckets = [rows for rows in (1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 128) if rows < most]
+    buckets += range(160, most, 32)
+    return [*buckets, most]

@@ -6,19 +6,32 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nlp_pipeline.generation.engine.async_scheduling import AsyncRunner
+from nlp_pipeline.generation.engine.attention.bodies import AttentionBody, choose_body
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
+from nlp_pipeline.generation.engine.fused_decoder import FusedDecoder, can_fuse
 from nlp_pipeline.generation.engine.graph_capture import Capture
-from nlp_pipeline.generation.engine.hf_attention import layer_shapes
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
-from nlp_pipeline.generation.engine.kv_cache.memory import default_batch_size, kv_tokens_that_fit
+from nlp_pipeline.generation.engine.hf_attention import HFDecoder, LayerShape, layer_shapes
+from nlp_pipeline.generation.engine.kv_cache.interface import KVCache
+from nlp_pipeline.generation.engine.kv_cache.memory import (
+    default_batch_size,
+    default_step_tokens,
+    kv_tokens_that_fit,
+)
+from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
+from nlp_pipeline.generation.engine.kv_cache.slot_cache import SlotCache
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 from nlp_pipeline.generation.engine.model_runner import ModelRunner
 from nlp_pipeline.generation.engine.output_head import head_of
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
 from nlp_pipeline.generation.engine.weight_layout import store_weights_by_columns
 from nlp_pipeline.generation.sequence import Sequence
+
+BURST = 8
+"""On a device with graphs, sequences start when one in so many rows is free: the steps between
+are decode steps, which are replayed."""
 
 
 class Engine:
@@ -41,7 +54,7 @@ class Engine:
         eos_token_ids: Tokens that end a sequence.
         token_bytes: The bytes a token stands for, to find stop strings with.
         max_batch_size: Sequences that run together; by default what suits the device.
-        max_batched_tokens: Tokens in one forward pass.
+        max_batched_tokens: Tokens in one forward pass; by default what suits the device.
         max_seq_len: Tokens of prompt and completion together; the model's own by default.
         kv_cache_tokens: Tokens whose keys and values are kept at most, over all sequences and
             the prefix cache; by default what the device has room for. No sequence can be longer.
@@ -49,8 +62,11 @@ class Engine:
         agree: Of what this process has room for, what all that share the model have room for;
             they must schedule alike.
         lookahead: Launch a step before the tokens of the last one are read; see `AsyncRunner`.
-        capture: Records decode steps, to replay them; see `DecodeGraphs`. All memory for keys and
-            values is then taken at once.
+        capture: Records decode steps, to replay them; see `DecodeGraphs`. Needs pages.
+        paged: Keep keys and values in pages; None does on CUDA. Else they are in slots of slabs.
+        fused: Compute the layers in fewer operations; None does where there are pages on CUDA and
+            the model is of a kind that allows it.
+        body: What computes attention over pages; None takes what suits the device.
     """
 
     def __init__(
@@ -60,36 +76,51 @@ class Engine:
         eos_token_ids: frozenset[int],
         token_bytes: Callable[[int], bytes],
         max_batch_size: int | None = None,
-        max_batched_tokens: int = 512,
+        max_batched_tokens: int | None = None,
         max_seq_len: int | None = None,
         kv_cache_tokens: int | None = None,
         prefix_caching: bool = True,
         agree: Callable[[int], int] = int,
         lookahead: bool = False,
         capture: Capture | None = None,
+        paged: bool | None = None,
+        fused: bool | None = None,
+        body: AttentionBody | None = None,
     ) -> None:
         store_weights_by_columns(model)
         layers = layer_shapes(model)
-        batch = max_batch_size or default_batch_size(layers[0].device)
+        device = layers[0].device
+        on_cuda = device.type == "cuda"
+        paged = on_cuda if paged is None else paged
+        batch = max_batch_size or default_batch_size(device)
+        decoder: Callable[[Any], Tensor] = HFDecoder(model)
+        if paged and can_fuse(model) and (on_cuda if fused is None else fused):
+            decoder = FusedDecoder(model)
         budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
         context = model.config.max_position_embeddings
+        longest = min(max_seq_len or context, context, budget)
+        cache: KVCache
+        if paged:
+            pages = _paged_cache(layers, budget, batch, longest, body, prefix_caching)
+            cache, longest = pages, agree(pages.max_seq_len)
+        else:
+            pool = SlotPool(layers, budget, batch)
+            cache = SlotCache(pool, longest, sharing=prefix_caching)
         limits = Limits(
             max_batch_size=batch,
-            max_batched_tokens=max_batched_tokens,
-            max_seq_len=min(max_seq_len or context, context, budget),
+            max_batched_tokens=max_batched_tokens or default_step_tokens(device),
+            max_seq_len=longest,
             eos_token_ids=eos_token_ids,
             token_bytes=token_bytes,
-            prefix_caching=prefix_caching,
+            burst=max(1, batch // BURST) if capture is not None else 1,
         )
-        head, graphs, arena = head_of(model), None, None
-        if capture is not None and len(set(layers)) == 1:
-            # Twice what can run: the rest is for prefixes, or for others on the device.
-            budget = min(budget, 2 * batch * limits.max_seq_len)
-            arena = Arena(layers, budget)
-            graphs = DecodeGraphs(model, head, arena, capture, batch)
-        self._scheduler = Scheduler(limits, SlotPool(layers, budget, batch, arena))
-        forward = ModelRunner(model, head, layers[0], arena, graphs)
-        self._runner = AsyncRunner(forward) if lookahead else forward
+        head, graphs = head_of(model), None
+        if capture is not None and paged:
+            graphs = DecodeGraphs(decoder, head, pages, capture, batch)
+        self._cache = cache
+        self._scheduler = Scheduler(limits, cache)
+        runner = ModelRunner(decoder, head, cache, graphs, self._scheduler.shrink_steps)
+        self._runner = AsyncRunner(runner) if lookahead else runner
 
     @property
     def room(self) -> int:
@@ -111,3 +142,26 @@ class Engine:
         """One forward pass; returns the sequences that ended with it."""
         self._runner.run(self._scheduler.schedule())
         return self._scheduler.retire()
+
+    def close(self) -> None:
+        """Gives the memory for keys and values back; the engine cannot be used afterwards."""
+        self._cache.close()
+
+
+def _paged_cache(
+    layers: list[LayerShape],
+    budget: int,
+    batch: int,
+    longest: int,
+    body: AttentionBody | None,
+    sharing: bool,
+) -> PagedCache:
+    # Twice what can run: the rest is for prefixes, or for others on the device.
+    return PagedCache(
+        layers,
+        kv_cache_tokens=min(budget, 2 * batch * longest),
+        max_batch_size=batch,
+        max_seq_len=longest,
+        body=body or choose_body(layers[0]),
+        sharing=sharing,
+    )

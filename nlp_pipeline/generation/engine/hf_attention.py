@@ -72,6 +72,26 @@ def attention_replaced(model: Any) -> Iterator[None]:
         config._attn_implementation = before
 
 
+class HFDecoder:
+    """Hidden states of a batch by the model's own modules, with our attention in them.
+
+    Args:
+        model: A causal language model that `supports` accepts.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._decoder = model.get_decoder()
+
+    def __call__(self, batch: Any) -> Tensor:
+        """Hidden states after the last norm. Shape: (T, hidden)."""
+        with attention_replaced(self._model):
+            hidden: Tensor = self._decoder(
+                input_ids=batch.ids, position_ids=batch.positions, use_cache=False, packed=batch
+            ).last_hidden_state[0]
+        return hidden
+
+
 def supports(model: Any, max_seq_len: int | None = None) -> bool:
     """Whether the engine can run the model; else plain batches must.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nlp_pipeline.errors.parallel import RankLost
-from nlp_pipeline.generation.engine.batch import PackedBatch, ScheduledTokens
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
-from nlp_pipeline.generation.engine.hf_attention import LayerShape, attention_replaced
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
+from nlp_pipeline.generation.engine.kv_cache.interface import KVCache, StepBatch
 from nlp_pipeline.generation.engine.output_head import Head, scores_of
 from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
-from nlp_pipeline.generation.engine.sampling.choices import Choices, choose
+from nlp_pipeline.generation.engine.sampling.choices import choose
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 
@@ -22,53 +23,66 @@ class ModelRunner:
     """Runs chunks through a model.
 
     Args:
-        model: A `transformers` causal language model that `supports` accepts.
-        head: Its output head.
-        shape: What a layer keeps; the attention masks are of its dtype.
-        arena: Where all slots are, if they are in one.
-        graphs: Replays decode steps over the arena, where there is one.
+        decoder: Hidden states of a batch, shape (T, hidden).
+        head: The output head.
+        cache: Packs a batch over the keys and values that it has.
+        graphs: Replays decode steps, where there are any.
+        on_out_of_memory: Is told when a step was too much for the memory.
     """
 
     def __init__(
         self,
-        model: Any,
+        decoder: Callable[[Any], Tensor],
         head: Head,
-        shape: LayerShape,
-        arena: Arena | None = None,
+        cache: KVCache,
         graphs: DecodeGraphs | None = None,
+        on_out_of_memory: Callable[[], None] = lambda: None,
     ) -> None:
-        self._model = model
-        self._decoder = model.get_decoder()
+        self._decoder = decoder
         self._head = head
-        self._shape = shape
-        self._arena = arena
+        self._cache = cache
         self._graphs = graphs
+        self._on_out_of_memory = on_out_of_memory
 
     def run(self, chunks: list[ScheduledTokens]) -> None:
-        """Computes chunks, together if possible, and books what comes of them.
+        """Computes chunks, together if possible, and appends the tokens that come of them.
 
         An exception may mean that they are too much for the memory, or that one of them breaks
-        the model: they are tried in halves, down to the one that fails alone. Trying again is
-        safe because a chunk writes only keys and values of its own positions.
+        the model: they are tried in halves, down to the one that fails alone; and that one in
+        shorter pieces, if it is the memory. Trying again is safe because a chunk writes only keys
+        and values of its own positions.
         """
         if not chunks:
             return
         try:
-            flight = self.launch(chunks, nothing())
-            flight.read()
+            step = self.launch(chunks, nothing())
+            step.read()
         except RankLost:  # nothing can be computed any more
             raise
         except Exception as error:
-            flight, reason = None, str(error) or type(error).__name__
-        if flight is not None:
-            flight.mark_launched()
-            flight.book()
-        elif len(chunks) == 1:
-            chunks[0].row.fail(reason)
+            reason = str(error) or type(error).__name__
+            too_large = _is_out_of_memory(error)
         else:
+            step.mark_launched()
+            step.append_tokens()
+            return
+        if too_large:
+            self._on_out_of_memory()
+        self._run_parts(chunks, reason, shorter=too_large)
+
+    def _run_parts(self, chunks: list[ScheduledTokens], reason: str, *, shorter: bool) -> None:
+        """Halves of what has failed together, or of a single chunk, one after the other."""
+        if len(chunks) > 1:
             half = len(chunks) // 2
             self.run(chunks[:half])
             self.run(chunks[half:])
+        elif shorter and chunks[0].length > 1:
+            (chunk,), half = chunks, chunks[0].length // 2
+            self.run([ScheduledTokens(chunk.row, half)])
+            if not chunk.row.finished:
+                self.run([ScheduledTokens(chunk.row, chunk.length - half)])
+        else:
+            chunks[0].row.fail(reason)
 
     def settle(self) -> None:
         """Nothing is on its way between two steps."""
@@ -82,42 +96,40 @@ class ModelRunner:
         """
         if not chunks:
             return nothing()
-        replayed = None if self._graphs is None else self._graphs.logits(chunks, before)
-        if replayed is None:
-            return self._packed(chunks, before)
-        rows = [chunk.row for chunk in chunks]
-        return PendingStep(chunks, rows, _choices(rows, replayed), [])
-
-    def _packed(self, chunks: list[ScheduledTokens], before: PendingStep) -> PendingStep:
-        """Launches chunks of any lengths."""
-        batch = PackedBatch(chunks, self._model.device, self._shape, self._arena)
+        if self._graphs is not None:
+            replayed = self._graphs.run(chunks, before)
+            if replayed is not None:
+                return PendingStep(chunks, [chunk.row for chunk in chunks], replayed, [])
+        batch = self._cache.pack(chunks)
         before.fill_in(batch.ids[0], batch.unread)
-        with attention_replaced(self._model):
-            hidden = self._decoder(
-                input_ids=batch.ids, position_ids=batch.positions, use_cache=False, packed=batch
-            ).last_hidden_state[0]
-        last = [index for index, chunk in enumerate(batch.chunks) if chunk.last]
-        rows = [batch.chunks[index].row for index in last]
+        hidden = self._decoder(batch)
+        ending = [index for index, chunk in enumerate(batch.chunks) if chunk.last]
+        rows = [batch.chunks[index].row for index in ending]
         choices = None
         if rows:
-            ends = upload([batch.ends[index] for index in last], hidden.device)
-            choices = _choices(rows, self._head(hidden[ends]))
+            ends = upload([batch.ends[index] for index in ending], hidden.device)
+            choices = choose(self._head(hidden[ends]), rows)
+        if self._graphs is not None:
+            self._graphs.note(choices)
         return PendingStep(batch.chunks, rows, choices, self._prompt_scores(batch, hidden))
 
     def _prompt_scores(
-        self, batch: PackedBatch, hidden: Tensor
+        self, batch: StepBatch, hidden: Tensor
     ) -> list[tuple[SequenceState, Tensor]]:
         """Scores of the prompt tokens that follow a chunk's own, where `echo` asks."""
-        found = []
+        scores = []
         for chunk, end in zip(batch.chunks, batch.ends, strict=True):
             row, first = chunk.row, end + 1 - chunk.length
             targets = row.sequence.prompt_ids[chunk.start + 1 : chunk.end + 1]
             if row.sequence.params.echo and targets:
                 states = hidden[first : first + len(targets)]
-                found.append((row, scores_of(self._head, states, targets)))
-        return found
+                scores.append((row, scores_of(self._head, states, targets)))
+        return scores
 
 
-def _choices(rows: list[SequenceState], logits: Tensor) -> Choices:
-    """The rows' next tokens. Shape of logits: (rows, vocabulary)."""
-    return choose(logits, [row.sequence for row in rows], [row.sampler for row in rows])
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether a smaller step may fit; torch says it in its own class on CUDA, in words on a CPU."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

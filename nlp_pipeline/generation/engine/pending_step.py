@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.batch import ScheduledTokens
 from nlp_pipeline.generation.engine.sampling.choices import Choice, Choices
 from nlp_pipeline.generation.engine.sampling.sampler import looks_back
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import HostCopy, upload
 
@@ -53,6 +53,10 @@ class PendingStep:
             to, source = upload(places, ids.device)
             ids.index_copy_(0, to, self._choices.tokens[source].to(ids.dtype))
 
+    def place_of(self, row: SequenceState) -> int:
+        """Which of the chosen tokens is a row's."""
+        return self._places[row]
+
     def mark_launched(self) -> None:
         """Tells the rows: their tokens count as computed, and the next ones as chosen."""
         for chunk in self._chunks:
@@ -75,7 +79,7 @@ class PendingStep:
         for _, scores in self._scores:
             scores.read()
 
-    def book(self) -> None:
+    def append_tokens(self) -> None:
         """Writes what was read to the rows and their sequences."""
         for row, scores in self._scores:
             if row not in self._dropped:
@@ -83,7 +87,7 @@ class PendingStep:
         for row, choice in zip(self._rows, self._read, strict=True):
             if row not in self._dropped:
                 row.sequence.unread -= 1
-                row.book(choice.token, choice.logprob, choice.top)
+                row.append_token(choice.token, choice.logprob, choice.top)
 
 
 def nothing() -> PendingStep:

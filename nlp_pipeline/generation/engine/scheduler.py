@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong, TooManyBeams
-from nlp_pipeline.generation.engine.batch import ScheduledTokens
 from nlp_pipeline.generation.engine.beam_search import BeamGroup, beams_of
-from nlp_pipeline.generation.engine.kv_cache.slab import Slot
-from nlp_pipeline.generation.engine.kv_cache.slot_cache import WORTH_SHARING, SlotCache
-from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
+from nlp_pipeline.generation.engine.kv_cache.interface import KVCache
+from nlp_pipeline.generation.engine.kv_cache.slot_cache import WORTH_SHARING
 from nlp_pipeline.generation.engine.sampling.sampler import sampler_for
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.sequence import Sequence
+
+SMALLEST_STEP = 64
+"""Tokens of a step where the device has run out of memory again and again."""
 
 LINE = 4
 """So many batches' worth of sequences wait at a time; their order is chosen among them."""
@@ -30,7 +33,7 @@ class Limits:
         max_seq_len: Tokens of prompt and completion together.
         eos_token_ids: Tokens that end a sequence.
         token_bytes: The bytes a token stands for.
-        prefix_caching: Whether common prefixes are shared.
+        burst: New sequences start when so many rows are free, or none runs.
     """
 
     max_batch_size: int
@@ -38,7 +41,7 @@ class Limits:
     max_seq_len: int
     eos_token_ids: frozenset[int]
     token_bytes: Callable[[int], bytes]
-    prefix_caching: bool
+    burst: int = 1
 
 
 class Scheduler:
@@ -49,11 +52,10 @@ class Scheduler:
     emptied before the next begins; no stream of others can keep a sequence waiting.
     """
 
-    def __init__(self, limits: Limits, pool: SlotPool) -> None:
+    def __init__(self, limits: Limits, cache: KVCache) -> None:
         self._limits = limits
-        self._pool = pool
-        sharing = limits.prefix_caching
-        self._placement = SlotCache(pool, limits.max_seq_len, sharing=sharing)
+        self._cache = cache
+        self._step_tokens = limits.max_batched_tokens
         self._line: deque[Sequence] = deque()
         self._window: list[Sequence] = []
         self._rows: list[SequenceState] = []
@@ -86,7 +88,7 @@ class Scheduler:
         for row in self._rows:
             if row.sequence in gone:
                 row.slot.zero()
-                self._pool.release(row.slot, row.tokens)
+                self._cache.release(row.slot, row.tokens)
         self._rows = [row for row in self._rows if row.sequence not in gone]
 
     def schedule(self) -> list[ScheduledTokens]:
@@ -94,18 +96,22 @@ class Scheduler:
         self._admit()
         decoding = [ScheduledTokens(row, 1) for row in self._rows if row.pending == 1]
         prefilling: list[ScheduledTokens] = []
-        left = max(1, self._limits.max_batched_tokens - len(decoding))
+        left = max(1, self._step_tokens - len(decoding))
         for row in self._rows:
             if row.pending > 1 and left > 0:
                 prefilling.append(ScheduledTokens(row, min(row.pending, left)))
                 left -= prefilling[-1].length
         return decoding + prefilling
 
+    def shrink_steps(self) -> None:
+        """Schedules half as many tokens a step from now on: the last one was too much."""
+        self._step_tokens = max(SMALLEST_STEP, self._step_tokens // 2)
+
     def retire(self) -> list[Sequence]:
         """Frees the slots of what ended and returns it."""
         ended = [row for row in self._rows if row.finished]
         for row in ended:
-            self._pool.release(row.slot, row.tokens)
+            self._cache.release(row.slot, row.tokens)
         self._rows = [row for row in self._rows if not row.finished]
         done, self._refused = [*self._refused, *dict.fromkeys(row.sequence for row in ended)], []
         return done
@@ -119,15 +125,18 @@ class Scheduler:
         if not self._window:
             self._open_window()
         places = self._limits.max_batch_size - len(self._rows)
+        waiting = len(self._window) + len(self._line)
+        if self._rows and places < min(self._limits.burst, waiting):
+            return
         for sequence in list(self._window):
             beams = beams_of(sequence)
             places -= max(1, beams)
             if places < 0:
                 return
-            found = self._placement.find(sequence)
-            if found.promised - found.shared >= WORTH_SHARING:
+            match = self._cache.match(sequence)
+            if match.promised - match.shared >= WORTH_SHARING:
                 continue
-            slots = self._placement.slots(sequence, found, beams, self._rows, self._window)
+            slots = self._cache.allocate(sequence, match, beams, self._rows, self._window)
             if slots is None and self._rows:
                 return
             self._window.remove(sequence)
@@ -145,7 +154,7 @@ class Scheduler:
         )
         self._line.clear()
 
-    def _start(self, sequence: Sequence, slots: list[Slot] | None, beams: int) -> None:
+    def _start(self, sequence: Sequence, slots: list[Any] | None, beams: int) -> None:
         limits = self._limits
         if slots is None:
             sequence.fail(GenerationFailed("there is no memory for its keys and values"))

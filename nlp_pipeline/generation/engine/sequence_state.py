@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nlp_pipeline.errors.generation import GenerationFailed
-from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.sampling.sampler import Sampler
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids
@@ -18,15 +18,15 @@ class SequenceState:
     """A sequence in a slot.
 
     Attributes:
-        sequence: Written to by `book`.
-        slot: Where its keys and values are; `slot.computed` tokens of it so far.
+        sequence: Written to by `append_token`.
+        slot: A `KVSlot`: where its keys and values are; `slot.computed` tokens of it so far.
         sampler: How its next token is chosen; rows that sample alike share one.
         stop: When it ends.
         tokens: Prompt and output. All but the last of them get keys and values.
     """
 
     sequence: Sequence
-    slot: Slot
+    slot: Any
     sampler: Sampler
     stop: StopRule
     tokens: list[int]
@@ -35,7 +35,7 @@ class SequenceState:
     def start(
         cls,
         sequence: Sequence,
-        slot: Slot,
+        slot: Any,
         *,
         sampler: Sampler,
         eos_token_ids: frozenset[int],
@@ -52,7 +52,8 @@ class SequenceState:
     @property
     def computed(self) -> int:
         """Tokens whose keys and values are in the slot."""
-        return self.slot.computed
+        computed: int = self.slot.computed
+        return computed
 
     @property
     def pending(self) -> int:
@@ -63,14 +64,14 @@ class SequenceState:
         unread = self.sequence.unread
         if unread and self.stop.left <= unread:
             return 0
-        return len(self.tokens) + unread - self.slot.computed
+        return len(self.tokens) + unread - self.computed
 
     @property
     def finished(self) -> bool:
         """Whether it has ended, well or not."""
         return self.sequence.finish_reason is not None
 
-    def book(self, token: int, logprob: float, top: list[tuple[int, float]]) -> None:
+    def append_token(self, token: int, logprob: float, top: list[tuple[int, float]]) -> None:
         """Appends a token and ends the sequence where it ends."""
         sequence = self.sequence
         if math.isnan(logprob):

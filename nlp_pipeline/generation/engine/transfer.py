@@ -16,9 +16,19 @@ def upload(
     values: Sequence[object], device: torch.device, dtype: torch.dtype = torch.long
 ) -> Tensor:
     """Numbers, or lists of them of one length, as a tensor on the device."""
-    cuda = device.type == "cuda"
-    held = torch.tensor(values, dtype=dtype, pin_memory=cuda)
-    return held.to(device, non_blocking=cuda)
+    return send(torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda"), device)
+
+
+def host_tensor(
+    size: tuple[int, ...], value: float, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """A tensor on the host to be filled and then sent to a device by `send`."""
+    return torch.full(size, value, dtype=dtype, pin_memory=device.type == "cuda")
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; the host does not wait, so it must not be written to again."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 class HostCopy:
@@ -29,16 +39,18 @@ class HostCopy:
     """
 
     def __init__(self, tensor: Tensor) -> None:
-        self._held, self._arrived = tensor, None
-        if tensor.is_cuda:
-            self._held = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-            self._held.copy_(tensor, non_blocking=True)
-            # The host sleeps while it waits: the cores are spaCy's.
-            self._arrived = torch.cuda.Event(blocking=True)
-            self._arrived.record(torch.cuda.current_stream(tensor.device))
+        self._arrived: torch.cuda.Event | None = None
+        if not tensor.is_cuda:
+            self._copy = tensor.clone()
+            return
+        self._copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        self._copy.copy_(tensor, non_blocking=True)
+        # The host sleeps while it waits: the cores are spaCy's.
+        self._arrived = torch.cuda.Event(blocking=True)
+        self._arrived.record(torch.cuda.current_stream(tensor.device))
 
     def read(self) -> Tensor:
         """The tensor in main memory, waited for if need be."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return self._held
+        return self._copy

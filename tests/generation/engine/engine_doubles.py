@@ -11,6 +11,7 @@ from doubles import greedy_ids
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.engine.kv_cache.pages import PAGE
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
 
@@ -52,12 +53,22 @@ def token_bytes(token: int) -> bytes:
     return bytes([97 + token % 26])
 
 
+CACHE: dict[str, bool] = {"paged": False, "fused": False}
+"""What engines of tests keep keys and values in; see the fixture `both_caches`."""
+
+
+def shareable(tokens: int) -> int:
+    """How many of so many common tokens are shared: whole pages, where there are pages."""
+    return tokens - tokens % PAGE if CACHE["paged"] else tokens
+
+
 def make_engine(model: Any = None, *, eos: frozenset[int] = EOS, **settings: Any) -> Engine:
+    pages = {"paged": True, "fused": True} if "capture" in settings else CACHE
     return Engine(
         tiny_model() if model is None else model,
         eos_token_ids=eos,
         token_bytes=token_bytes,
-        **{"kv_cache_tokens": 4096, **settings},
+        **{"kv_cache_tokens": 4096, **pages, **settings},
     )
 
 

@@ -11,6 +11,8 @@ from nlp_pipeline.errors import InvalidSamplingParams
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
 
+pytestmark = pytest.mark.usefixtures("both_caches")
+
 RNG = random.Random(4)
 PROMPTS = [[RNG.randrange(300) for _ in range(RNG.randrange(1, 40))] for _ in range(6)]
 
@@ -142,7 +144,7 @@ def test_more_beams_than_fit_are_refused_and_the_others_go_on() -> None:
     assert "num_beams=5 is not possible here: at most 4 beams" in str(many.error)
     assert few.error is None
     few.reset()
-    crowded = make_engine(max_batch_size=4, kv_cache_tokens=130)
+    crowded = make_engine(max_batch_size=4, kv_cache_tokens=len(PROMPTS[1]) + 9)
     finish(crowded, [few])
     assert "no memory" in str(few.error)
 

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.generation.engine import Engine, supports
 
+pytestmark = pytest.mark.usefixtures("both_caches")
+
 DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=70)
 
 own = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=24)

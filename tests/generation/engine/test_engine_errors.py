@@ -21,9 +21,12 @@ from engine_doubles import (
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.slot_cache import SlotCache
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
 from nlp_pipeline.generation.sequence import Sequence
+
+pytestmark = pytest.mark.usefixtures("both_caches")
 
 
 def prompts(count: int) -> list[Sequence]:
@@ -148,8 +151,9 @@ def test_prefill_goes_on_beside_more_decoding_rows_than_the_budget() -> None:
 def test_no_memory_for_a_slot() -> None:
     """The device has less room than was thought: the sequence fails, the engine goes on."""
     nowhere = LayerShape(2, 2**50, torch.float64, torch.device("cpu"))
-    limits = Limits(2, 512, 100, frozenset(), token_bytes, prefix_caching=True)
-    scheduler = Scheduler(limits, SlotPool([nowhere], 4096, spare=2))
+    limits = Limits(2, 512, 100, frozenset(), token_bytes)
+    pool = SlotPool([nowhere], 4096, spare=2)
+    scheduler = Scheduler(limits, SlotCache(pool, 100, sharing=True))
     one = sequence("a", [5] * 20)
     scheduler.add(one)
     assert scheduler.schedule() == []

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from recorder import Failing, Recorder
 
 from nlp_pipeline.generation.engine import Engine
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
-from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
+from nlp_pipeline.generation.engine.cuda_graphs import row_buckets
+from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
+from nlp_pipeline.generation.engine.kv_cache.pages import PAGE, SCRATCH
 
 DOCUMENT = random.Random(3).choices(range(VOCABULARY), k=200)
 
@@ -65,76 +66,90 @@ def lines(*sizes: int, new: int = 6, **params: Any) -> list[Any]:
     ]
 
 
-def test_steps_are_replayed_and_every_size_is_recorded_once() -> None:
+def test_steps_are_replayed_and_every_number_of_rows_is_recorded_once() -> None:
     recorder = Recorder()
     engine = make_engine(capture=recorder, max_batch_size=8, eos=frozenset())
     finish(engine, lines(9, 9, 9, 9, 9))
-    # Five tokens after the first: five rows in a graph of eight.
-    assert (len(recorder.recordings), recorder.replays) == (1, 5)
-    assert len(recorder.recordings[0].operations) > 50
-    finish(engine, [*lines(9, 9, new=2), *lines(9, new=4)])
-    # Three rows are filled up to four, then one is left.
-    assert (len(recorder.recordings), recorder.replays) == (3, 8)
-    finish(engine, lines(126))
-    # From position 128 on it is a longer context.
-    assert (len(recorder.recordings), recorder.replays) == (4, 13)
-    finish(engine, [*lines(9, 9, 9), *lines(126)])
-    assert len(recorder.recordings) == 5
+    # Graphs of 1, 2, 4 and 8 rows; five tokens after the first one.
+    assert (len(recorder.recordings), recorder.replays) == (4, 5)
+    assert all(len(recording.operations) > 50 for recording in recorder.recordings)
+    finish(engine, [*lines(9, 9, new=2), *lines(9, new=4), *lines(126)])
+    assert (len(recorder.recordings), recorder.replays) == (4, 10)
 
 
-def test_only_inputs_weights_and_the_arena_are_read() -> None:
+@pytest.mark.parametrize(
+    ("most", "buckets"),
+    [(1, [1]), (5, [1, 2, 4, 5]), (32, [1, 2, 4, 8, 16, 24, 32])],
+)
+def test_buckets_reach_up_to_the_largest_step(most: int, buckets: list[int]) -> None:
+    assert row_buckets(most) == buckets
+
+
+def test_buckets_of_many_rows() -> None:
+    for most in (64, 100, 128, 160, 256, 300):
+        buckets = row_buckets(most)
+        assert buckets == sorted(set(buckets))
+        assert buckets[-1] == most
+        assert len(buckets) < 20
+
+
+def test_only_inputs_weights_and_pages_are_read() -> None:
     recorder, model = Recorder(), tiny_model()
     engine = make_engine(capture=recorder, max_batch_size=8, eos=frozenset())
     finish(engine, [*lines(30, 20, 40, new=5), *lines(140, 3)])
-    held = [*model.parameters(), *model.buffers(), *_arena(engine).keys, *_arena(engine).values]
-    known = {tensor.untyped_storage().data_ptr() for tensor in held}
-    inputs = {address for r in recorder.recordings for address in r.read_from_outside()} - known
-    assert len(recorder.recordings) > 1
-    assert len(inputs) == 1  # the same ones in every graph
+    cache = _cache(engine)
+    known = {
+        tensor.untyped_storage().data_ptr()
+        for tensor in [
+            *model.parameters(), *model.buffers(), *_fused_weights(engine),
+            cache.pages.memory, cache.tables.device,
+        ]
+    }  # fmt: skip
+    inputs = [recording.read_from_outside() - known for recording in recorder.recordings]
+    assert len(recorder.recordings) == 4
+    # Numbers of the step and tokens of the last one, the same in every graph; and its own table.
+    assert len(set.intersection(*inputs)) == 2
+    assert {len(addresses) for addresses in inputs} == {3}
 
 
 @pytest.mark.parametrize("lookahead", [False, True])
 def test_nothing_but_a_rows_own_past_matters(lookahead: bool) -> None:
-    """Whatever lies in the rest of the arena, no row that is one sees it."""
+    """Whatever lies in pages that nobody has, or beyond what is computed, no row sees it."""
     engine = make_engine(capture=Recorder(), max_batch_size=8, lookahead=lookahead)
     sequences = lines(20, 31, 64, 7, 45)
     for one in sequences:
         engine.add(one)
     engine.step()
-    invalid = {slot for slab in _pool(engine)._slabs for slot in slab.slots if not slot.running}
-    assert invalid
-    for slab in _pool(engine)._slabs:
-        for slot in slab.slots:
-            first = slot.computed if slot.running else 0
-            for memory in (*slab.keys, *slab.values):
-                memory[slot.row, :, first:] = float("nan")
+    cache = _cache(engine)
+    computed = torch.zeros(cache.pages.count + 1, PAGE, dtype=torch.bool)
+    for row in engine._scheduler._rows:
+        for position in range(row.computed):
+            computed[row.slot.pages[position // PAGE], position % PAGE] = True
+    cache.pages.memory.masked_fill_(~computed[None, None, :, None, :, None], float("nan"))
     for _ in range(20):
         engine.step()
     for one in sequences:
         assert (one.error, tuple(one.output_ids)) == (None, reference(tuple(one.prompt_ids), 6))
 
 
-def test_rows_that_are_none_write_to_the_scratch_token_only() -> None:
+def test_rows_that_are_none_write_to_the_scratch_page_only() -> None:
     engine = make_engine(capture=Recorder(), max_batch_size=8, eos=frozenset())
-    sequences = lines(20, 31, 64)
-    for one in sequences:
+    for one in lines(20, 31, 64):
         engine.add(one)
     engine.step()
-    arena = _arena(engine)
-    before = [layer.clone() for layer in (*arena.keys, *arena.values)]
-    slots = [slot for slab in _pool(engine)._slabs for slot in slab.slots if slot.running]
-    heads = arena.shape.kv_heads
+    memory = _cache(engine).pages.memory
     own = {
-        (slot.slab.start + slot.row * slot.capacity) * heads + head * slot.capacity + slot.computed
-        for slot in slots
-        for head in range(heads)
+        (row.slot.pages[row.computed // PAGE], row.computed % PAGE)
+        for row in engine._scheduler._rows
     }
+    for page_id, place in own:
+        memory[:, :, page_id, :, place] = float("nan")
+    before = memory.clone()
     engine.step()
-    scratch = {arena.scratch * heads + head for head in range(heads)}
-    assert len(own) == 3 * heads
-    for was, layer in zip(before, (*arena.keys, *arena.values), strict=True):
-        changed = (was != layer).any(-1).nonzero()[:, 0].tolist()
-        assert own <= set(changed) <= own | scratch
+    different = ~((before == memory) | (before.isnan() & memory.isnan()))
+    changed = {tuple(place) for place in different.any(5).any(3).any(1).any(0).nonzero().tolist()}
+    assert len(own) == 3
+    assert own <= changed <= own | {(SCRATCH, 0)}
 
 
 def test_what_cannot_be_recorded_runs_without(caplog: pytest.LogCaptureFixture) -> None:
@@ -147,9 +162,9 @@ def test_what_cannot_be_recorded_runs_without(caplog: pytest.LogCaptureFixture) 
         assert (one.error, tuple(one.output_ids)) == (None, reference(tuple(one.prompt_ids), 6))
     assert capture.attempts == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "The decode step of LlamaForCausalLM cannot be recorded as a CUDA graph and runs without, "
-        "which is slower (operation not permitted when stream is capturing). cuda_graphs=False "
-        "leaves the attempt out."
+        "The decode step cannot be recorded as a CUDA graph and runs without, which is slower "
+        "(operation not permitted when stream is capturing). cuda_graphs=False leaves the attempt "
+        "out."
     ]
 
 
@@ -195,25 +210,12 @@ def test_not_finite_rows_fail_alone_within_a_graph() -> None:
     assert {failed for _, failed in found} == {True, False}
 
 
-@pytest.mark.parametrize("most", [0, 128, 300])
-def test_more_than_can_be_gathered_is_computed_in_place(
-    most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("batch", "graphs.decode"):
-        monkeypatch.setattr(f"nlp_pipeline.generation.engine.{module}.GATHERED_TOKENS", most)
-    recorder = Recorder()
-    sequences = lines(9, 20, 31, 42, 53)
-    finish(make_engine(capture=recorder, max_batch_size=4), sequences)
-    for one in sequences:
-        assert (one.error, tuple(one.output_ids)) == (None, reference(tuple(one.prompt_ids), 6))
-    assert bool(recorder.replays) == (most > 0)
+def _cache(engine: Engine) -> PagedCache:
+    cache = engine._cache
+    assert isinstance(cache, PagedCache)
+    return cache
 
 
-def _pool(engine: Engine) -> SlotPool:
-    return engine._scheduler._pool
-
-
-def _arena(engine: Engine) -> Arena:
-    arena = _pool(engine)._arena
-    assert arena is not None
-    return arena
+def _fused_weights(engine: Engine) -> list[torch.Tensor]:
+    decoder: Any = engine._runner._decoder  # type: ignore[union-attr]
+    return [weight for layer in decoder._layers for weight in (layer.qkv, layer.gate_up)]

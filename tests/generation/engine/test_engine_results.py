@@ -17,6 +17,8 @@ from engine_doubles import (
 
 from nlp_pipeline.generation.stopping import StopRule
 
+pytestmark = pytest.mark.usefixtures("both_caches")
+
 PROMPT = random.Random(1).choices(range(VOCABULARY), k=45)
 
 

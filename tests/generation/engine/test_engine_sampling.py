@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence as AnySequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from transformers import (
 from nlp_pipeline.generation.engine.sampling.choices import choose
 from nlp_pipeline.generation.engine.sampling.draws import uniform
 from nlp_pipeline.generation.engine.sampling.sampler import GREEDY, sampler_for
+
+pytestmark = pytest.mark.usefixtures("both_caches")
 
 PROMPT = [7, 7, 21, 40, 8]
 DRAWS = 4000
@@ -57,8 +60,8 @@ def test_distribution_is_that_of_transformers(
     warped = LogitsProcessorList(processors)(torch.tensor([PROMPT]), logits.clone())
     expected = warped.softmax(-1)[0]
     sequences = [sequence("a", PROMPT, seed=seed, **params) for seed in range(DRAWS)]
-    samplers = [sampler_for(one) for one in sequences]
-    chosen = choose(logits.expand(DRAWS, -1), sequences, samplers).read()
+    states: list[Any] = [SimpleNamespace(sequence=s, sampler=sampler_for(s)) for s in sequences]
+    chosen = choose(logits.expand(DRAWS, -1), states).read()
     counts = torch.zeros(VOCABULARY, dtype=torch.float64)
     for token, count in Counter(choice.token for choice in chosen).items():
         counts[token] = count

@@ -209,7 +209,7 @@ def test_a_document_is_kept_once() -> None:
     finish(engine, [later])
     assert_right([*sequences, later])
     assert later.reused_tokens >= 60
-    pool = engine._scheduler._pool
+    pool = engine._cache._pool
     holders = [slot for slot in pool._slots() if slot.tokens[:60] == DOCUMENTS[0]]
     assert [slot for slot in holders if slot.prefix is None and slot.followers] == holders[:1]
     assert all(slot.prefix is holders[0] for slot in holders[1:])
@@ -228,7 +228,7 @@ def test_the_first_of_a_document_keeps_it_whole_for_the_others() -> None:
     finish(engine, sequences)
     assert_right(sequences)
     assert sorted(one.reused_tokens for one in sequences) == [0, 30, 30, *[90] * 9]
-    prefixes = {slot.prefix for slot in engine._scheduler._pool._slots() if slot.prefix}
+    prefixes = {slot.prefix for slot in engine._cache._pool._slots() if slot.prefix}
     assert all(prefix.computed >= 90 for prefix in prefixes)
 
 
@@ -252,10 +252,10 @@ def test_what_had_to_make_way_is_not_copied_from() -> None:
 
     def started(ids: list[int], new: int) -> tuple[Slot, int]:
         one = sequence(str(new), ids, max_new_tokens=new)
-        found = place.find(one)
-        (slot,) = place.slots(one, found, 0, [], []) or [None]
+        match = place.match(one)
+        (slot,) = place.allocate(one, match, 0, [], []) or [None]
         assert slot is not None
-        return slot, found.shared
+        return slot, match.shared
 
     text = [*DOCUMENTS[0], *DOCUMENTS[1]]
     first, _ = started(text[:60], 10)
@@ -305,4 +305,4 @@ def test_cancelling_one_leaves_the_others_their_document() -> None:
     apart = [about(0, q, max_new_tokens=12) for q in (2, 3)] + [about(0, 6)]
     finish(make_engine(eos=frozenset(), prefix_caching=False), apart)
     assert [one.output_ids for one in [*sequences[2:], later]] == [o.output_ids for o in apart]
-    assert not any(slot.busy or slot.invalid for slot in engine._scheduler._pool._slots())
+    assert not any(slot.busy or slot.invalid for slot in engine._cache._pool._slots())

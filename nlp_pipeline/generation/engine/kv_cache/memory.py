@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import torch
@@ -20,7 +21,12 @@ UNKNOWN = 4 * 2**30
 
 def default_batch_size(device: torch.device) -> int:
     """Sequences that run together where nobody says: the GPU wants many more rows than a CPU."""
-    return {"cuda": 128}.get(device.type, 32)
+    return {"cuda": 256}.get(device.type, 32)
+
+
+def default_step_tokens(device: torch.device) -> int:
+    """Tokens in one forward pass where nobody says: enough that the device outlasts its host."""
+    return {"cuda": 8192}.get(device.type, 512)
 
 
 def kv_tokens_that_fit(layers: list[LayerShape]) -> int:
@@ -33,7 +39,10 @@ def kv_tokens_that_fit(layers: list[LayerShape]) -> int:
 
 def _for_cache(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0] * CUDA_SHARE)
+        # What torch has reserved and nobody holds is free for us, though not for the driver.
+        gc.collect()
+        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int((torch.cuda.mem_get_info(device)[0] + reserved) * CUDA_SHARE)
     return int(min(_available(), _cgroup_left()) * CPU_SHARE)
 
 

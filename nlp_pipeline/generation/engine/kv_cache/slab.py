@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
 from nlp_pipeline.generation.engine.kv_cache.zero_pages import zeros_on_demand
 
 
@@ -26,7 +25,6 @@ class Slab:
         rows: How many.
         capacity: Tokens of a row.
         number: See above.
-        arena: Where its memory is cut out; None makes memory of its own.
     """
 
     def __init__(
@@ -35,16 +33,10 @@ class Slab:
         rows: int,
         capacity: int,
         number: int = 0,
-        arena: Arena | None = None,
     ) -> None:
         self.number = number
-        self.start = 0
-        if arena is None:
-            sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
-            self.keys, self.values = zeros_on_demand(layers, sizes), zeros_on_demand(layers, sizes)
-        else:
-            self.start = arena.take(rows * capacity)
-            self.keys, self.values = arena.rows(self.start, rows, capacity)
+        sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
+        self.keys, self.values = zeros_on_demand(layers, sizes), zeros_on_demand(layers, sizes)
         self.slots = [Slot(self, row, capacity) for row in range(rows)]
 
     @property
@@ -129,6 +121,12 @@ class Slot:
         ):
             for target, memory in zip(ours, others, strict=True):
                 target[self.row, :, mine] = memory[source.row, :, theirs]
+
+    def fork(self, parent: Slot) -> None:
+        """See `KVSlot.fork`; keys and values of the prompt are copied only the first time."""
+        start = max(self.offset, min(self.computed, len(self.tokens)))
+        self.copy_from(parent, start, parent.computed)
+        self.computed = parent.computed
 
     def forget(self) -> None:
         """Becomes empty, and so do the slots that follow it; none of them is busy."""

@@ -1,9 +1,12 @@
-"""Where a sequence that may start keeps its keys and values, and what it takes over of others."""
+"""The KV cache on a CPU: slots of slabs, and prefixes that are copied or read where they are."""
 
 from __future__ import annotations
 
+from nlp_pipeline.generation.engine.attention.packed_batch import PackedBatch
+from nlp_pipeline.generation.engine.kv_cache.interface import PrefixMatch
 from nlp_pipeline.generation.engine.kv_cache.slab import Slot
-from nlp_pipeline.generation.engine.kv_cache.slot_pool import PrefixMatch, SlotPool
+from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.sequence import Sequence
 
@@ -15,7 +18,7 @@ WORTH_FOLLOWING = 96
 
 
 class SlotCache:
-    """Finds slots for sequences.
+    """A `KVCache` of slots.
 
     A common prefix is copied, or, where it is long and the pool can, read where it is by all that
     begin with it. A sequence that runs in a slot whose beginning others want to read moves to
@@ -32,37 +35,38 @@ class SlotCache:
         self._max_seq_len = max_seq_len
         self._sharing = sharing
 
-    def find(self, sequence: Sequence) -> PrefixMatch:
-        """What there is of its prompt, whose last token is always computed.
-
-        Where `echo` asks for scores of the prompt, all of it is.
-        """
+    def match(self, sequence: Sequence) -> PrefixMatch:
+        """See `KVCache.match`."""
         if not self._sharing or sequence.params.echo:
-            return PrefixMatch(None, 0, 0)
+            return PrefixMatch()
         return self._pool.find(sequence.prompt_ids[:-1])
 
-    def slots(
+    def allocate(
         self,
         sequence: Sequence,
-        found: PrefixMatch,
+        match: PrefixMatch,
         beams: int,
-        rows: list[SequenceState],
+        running: list[SequenceState],
         waiting: list[Sequence],
     ) -> list[Slot] | None:
-        """The sequence's slot and one for each further beam; None where not all can be had now.
-
-        Args:
-            sequence: What starts.
-            found: What there is of it.
-            beams: How many it is searched with, or 0.
-            rows: What runs.
-            waiting: What else is to start.
-        """
-        if found.source is not None:
-            self._pool.touch(found.source)
-        following = self._following(sequence, found, rows, waiting)
+        """See `KVCache.allocate`."""
+        if match.source is not None:
+            self._pool.touch(match.source)
+        following = self._following(sequence, match, running, waiting)
         slots = self._with_beams(sequence, following, beams)
-        return slots or self._with_beams(sequence, self._copying(sequence, found), beams)
+        return slots or self._with_beams(sequence, self._copying(sequence, match), beams)
+
+    def release(self, slot: Slot, tokens: list[int]) -> None:
+        """See `KVCache.release`."""
+        self._pool.release(slot, tokens)
+
+    def pack(self, chunks: list[ScheduledTokens]) -> PackedBatch:
+        """See `KVCache.pack`."""
+        return PackedBatch(chunks, self._pool.shape)
+
+    def close(self) -> None:
+        """See `KVCache.close`."""
+        self._pool.drop_all()
 
     def _with_beams(self, sequence: Sequence, slot: Slot | None, beams: int) -> list[Slot] | None:
         """A slot and one for each further beam, after the same prefix; None if any is missing."""
@@ -76,14 +80,14 @@ class SlotCache:
             slots.append(further)
         return slots or None
 
-    def _copying(self, sequence: Sequence, found: PrefixMatch) -> Slot | None:
+    def _copying(self, sequence: Sequence, match: PrefixMatch) -> Slot | None:
         """A slot for all of the sequence, with a copy of what there is."""
-        source, shared, _ = found
+        shared, _, source = match
         prefix = None if source is None else source.prefix
         slot = self._acquire(sequence)
         if slot is None or source is None or shared < WORTH_SHARING:
             return slot
-        if source.prefix is prefix and self._pool.holds(source):  # nothing of it made way
+        if source.prefix is prefix:  # nothing of it made way
             slot.copy_from(source, 0, shared)
             slot.computed = shared
         return slot
@@ -91,12 +95,12 @@ class SlotCache:
     def _following(
         self,
         sequence: Sequence,
-        found: PrefixMatch,
+        match: PrefixMatch,
         rows: list[SequenceState],
         waiting: list[Sequence],
     ) -> Slot | None:
         """A slot for what comes after a common prefix, where that is worth it and there is room."""
-        source, shared, _ = found
+        shared, _, source = match
         if source is None or not self._pool.by_reference:
             return None
         prefix, offset = source.prefix or source, source.offset or shared

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
 
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
-from nlp_pipeline.generation.engine.kv_cache.arena import Arena
 from nlp_pipeline.generation.engine.kv_cache.common_prefix import common_prefix
+from nlp_pipeline.generation.engine.kv_cache.interface import PrefixMatch
 from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
 
 SLAB_TOKENS = 4096
@@ -21,20 +20,6 @@ SLAB_TOKENS = 4096
 
 SMALLEST = 128
 """Capacity of the smallest class."""
-
-
-class PrefixMatch(NamedTuple):
-    """What the slots hold of a sequence.
-
-    Attributes:
-        source: The slot with the longest common prefix that is computed.
-        shared: Tokens of it.
-        promised: How many it would be if running sequences were waited for.
-    """
-
-    source: Slot | None
-    shared: int
-    promised: int
 
 
 class SlotPool:
@@ -45,21 +30,19 @@ class SlotPool:
         budget: Tokens that all slabs together may hold.
         spare: So many left slots are kept for their prefixes before the oldest is taken again,
             although there would be memory for another slab.
-        arena: Where all slabs are cut out, if they are; it holds the budget.
 
     Attributes:
         by_reference: Whether sequences may read a common prefix where it is, rather than copy
             it: on a CPU. Elsewhere the attention to two pieces was not measured.
+        shape: What the first layer keeps.
     """
 
-    def __init__(
-        self, layers: list[LayerShape], budget: int, spare: int, arena: Arena | None = None
-    ) -> None:
-        self.by_reference = arena is None and all(s.device.type == "cpu" for s in layers)
+    def __init__(self, layers: list[LayerShape], budget: int, spare: int) -> None:
+        self.by_reference = all(shape.device.type == "cpu" for shape in layers)
+        self.shape = layers[0]
         self._layers = layers
         self._budget = budget
         self._spare = spare
-        self._arena = arena
         self._slabs: list[Slab] = []
         self._clock = count(1)
 
@@ -123,9 +106,9 @@ class SlotPool:
             if used is not None:
                 used.last_used = next(self._clock)
 
-    def holds(self, slot: Slot) -> bool:
-        """Whether a slot's memory is still its own: an arena gives that of a dropped slab away."""
-        return self._arena is None or slot.slab in self._slabs
+    def drop_all(self) -> None:
+        """Gives all memory back; no sequence may run."""
+        self._slabs.clear()
 
     def find(self, tokens: list[int]) -> PrefixMatch:
         """What can be shared of a prompt; of slots that hold the same, one without a prefix."""
@@ -135,7 +118,7 @@ class SlotPool:
             promised = max(promised, common)
             if min(common, slot.computed) > usable:
                 best, usable = slot, min(common, slot.computed)
-        return PrefixMatch(best, usable, promised)
+        return PrefixMatch(usable, promised, best)
 
     def _slots(self) -> Iterator[Slot]:
         return (slot for slab in self._slabs for slot in slab.slots)
@@ -174,7 +157,7 @@ class SlotPool:
         if rows < 1:
             return None
         try:
-            slab = Slab(self._layers, rows, capacity, next(self._clock), self._arena)
+            slab = Slab(self._layers, rows, capacity, next(self._clock))
         except (MemoryError, RuntimeError):  # the budget was an estimate
             return None
         self._slabs.append(slab)
@@ -183,15 +166,12 @@ class SlotPool:
     @property
     def _left(self) -> int:
         """Tokens that another slab may take."""
-        left = self._budget - self.tokens
-        return left if self._arena is None else min(left, self._arena.largest)
+        return self._budget - self.tokens
 
     def _drop(self, slab: Slab) -> None:
         for slot in slab.slots:
             slot.forget()
         self._slabs.remove(slab)
-        if self._arena is not None:
-            self._arena.give_back(slab.start, slab.tokens)
 
 
 def capacity_class(need: int, budget: int) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.sampling.sampler import GREEDY, Sampler
+from nlp_pipeline.generation.engine.sampling.sampler import GREEDY
+from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import HostCopy, upload
-from nlp_pipeline.generation.sequence import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +32,68 @@ class Choices:
 
     Attributes:
         tokens: Ids, on the device. Shape: (rows,).
+
+    Args:
+        tokens: See above.
+        table: Per row the token, its score, the best scores and their ids.
+        alternatives: How many of the best each row asks for.
     """
 
-    def __init__(self, tokens: Tensor, table: Tensor, wanted: list[int]) -> None:
+    def __init__(self, tokens: Tensor, table: Tensor, alternatives: list[int]) -> None:
         self.tokens = tokens
         self._table = HostCopy(table)
-        self._wanted = wanted
+        self._alternatives = alternatives
 
     def read(self) -> list[Choice]:
         """One per row. Waits until they are there."""
         rows = self._table.read().tolist()
-        return [_choice(row, wanted) for row, wanted in zip(rows, self._wanted, strict=True)]
+        return [_choice(row, wanted) for row, wanted in zip(rows, self._alternatives, strict=True)]
 
 
-def choose(logits: Tensor, sequences: list[Sequence], samplers: list[Sampler]) -> Choices:
+def choose(logits: Tensor, states: list[SequenceState]) -> Choices:
     """Chooses the next token of every sequence, without waiting for the device.
 
     Args:
         logits: Shape (rows, vocabulary).
-        sequences: One per row.
-        samplers: One per row; rows with the same one are treated at once.
+        states: One per row; rows with the same sampler are treated at once.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     tokens = logits.argmax(-1)
-    for sampler in dict.fromkeys(samplers):
+    for sampler in dict.fromkeys(state.sampler for state in states):
         if sampler is not GREEDY:
-            rows = [row for row, other in enumerate(samplers) if other is sampler]
+            rows = [row for row, state in enumerate(states) if state.sampler is sampler]
             at = upload(rows, logits.device)
-            chosen = sampler.choose(logits[at], tokens[at], [sequences[row] for row in rows])
-            tokens[at] = chosen
+            tokens[at] = sampler.choose(logits[at], tokens[at], [states[row] for row in rows])
+    alternatives = [state.sequence.params.logprobs for state in states]
+    return Choices(tokens, _table(logits, tokens, max(alternatives)), alternatives)
+
+
+def is_plain(states: list[SequenceState]) -> bool:
+    """Whether all rows take the likeliest token and nobody asks for alternatives."""
+    return all(s.sampler is GREEDY and not s.sequence.params.logprobs for s in states)
+
+
+def likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens and table for `Choices` of rows that are all plain; see `is_plain`.
+
+    Args:
+        logits: Shape (rows, vocabulary).
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    tokens = logits.argmax(-1)
+    return tokens, _table(logits, tokens, 0)
+
+
+def _table(logits: Tensor, tokens: Tensor, alternatives: int) -> Tensor:
+    """Token, its score, the best scores and their ids. Shape: (rows, 2 + 2 * alternatives)."""
     total = logits.logsumexp(-1, keepdim=True)
     scores = logits.gather(-1, tokens[:, None]) - total
-    wanted = [sequence.params.logprobs for sequence in sequences]
-    best = logits.topk(min(max(wanted), logits.shape[-1]))
     # Ids are exact in float32 below 2**24, which no vocabulary reaches.
-    columns = (tokens[:, None].to(logits.dtype), scores, best.values - total)
-    table = torch.cat([*columns, best.indices.to(logits.dtype)], dim=1)
-    return Choices(tokens, table, wanted)
+    columns = [tokens[:, None].to(logits.dtype), scores]
+    if alternatives:
+        best = logits.topk(min(alternatives, logits.shape[-1]))
+        columns += [best.values - total, best.indices.to(logits.dtype)]
+    return torch.cat(columns, dim=1)
 
 
 def _choice(row: list[float], wanted: int) -> Choice:

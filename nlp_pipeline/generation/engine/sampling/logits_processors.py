@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.constraints.mask import BLOCKED, constrained
+from nlp_pipeline.generation.constraints.mask import BLOCKED, allowed_tokens
+from nlp_pipeline.generation.engine.transfer import host_tensor, send
 from nlp_pipeline.generation.sequence import Sequence
 
 
@@ -28,21 +29,29 @@ class RepetitionPenalty:
 
     def __call__(self, logits: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Processor`."""
-        seen = torch.zeros(logits.shape, dtype=torch.bool)
+        seen = host_tensor(tuple(logits.shape), False, torch.bool, logits.device)
         for row, sequence in enumerate(sequences):
             seen[row, torch.tensor(sequence.prompt_ids + sequence.output_ids)] = True
         less = torch.where(logits > 0, logits / self.penalty, logits * self.penalty)
-        return torch.where(seen.to(logits.device), less, logits)
+        return torch.where(send(seen, logits.device), less, logits)
 
 
 @dataclass(frozen=True)
 class Constrained:
-    """Leaves only the tokens that each sequence's constraint allows."""
+    """Leaves only the tokens that each sequence's constraint allows; one table for all rows."""
 
     def __call__(self, logits: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Processor`."""
-        rows = [constrained(*pair) for pair in zip(logits, sequences, strict=True)]
-        return torch.stack(rows)
+        width = logits.shape[-1]
+        blocked = host_tensor(tuple(logits.shape), False, torch.bool, logits.device)
+        for row, sequence in zip(blocked, sequences, strict=True):
+            allowed = allowed_tokens(sequence, sequence.output_ids)
+            if allowed is not None:
+                allowed = allowed[allowed < width]
+                if not len(allowed):
+                    raise ValueError("the constraint allows no token")
+                row.fill_(True)[allowed] = False
+        return logits.masked_fill(send(blocked, logits.device), BLOCKED)
 
 
 @dataclass(frozen=True)

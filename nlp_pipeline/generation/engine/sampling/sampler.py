@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
@@ -20,17 +20,20 @@ from nlp_pipeline.generation.engine.sampling.logits_processors import (
 )
 from nlp_pipeline.generation.sequence import Sequence
 
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.engine.sequence_state import SequenceState
+
 
 class Sampler(Protocol):
     """Chooses the next token of every row; equal parameters give the same object."""
 
-    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+    def choose(self, logits: Tensor, likeliest: Tensor, states: list[SequenceState]) -> Tensor:
         """Token ids, shape (rows,), from logits of shape (rows, vocabulary).
 
         Args:
             logits: Of the next token.
             likeliest: Their argmax, already there. Shape: (rows,).
-            sequences: One per row.
+            states: One per row.
         """
         ...
 
@@ -46,7 +49,7 @@ class Greedy:
 
     looks_back = False
 
-    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+    def choose(self, logits: Tensor, likeliest: Tensor, states: list[SequenceState]) -> Tensor:
         """See `Sampler.choose`."""
         return likeliest
 
@@ -63,8 +66,9 @@ class Processed:
         """See the function of this name."""
         return any(isinstance(p, RepetitionPenalty | Constrained) for p in self.processors)
 
-    def choose(self, logits: Tensor, likeliest: Tensor, sequences: list[Sequence]) -> Tensor:
+    def choose(self, logits: Tensor, likeliest: Tensor, states: list[SequenceState]) -> Tensor:
         """See `Sampler.choose`."""
+        sequences = [state.sequence for state in states]
         for processor in self.processors:
             logits = processor(logits, sequences)
         return self.draw(logits, sequences)

@@ -1,0 +1,73 @@
+"""One step over slots: which tokens go in, and how each attends to its own past."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
+from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan, Span, neighbours
+from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
+from nlp_pipeline.generation.engine.transfer import upload
+
+
+class PackedBatch:
+    """The tokens of one forward pass, one after the other, and the spans they attend in.
+
+    A `StepBatch` over the slots of slabs.
+
+    Args:
+        chunks: In any order; `chunks` of the batch says in which they were packed.
+        shape: What a layer keeps, and where.
+    """
+
+    def __init__(self, chunks: list[ScheduledTokens], shape: LayerShape) -> None:
+        self.chunks = sorted(chunks, key=_packing_order)
+        ids = [i for c in self.chunks for i in c.tokens]
+        positions = [i for c in self.chunks for i in range(c.start, c.end)]
+        self.ids, self.positions = upload([ids, positions], shape.device).unsqueeze(1)
+        self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
+        places = zip(self.ends, self.chunks, strict=True)
+        self.unread = {end: chunk.row for end, chunk in places if chunk.unread}
+        self._spans = _spans(self.chunks, shape)
+        self._sizes = [span.size for span in self._spans]
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """Every span for itself; see `hf_attention.PackedAttention`."""
+        parts = (tensor[0].transpose(0, 1).split(self._sizes) for tensor in (query, key, value))
+        outputs = [
+            span.attend(layer, q, k, v, scale)
+            for span, q, k, v in zip(self._spans, *parts, strict=True)
+        ]
+        return torch.cat(outputs).unsqueeze(0)
+
+
+def _packing_order(chunk: ScheduledTokens) -> tuple[bool, bool, tuple[int, int]]:
+    """Single tokens first, those after a prefix before others, neighbours side by side."""
+    slot = chunk.row.slot
+    return chunk.length > 1, slot.prefix is None, slot.place
+
+
+def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
+    """Of single tokens those after a prefix are one span, and those in neighbouring rows one each.
+
+    Every longer chunk is one.
+    """
+    singles = [chunk for chunk in chunks if chunk.length == 1]
+    longer = chunks[len(singles) :]
+    after = [chunk for chunk in singles if chunk.row.slot.prefix is not None]
+    spans: list[Span] = []
+    if after:
+        slots, ends = [chunk.row.slot for chunk in after], [chunk.end for chunk in after]
+        spans.append(SharedPrefixSpan(slots, ends, shape))
+    spans += _decode_spans(singles[len(after) :], shape)
+    spans += [PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape) for chunk in longer]
+    return spans
+
+
+def _decode_spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
+    slots, ends = [chunk.row.slot for chunk in chunks], [chunk.end for chunk in chunks]
+    return [DecodeSpan(slots[rows], ends[rows], shape) for rows in neighbours(slots)]

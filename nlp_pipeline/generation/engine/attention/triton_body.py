@@ -1,0 +1,114 @@
+"""Attention over pages, and what stands around it in a layer, as Triton kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+from torch import Tensor
+
+from nlp_pipeline.generation.engine.attention.triton_kernels import (
+    add_norm_kernel,
+    attention_kernel,
+    rotate_and_store_kernel,
+    silu_mul_kernel,
+)
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.engine.attention.paged_batch import PagedStep
+
+LOG2_E = 1.4426950408889634
+"""The kernel's exponentials are powers of two, which the hardware has."""
+
+DECODE_ROWS = 16
+"""Query heads that one program has in a decode step; the smallest that a tensor core takes."""
+
+
+class TritonBody:
+    """See `bodies.AttentionBody`; float32 is multiplied as such, not as TF32."""
+
+    name = "triton"
+
+    def store(self, memory: Tensor, key: Tensor, value: Tensor, slots: Tensor) -> None:
+        """See `AttentionBody.store`; for models that are not fused, so in torch's operations."""
+        page = memory.shape[3]
+        page_ids, offsets = slots // page, slots % page
+        memory[0][page_ids, :, offsets] = key
+        memory[1][page_ids, :, offsets] = value
+
+    def attend(self, memory: Tensor, query: Tensor, step: PagedStep, scale: float) -> Tensor:
+        """See `AttentionBody.attend`."""
+        output = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+        if step.decoding:
+            self._launch(memory, query, output, step, scale, step.decoding, prefill=False)
+        if step.block_row is not None and len(step.block_row):
+            self._launch(memory, query, output, step, scale, len(step.block_row), prefill=True)
+        return output
+
+    def rotate_and_store(
+        self, memory: Tensor, qkv: Tensor, cos: Tensor, sin: Tensor, slots: Tensor, heads: int
+    ) -> Tensor:
+        """See `AttentionBody.rotate_and_store`."""
+        kv_heads, page, head_dim = memory.shape[2:]
+        half = head_dim // 2
+        rotate_and_store_kernel[(len(qkv),)](
+            qkv, cos, sin, memory, slots, memory.stride(0),
+            HEADS=heads, KV_HEADS=kv_heads, HALF=half,
+            HEADS_PADDED=triton.next_power_of_2(heads),
+            KV_PADDED=triton.next_power_of_2(kv_heads),
+            HALF_PADDED=triton.next_power_of_2(half), PAGE=page, num_warps=4,
+        )  # fmt: skip
+        queries: Tensor = qkv[:, : heads * head_dim].unflatten(1, (heads, head_dim))
+        return queries
+
+    def add_norm(
+        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        """See `AttentionBody.add_norm`."""
+        tokens, size = hidden.shape
+        output = torch.empty_like(hidden)
+        stream = hidden if residual is None else residual
+        padded = triton.next_power_of_2(size)
+        add_norm_kernel[(tokens,)](
+            hidden, stream, weight, output, eps,
+            SIZE=size, PADDED=padded, ADD=residual is not None, num_warps=8 if padded > 2048 else 4,
+        )  # fmt: skip
+        return output, stream
+
+    def silu_mul(self, gate_up: Tensor) -> Tensor:
+        """See `AttentionBody.silu_mul`."""
+        tokens, size = len(gate_up), gate_up.shape[1] // 2
+        output = torch.empty(tokens, size, dtype=gate_up.dtype, device=gate_up.device)
+        block = min(1024, triton.next_power_of_2(size))
+        silu_mul_kernel[(tokens, triton.cdiv(size, block))](
+            gate_up, output, SIZE=size, BLOCK=block, num_warps=4
+        )
+        return output
+
+    def _launch(
+        self,
+        memory: Tensor,
+        query: Tensor,
+        output: Tensor,
+        step: PagedStep,
+        scale: float,
+        programs: int,
+        *,
+        prefill: bool,
+    ) -> None:
+        heads, head_dim = query.shape[1:]
+        kv_heads, page = memory.shape[2:4]
+        wide = memory.dtype == torch.float32
+        rows = step.block_size * (heads // kv_heads) if prefill else heads // kv_heads
+        tuned: dict[str, Any] = {"num_warps": 8 if prefill and not wide else 4, "num_stages": 2}
+        attention_kernel[(programs, kv_heads)](
+            query, memory, output, step.tables, step.rows, step.positions,
+            step.block_row, step.block_token, step.block_count,
+            scale * LOG2_E, query.stride(0), step.tables.stride(0), memory.stride(0),
+            HEADS=heads, KV_HEADS=kv_heads, HEAD_DIM=head_dim,
+            HEAD_PADDED=max(16, triton.next_power_of_2(head_dim)), PAGE=page,
+            BLOCK_M=max(DECODE_ROWS, triton.next_power_of_2(rows)),
+            TILE=32 if wide else 64, PREFILL=prefill,
+            PRECISION="ieee", **tuned,
+        )  # fmt: skip

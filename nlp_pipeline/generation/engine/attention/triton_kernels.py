@@ -1,0 +1,194 @@
+"""Triton kernels over pages: attention, rotation with store, residual norm, SiLU times.
+
+The attention kernel is of the kind of vLLM's unified Triton attention: one program for a few
+queries of one sequence and all query heads of one KV head, an online softmax (Milakov and
+Gimelshein, 2018) over tiles of keys whose pages it looks up itself. Tiles are counted from the
+beginning of a sequence, so that a token's result does not depend on what else is in the step.
+"""
+
+# mypy: ignore-errors
+# Triton compiles these functions from their source; annotations there mean something else.
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def attention_kernel(
+    query,  # (T, heads, head_dim)
+    memory,  # (2, pages, kv_heads, page, head_dim)
+    output,  # (T, heads, head_dim)
+    tables,  # (sequences, blocks)
+    rows,  # per program of a decode step: its row in the tables
+    positions,  # (T,)
+    block_row,  # per program of a prefill: its row in the tables,
+    block_token,  # its first token,
+    block_count,  # and how many tokens it has
+    scale,
+    query_stride,
+    table_stride,
+    value_offset,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    HEAD_PADDED: tl.constexpr,
+    PAGE: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    TILE: tl.constexpr,
+    PREFILL: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Attention of a few tokens and all query heads of one KV head; see `AttentionBody.attend`."""
+    GROUP: tl.constexpr = HEADS // KV_HEADS
+    TOKENS: tl.constexpr = BLOCK_M // GROUP
+    block = tl.program_id(0)
+    kv_head = tl.program_id(1)
+    if PREFILL:
+        row = tl.load(block_row + block)
+        token = tl.load(block_token + block)
+        count = tl.load(block_count + block)
+    else:
+        row = tl.load(rows + block)
+        token = block
+        count = 1
+    first = tl.load(positions + token)
+    end = first + count
+    m = tl.arange(0, BLOCK_M)
+    d = tl.arange(0, HEAD_PADDED)
+    index = m // GROUP
+    head = kv_head * GROUP + m % GROUP
+    live = (index < count) & (m < TOKENS * GROUP)
+    inside = d < HEAD_DIM
+    place = (token + index).to(tl.int64)
+    q = tl.load(
+        query + place[:, None] * query_stride + head[:, None] * HEAD_DIM + d[None, :],
+        mask=live[:, None] & inside[None, :],
+        other=0.0,
+    )
+    position = first + index
+    highest = tl.full([BLOCK_M], float("-inf"), dtype=tl.float32)
+    total = tl.zeros([BLOCK_M], dtype=tl.float32)
+    weighted = tl.zeros([BLOCK_M, HEAD_PADDED], dtype=tl.float32)
+    for start in range(0, end, TILE):
+        n = start + tl.arange(0, TILE)
+        there = n < end
+        page = tl.load(tables + row * table_stride + n // PAGE, mask=there, other=0).to(tl.int64)
+        line = ((page * KV_HEADS + kv_head) * PAGE + n % PAGE) * HEAD_DIM
+        keys = tl.load(
+            memory + line[None, :] + d[:, None],
+            mask=there[None, :] & inside[:, None],
+            other=0.0,
+        )
+        scores = tl.dot(q, keys, input_precision=PRECISION) * scale
+        seen = there[None, :] & (n[None, :] <= position[:, None])
+        scores = tl.where(seen, scores, float("-inf"))
+        higher = tl.maximum(highest, tl.max(scores, 1))
+        shrink = tl.exp2(highest - higher)
+        weights = tl.exp2(scores - higher[:, None])
+        total = total * shrink + tl.sum(weights, 1)
+        # What a page holds beyond the sequence may be NaN: masked here, not by a weight of zero.
+        values = tl.load(
+            memory + value_offset + line[:, None] + d[None, :],
+            mask=there[:, None] & inside[None, :],
+            other=0.0,
+        )
+        weighted = weighted * shrink[:, None]
+        weighted += tl.dot(weights.to(values.dtype), values, input_precision=PRECISION)
+        highest = higher
+    tl.store(
+        output + place[:, None] * (HEADS * HEAD_DIM) + head[:, None] * HEAD_DIM + d[None, :],
+        (weighted / total[:, None]).to(output.dtype.element_ty),
+        mask=live[:, None] & inside[None, :],
+    )
+
+
+@triton.jit
+def rotate_and_store_kernel(
+    qkv,  # (T, (heads + 2 * kv_heads) * head_dim)
+    cos,  # (T, head_dim)
+    sin,  # (T, head_dim)
+    memory,  # (2, pages, kv_heads, page, head_dim)
+    slots,  # (T,)
+    value_offset,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    HEADS_PADDED: tl.constexpr,
+    KV_PADDED: tl.constexpr,
+    HALF_PADDED: tl.constexpr,
+    PAGE: tl.constexpr,
+):
+    """All heads of one token; see `AttentionBody.rotate_and_store`."""
+    HEAD_DIM: tl.constexpr = 2 * HALF
+    token = tl.program_id(0).to(tl.int64)
+    d = tl.arange(0, HALF_PADDED)
+    inside = d < HALF
+    c = tl.load(cos + token * HEAD_DIM + d, mask=inside, other=0.0).to(tl.float32)[None, :]
+    s = tl.load(sin + token * HEAD_DIM + d, mask=inside, other=0.0).to(tl.float32)[None, :]
+    dtype = qkv.dtype.element_ty
+    queries = qkv + token * ((HEADS + 2 * KV_HEADS) * HEAD_DIM)
+    h = tl.arange(0, HEADS_PADDED)[:, None]
+    mask = (h < HEADS) & inside[None, :]
+    at = queries + h * HEAD_DIM + d[None, :]
+    a = tl.load(at, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(at + HALF, mask=mask, other=0.0).to(tl.float32)
+    tl.store(at, (a * c - b * s).to(dtype), mask=mask)
+    tl.store(at + HALF, (b * c + a * s).to(dtype), mask=mask)
+    slot = tl.load(slots + token).to(tl.int64)
+    g = tl.arange(0, KV_PADDED)[:, None]
+    mask = (g < KV_HEADS) & inside[None, :]
+    target = memory + ((slot // PAGE * KV_HEADS + g) * PAGE + slot % PAGE) * HEAD_DIM + d[None, :]
+    at = queries + (HEADS + g) * HEAD_DIM + d[None, :]
+    a = tl.load(at, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(at + HALF, mask=mask, other=0.0).to(tl.float32)
+    tl.store(target, (a * c - b * s).to(dtype), mask=mask)
+    tl.store(target + HALF, (b * c + a * s).to(dtype), mask=mask)
+    at += KV_HEADS * HEAD_DIM
+    target += value_offset
+    tl.store(target, tl.load(at, mask=mask, other=0.0), mask=mask)
+    tl.store(target + HALF, tl.load(at + HALF, mask=mask, other=0.0), mask=mask)
+
+
+@triton.jit
+def add_norm_kernel(
+    hidden,  # (T, size)
+    residual,  # (T, size), overwritten
+    weight,  # (size,)
+    output,  # (T, size)
+    eps,
+    SIZE: tl.constexpr,
+    PADDED: tl.constexpr,
+    ADD: tl.constexpr,
+):
+    """One token; see `AttentionBody.add_norm`."""
+    row = tl.program_id(0).to(tl.int64) * SIZE
+    d = tl.arange(0, PADDED)
+    inside = d < SIZE
+    x = tl.load(hidden + row + d, mask=inside, other=0.0)
+    if ADD:
+        x = (x.to(tl.float32) + tl.load(residual + row + d, mask=inside, other=0.0)).to(x.dtype)
+        tl.store(residual + row + d, x, mask=inside)
+    wide = x.to(tl.float32)
+    wide = wide * tl.rsqrt(tl.sum(wide * wide, 0) / SIZE + eps)
+    w = tl.load(weight + d, mask=inside, other=0.0)
+    # Rounded before it is multiplied, as `transformers` does.
+    tl.store(output + row + d, w * wide.to(x.dtype), mask=inside)
+
+
+@triton.jit
+def silu_mul_kernel(
+    gate_up,  # (T, 2 * size)
+    output,  # (T, size)
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """A part of one token; see `AttentionBody.silu_mul`."""
+    row = tl.program_id(0).to(tl.int64)
+    d = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = d < SIZE
+    gate = tl.load(gate_up + row * 2 * SIZE + d, mask=inside, other=0.0)
+    up = tl.load(gate_up + row * 2 * SIZE + SIZE + d, mask=inside, other=0.0)
+    wide = gate.to(tl.float32)
+    activated = (wide / (1.0 + tl.exp(-wide))).to(gate.dtype)
+    tl.store(output + row * SIZE + d, activated * up, mask=inside)

@@ -1,0 +1,121 @@
+"""The decoder of Llama-like models with fewer, larger operations: what a GPU outruns its host with.
+
+`transformers`' modules launch some 35 kernels a layer. Here queries, keys and values are one
+product, gate and up another, and a kernel each does norm with residual, rotation with store,
+attention, and SiLU times: nine launches. Weights are the model's own, moved side by side; the
+model itself can be used as before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from nlp_pipeline.generation.engine.attention.paged_batch import PagedBatch
+
+FUSED_TYPES = frozenset({"llama", "mistral", "qwen2"})
+"""`config.model_type` of architectures whose layers are what `FusedDecoder` computes."""
+
+
+class _Layer(NamedTuple):
+    """Weights of one layer."""
+
+    norm: Any
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    output: nn.Linear
+    mlp_norm: Any
+    gate_up: Tensor
+    gate_up_bias: Tensor | None
+    down: nn.Linear
+
+
+class FusedDecoder:
+    """Computes hidden states of a `PagedBatch`, with the numbers of the model's own decoder.
+
+    Args:
+        model: One that `can_fuse` accepts.
+    """
+
+    def __init__(self, model: Any) -> None:
+        decoder = model.get_decoder()
+        attention = decoder.layers[0].self_attn
+        self._heads = model.config.num_attention_heads
+        self._scale = attention.scaling
+        self._embedding = decoder.embed_tokens
+        self._rotary = decoder.rotary_emb
+        self._norm = decoder.norm
+        self._layers = [_fused_layer(layer) for layer in decoder.layers]
+
+    def __call__(self, batch: PagedBatch) -> Tensor:
+        """Hidden states after the last norm. Shape: (T, hidden)."""
+        body, step = batch.body, batch.step
+        hidden = self._embedding(batch.ids[0])
+        cos, sin = (table[0] for table in self._rotary(hidden[None], batch.positions))
+        residual: Tensor | None = None
+        for index, layer in enumerate(self._layers):
+            memory = batch.pages.layer(index)
+            normed, residual = body.add_norm(
+                hidden, residual, layer.norm.weight, layer.norm.variance_epsilon
+            )
+            qkv = linear(normed, layer.qkv, layer.qkv_bias)
+            query = body.rotate_and_store(memory, qkv, cos, sin, step.slots, self._heads)
+            attended = body.attend(memory, query, step, self._scale)
+            hidden = linear(attended.flatten(1), layer.output.weight, layer.output.bias)
+            normed, residual = body.add_norm(
+                hidden, residual, layer.mlp_norm.weight, layer.mlp_norm.variance_epsilon
+            )
+            gate_up = linear(normed, layer.gate_up, layer.gate_up_bias)
+            hidden = linear(body.silu_mul(gate_up), layer.down.weight, layer.down.bias)
+        return body.add_norm(hidden, residual, self._norm.weight, self._norm.variance_epsilon)[0]
+
+
+def can_fuse(model: Any) -> bool:
+    """Whether a model's layers are the plain ones: no hooks, no quantized or wrapped weights."""
+    config = model.config
+    if config.model_type not in FUSED_TYPES or config.hidden_act != "silu":
+        return False
+    decoder = model.get_decoder()
+    for layer in decoder.layers:
+        for module in layer.modules():
+            hooks = (
+                module._forward_hooks or module._forward_pre_hooks or hasattr(module, "_hf_hook")
+            )
+            if hooks or "forward" in vars(module):
+                return False
+            if not list(module.children()) and list(module.parameters()):
+                plain = type(module) is nn.Linear or hasattr(module, "variance_epsilon")
+                if not plain or any(type(p) is not nn.Parameter for p in module.parameters()):
+                    return False
+    return True
+
+
+def _fused_layer(layer: Any) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    qkv, qkv_bias = _side_by_side(attention.q_proj, attention.k_proj, attention.v_proj)
+    gate_up, gate_up_bias = _side_by_side(mlp.gate_proj, mlp.up_proj)
+    return _Layer(
+        layer.input_layernorm,
+        qkv,
+        qkv_bias,
+        attention.o_proj,
+        layer.post_attention_layernorm,
+        gate_up,
+        gate_up_bias,
+        mlp.down_proj,
+    )
+
+
+def _side_by_side(*linears: nn.Linear) -> tuple[Tensor, Tensor | None]:
+    """One weight of several, which become views of it: no memory is taken twice."""
+    weight = torch.cat([module.weight.data for module in linears])
+    sizes = [module.out_features for module in linears]
+    for module, part in zip(linears, weight.split(sizes), strict=True):
+        module.weight.data = part
+    biases = [module.bias for module in linears]
+    if any(bias is None for bias in biases):
+        return weight, None
+    return weight, torch.cat([bias.data for bias in biases])
