@@ -95,10 +95,12 @@ def evaluate(
     _show(found)
 
 
-def _run(corpus: str, *, quiet: bool, out: Path | None, **options: Any) -> Path:
+def _run(
+    corpus: str, *, quiet: bool, out: Path | None, debug_log: Path | None, **options: Any
+) -> Path:
     """Runs the pipeline over the corpus, or finishes that, or finds it finished."""
     request = run_request(corpus, out, format_="parquet", **options)
-    show_notes(quiet=quiet)
+    show_notes(quiet=quiet, debug_log=debug_log)
     from nlp_pipeline.pipeline import resolve_config
     from nlp_pipeline.runner.run import check, execute
 

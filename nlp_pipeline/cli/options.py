@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -84,6 +85,11 @@ _PACE = (
         "--max-errors",
         metavar="N|P%",
         help="Stop when more documents fail, or a larger share of them once 100 are done.",
+    ),
+    click.option(
+        "--debug-log",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="A file that gets every note, and the traceback of every document that fails.",
     ),
 )
 

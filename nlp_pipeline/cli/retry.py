@@ -27,7 +27,7 @@ from nlp_pipeline.cli.run import (
 @pace
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def retry(out: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
+def retry(out: Path, *, quiet: bool, as_json: bool, debug_log: Path | None, **options: Any) -> None:
     """Try again what failed in the run in the folder OUT.
 
     Texts and pipeline come from OUT itself; the corpus is not needed. A record that could not
@@ -43,7 +43,7 @@ def retry(out: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
     from nlp_pipeline.run_folder.writer import CONFIG
     from nlp_pipeline.runner.retry import retry as try_again
 
-    show_notes(quiet=quiet)
+    show_notes(quiet=quiet, debug_log=debug_log)
     run_manifest(out)  # before a model is fetched for nothing
     fetch_models(resolve_config(PipelineSpec(str(out / CONFIG))), quiet=quiet)
     with resumable(out), show_progress(quiet=quiet) as progress:

@@ -16,6 +16,7 @@ from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.options import corpus_and_pipeline, pace, place
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
 from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.run import DebugLogNotWritable
 
 if TYPE_CHECKING:
     from confection import Config
@@ -61,7 +62,15 @@ FAILURES_SHOWN = 3
 )
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
+def run(
+    corpus: str,
+    out: Path | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    debug_log: Path | None,
+    **options: Any,
+) -> None:
     """Annotate CORPUS and answer questions about it.
 
     CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
@@ -79,7 +88,7 @@ def run(corpus: str, out: Path | None, *, quiet: bool, as_json: bool, **options:
 
     main = is_main()  # of several processes that torchrun started, one speaks
     quiet = quiet or not main
-    show_notes(quiet=quiet)
+    show_notes(quiet=quiet, debug_log=debug_log)
     config = None
     if main:
         check(request)  # before a model is fetched for nothing
@@ -155,16 +164,55 @@ def fetch_models(config: Config, *, quiet: bool) -> None:
 class _Notes(logging.Handler):
     """Prints to what is stderr at the time, which is above the bar while there is one."""
 
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(escaped(record.getMessage(), limit=1000), err=True)
 
 
-def show_notes(*, quiet: bool = False) -> None:
-    """What the library has to say (its logger `nlp_pipeline`) goes to stderr, or nowhere."""
+class _DebugLog(logging.Handler):
+    """Adds each record to a file, with nothing in it that a terminal would obey.
+
+    Raises:
+        DebugLogNotWritable: The file cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._path = path
+        self._append("")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = self.format(record).split("\n")
+        self._append("".join(escaped(line, 2000) + "\n" for line in lines))
+
+    def _append(self, text: str) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise DebugLogNotWritable(str(self._path), error.strerror or str(error)) from error
+
+
+def show_notes(*, quiet: bool = False, debug_log: Path | None = None) -> None:
+    """What the library has to say (its logger `nlp_pipeline`) goes to stderr, or nowhere.
+
+    Args:
+        quiet: Nowhere.
+        debug_log: A file that gets all of it, with the traceback of every failure.
+
+    Raises:
+        DebugLogNotWritable: The file cannot be written to.
+    """
     logger = logging.getLogger("nlp_pipeline")
     logger.handlers[:] = [logging.NullHandler() if quiet else _Notes()]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    if debug_log is not None:
+        logger.addHandler(_DebugLog(debug_log))
+        logger.setLevel(logging.DEBUG)
 
 
 def show_progress(*, quiet: bool) -> AbstractContextManager[Any]:

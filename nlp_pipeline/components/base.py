@@ -16,7 +16,7 @@ from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.escapes import escaped
-from nlp_pipeline.errors.run import DocumentFailed
+from nlp_pipeline.errors.run import ComponentFailed, DocumentFailed
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
@@ -79,8 +79,9 @@ class LlamaComponent(ABC):
     and where it goes (`set_annotations`, the only method that writes to the Doc).
 
     A request that fails marks its own result with the status `error` and adds a line to
-    `doc._.errors`; the Doc is always yielded and no other Doc is touched. An error handler set
-    with `nlp.set_error_handler` is called with that Doc alone.
+    `doc._.errors`; the Doc is always yielded and no other Doc is touched, whatever is raised while
+    it is asked about, read or written to. An error handler set with `nlp.set_error_handler` is
+    called with that Doc alone.
 
     Args:
         name: The component's name in the pipeline.
@@ -182,8 +183,8 @@ class LlamaComponent(ABC):
         try:
             self._send(item, self.asks(doc), session, owners)
             self._go_on(item, session, owners)
-        except NlpPipelineError as error:
-            item.error = error
+        except Exception as error:  # a template, a hook or a library may raise anything
+            item.error = self._failure(doc, error)
         return item
 
     def _send(
@@ -199,10 +200,11 @@ class LlamaComponent(ABC):
                 item.completions[ask.key] = Completion.failed("", ask.error)
                 continue
             request = self.request(f"{item.group}-{item.sent}", ask, item.group + ask.piece)
+            session.submit(request)
+            # Only now: what could not be sent is not waited for.
             owners[request.id] = (item, ask.key)
             item.sent += 1
             item.missing += 1
-            session.submit(request)
 
     def _go_on(
         self, item: _Pending, session: Session, owners: dict[str, tuple[_Pending, str]]
@@ -219,40 +221,68 @@ class LlamaComponent(ABC):
         """An ask as a generator takes it; those of one group share a prefix."""
         return GenerationRequest(id, ask.chat, ask.params or self.params, group, ask.constraint)
 
-    def of_others(self, kept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Of what is kept on a Doc, what this component has not written."""
-        return [item for item in kept if item["component"] != self.name]
+    def of_others(self, annotations: Any) -> list[Any]:
+        """Of the values that components have appended to a Doc extension, those of others.
+
+        A foreign pipe may have put anything there; what is no list is not kept.
+        """
+        items = annotations if isinstance(annotations, list | tuple) else ()
+        return [item for item in items if _component_of(item) != self.name]
 
     def _collect(self, session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
         """Advances the generator and books what it finished."""
         for completion in session.step():
-            wrong = None if completion.error else self.review(completion)
-            if wrong is not None:
-                completion = replace(completion, error=wrong)
             item, key = owners.pop(completion.request_id)
-            item.completions[key] = completion
             item.missing -= 1
             try:
-                self._go_on(item, session, owners)
-            except NlpPipelineError as error:
-                item.error = error
+                wrong = None if completion.error else self.review(completion)
+                if wrong is not None:
+                    completion = replace(completion, error=wrong)
+                item.completions[key] = completion
+                if item.error is None:
+                    self._go_on(item, session, owners)
+            except Exception as error:
+                item.error = self._failure(item.doc, error)
 
     def _finish(self, item: _Pending) -> Doc:
         """Writes a Doc's results, then says what failed."""
+        failures: list[tuple[str | None, NlpPipelineError]] = []
+        if item.error is None:
+            try:
+                self.set_annotations(item.doc, self.predict(item.doc, item.completions))
+                done = item.completions.items()
+                failures = [(key, one.error) for key, one in done if one.error is not None]
+            except Exception as error:
+                item.error = self._failure(item.doc, error)
         if item.error is not None:
-            failures: list[tuple[str | None, NlpPipelineError]] = [(None, item.error)]
-            failures *= not item.reported
-            result = self.failed(item.doc, item.error)
-        else:
-            found = item.completions.items()
-            failures = [(key, done.error) for key, done in found if done.error is not None]
-            result = self.predict(item.doc, item.completions)
-        self.set_annotations(item.doc, result)
+            failures = [] if item.reported else [(None, item.error)]
+            failures += self._write_failure(item.doc, item.error)
         # A Doc that comes through a second time keeps nothing of the first.
         item.doc._.errors = self.of_others(item.doc._.errors)
-        for key, error in failures:
-            self._report(item.doc, key, error)
+        for key, failure in failures:
+            self._report(item.doc, key, failure)
         return item.doc
+
+    def _write_failure(
+        self, doc: Doc, error: NlpPipelineError
+    ) -> list[tuple[str | None, NlpPipelineError]]:
+        """Writes that a Doc failed; returns what keeps even that from being written."""
+        try:
+            self.set_annotations(doc, self.failed(doc, error))
+        except Exception as further:
+            return [(None, self._failure(doc, further))]
+        return []
+
+    def _failure(self, doc: Doc, error: Exception) -> NlpPipelineError:
+        """What was raised about a Doc, as an error that knows its message.
+
+        The traceback of anything that is none of the package's own goes to the debug log.
+        """
+        if isinstance(error, NlpPipelineError):
+            return error
+        failed = ComponentFailed(self.name, record_id(doc), error)
+        logger.debug("%s", failed, exc_info=error)
+        return failed
 
     def _report(self, doc: Doc, key: str | None, error: NlpPipelineError) -> None:
         """Keeps a failure on its Doc, and tells the error handler that the user has set."""
@@ -290,10 +320,15 @@ class LlamaComponent(ABC):
 
 def _earlier_failure(doc: Doc) -> NlpPipelineError | None:
     """What went wrong with a Doc before a language model could see its text, if anything."""
-    for error in doc._.errors:
-        if error["stage"] in ("read", "annotate"):
-            return DocumentFailed(error["message"])
+    errors = doc._.errors
+    for error in errors if isinstance(errors, list | tuple) else ():
+        if isinstance(error, Mapping) and error.get("stage") in ("read", "annotate"):
+            return DocumentFailed(str(error.get("message")))
     return None
+
+
+def _component_of(item: Any) -> Any:
+    return item.get("component") if isinstance(item, Mapping) else None
 
 
 class _Always(dict[str, Completion]):

@@ -186,7 +186,7 @@ class LlamaSummarizer(LlamaComponent):
 
     def set_annotations(self, doc: Doc, result: SummaryResult) -> None:
         """Writes the summary, its details and the chunks."""
-        doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
+        doc._.chunks = [*self.of_others(doc._.chunks), *chunk_rows(self.name, result.plan)]
         self.long.forget(doc)
         doc._.summary = result.details["summary"]
         doc._.summary_details = result.details

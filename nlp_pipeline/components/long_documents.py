@@ -193,10 +193,9 @@ def without_chunk(key: str) -> str:
     return key.partition(_SEPARATOR)[0]
 
 
-def chunk_rows(component: str, plan: Plan, others: Sequence[dict[str, Any]]) -> list[Any]:
-    """The value of `doc._.chunks`: those of a component beside those of others."""
-    kept = [row for row in others if row["component"] != component]
-    return [*kept, *({"component": component, **chunk.as_dict()} for chunk in plan.chunks)]
+def chunk_rows(component: str, plan: Plan) -> list[dict[str, Any]]:
+    """The chunks of a plan as `doc._.chunks` has them."""
+    return [{"component": component, **chunk.as_dict()} for chunk in plan.chunks]
 
 
 def token_sums(completions: Sequence[Completion]) -> dict[str, int]:

@@ -31,6 +31,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
 from nlp_pipeline.grounding.checker import Checker
+from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans
 from nlp_pipeline.prompts import Example, PromptTemplate
 
 SPANS_KEY = "answers"
@@ -189,7 +190,7 @@ class LlamaQA(LlamaComponent):
         completion = Completion.failed("", error)
         try:
             questions = self._questions(doc)
-        except NlpPipelineError:
+        except Exception:  # those of the Doc itself may be the cause
             questions = self.questions
         answers = [self._answer(doc, question, completion) for question in questions]
         return QAResult(self._checked(doc, answers, [None] * len(answers)), Plan())
@@ -257,15 +258,31 @@ class LlamaQA(LlamaComponent):
 
         What this component wrote to the Doc before is replaced.
         """
-        doc._.chunks = chunk_rows(self.name, result.plan, doc._.chunks)
+        doc._.chunks = [*self.of_others(doc._.chunks), *chunk_rows(self.name, result.plan)]
         self.long.forget(doc)
-        doc._.answers = Answers([*self.of_others(doc._.answers), *result.answers])
-        spans = [span for span in doc.spans.get(SPANS_KEY, ()) if span.label_ != SPAN_LABEL]
-        for answer in doc._.answers:
-            if answer["start_token"] is not None:
-                start, end = answer["start_token"], answer["end_token"]
-                spans.append(Span(doc, start, end, label=SPAN_LABEL, span_id=answer["question_id"]))
-        doc.spans[SPANS_KEY] = spans
+        # Since others answered, a pipe may have merged or split tokens: characters hold.
+        others = [
+            realigned(doc, answer) if isinstance(answer, Mapping) else answer
+            for answer in self.of_others(doc._.answers)
+        ]
+        doc._.answers = Answers([*others, *result.answers])
+        doc.spans[SPANS_KEY] = [*_other_spans(doc), *_answer_spans(doc, doc._.answers)]
+
+
+def _other_spans(doc: Doc) -> list[Span]:
+    """The spans of the answers' group that are no answers."""
+    stored = stored_spans(doc, doc.spans[SPANS_KEY]) if SPANS_KEY in doc.spans else []
+    spans = (span_at(doc, span) for span in stored if span.label != SPAN_LABEL)
+    return [span for span in spans if span is not None]
+
+
+def _answer_spans(doc: Doc, answers: list[dict[str, Any]]) -> list[Span]:
+    """A Span for each answer that stands in the text; a foreign pipe's may be anything."""
+    return [
+        Span(doc, a["start_token"], a["end_token"], label=SPAN_LABEL, span_id=str(a["question_id"]))
+        for a in answers
+        if isinstance(a, Mapping) and a.get("start_token") is not None and "question_id" in a
+    ]
 
 
 def _bare(text: str) -> str:

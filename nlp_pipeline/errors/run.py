@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
-from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.escapes import described, escaped
 
 
 class AnnotationFailed(NlpPipelineError):
@@ -18,6 +18,32 @@ class AnnotationFailed(NlpPipelineError):
         super().__init__(
             f"spaCy failed on document '{escaped(document_id)}': "
             f"{escaped(' '.join(reason.split()), 300)}"
+        )
+
+
+class ComponentFailed(NlpPipelineError):
+    """A Llama component failed on one document, by an exception that nobody foresaw."""
+
+    stage = "generate"
+
+    def __init__(self, component: str, document_id: str | None, error: Exception) -> None:
+        super().__init__(
+            f"The component '{escaped(component)}' failed on document "
+            f"'{escaped(document_id or '?')}': {_reason(error)}. --debug-log FILE keeps the "
+            "traceback; other documents are not touched."
+        )
+
+
+class RowFailed(NlpPipelineError):
+    """A row of one document that cannot be made of what components have put on its Doc."""
+
+    stage = "write"
+
+    def __init__(self, document_id: str, table: str, error: Exception) -> None:
+        super().__init__(
+            f"Document '{escaped(document_id)}' has a row of the table '{table}' that cannot be "
+            f"written: {_reason(error)}. A pipe of this pipeline has put it there; "
+            "--debug-log FILE keeps the traceback."
         )
 
 
@@ -141,6 +167,18 @@ class OutputNotWritable(OutputError):
         )
 
 
+class DebugLogNotWritable(NlpPipelineError):
+    """A file for the debug log that cannot be opened."""
+
+    stage = "config"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"--debug-log {escaped(path, 200)} cannot be written to ({reason}). Name a file in a "
+            "folder that is there."
+        )
+
+
 class OutputNotARun(OutputError):
     """A folder with something else in it."""
 
@@ -255,3 +293,7 @@ def _apart(then: Any, now: Any) -> tuple[str, str]:
     start = max(0, same - 20) if max(len(old), len(new)) > 80 else 0
     mark = "…" if start else ""
     return mark + escaped(old[start:]), mark + escaped(new[start:])
+
+
+def _reason(error: Exception) -> str:
+    return escaped(described(error), 300).rstrip(".")

@@ -74,9 +74,12 @@ class Checker:
         index = support.index
         found = known or ground(index, piece.text.strip(), read=piece, question=question)
         units = support.check(piece)
+        evidence = rank_evidence(index, found, terms(piece), question)
         return {
             **found.as_dict(),
-            "evidence": rank_evidence(index, found, terms(piece), question),
+            "evidence": evidence,
+            # By these the sentences are known again when a later pipe has moved their ends.
+            "evidence_starts": [index.sentences[number].start_char for number in evidence],
             "support_score": support_score(units),
             **unsupported(units),
             "entities": [unit.as_dict() for unit in units],
@@ -91,4 +94,4 @@ def unchecked_support() -> dict[str, Any]:
 def unchecked(known: Grounding | None = None) -> dict[str, Any]:
     """The result for an answer that does not exist."""
     found = (known or Grounding.nowhere()).as_dict()
-    return {**found, "evidence": [], **unchecked_support(), "entities": []}
+    return {**found, "evidence": [], "evidence_starts": [], **unchecked_support(), "entities": []}

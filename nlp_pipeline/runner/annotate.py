@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,8 @@ from nlp_pipeline.tables.rows import Origin
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+logger = logging.getLogger(__name__)
 
 Item = Record | Reject
 _TRF_DATA: Any = ("._.", "trf_data", None, None)
@@ -81,7 +84,14 @@ def _annotate_one(nlp: Language, record: Record, others: list[str]) -> Doc:
     try:
         return nlp(record.text, disable=others)
     except Exception as error:
-        return broken(nlp, AnnotationFailed(record.id, str(error) or type(error).__name__))
+        return broken(nlp, annotation_failed(record.id, error))
+
+
+def annotation_failed(document_id: str, error: Exception) -> AnnotationFailed:
+    """What a pipe raised about one document; its traceback goes to the debug log."""
+    failed = AnnotationFailed(document_id, str(error) or type(error).__name__)
+    logger.debug("%s", failed, exc_info=error)
+    return failed
 
 
 def broken(nlp: Language, error: NlpPipelineError) -> Doc:
@@ -136,11 +146,16 @@ def chain(nlp: Language, pipes: list[str], docs: Iterable[Doc]) -> Iterator[Doc]
 def _one_by_one(name: str, pipe: Callable[[Doc], Doc], docs: Iterable[Doc]) -> Iterator[Doc]:
     for doc in docs:
         try:
-            yield pipe(doc)
+            result = pipe(doc)
+            if not isinstance(result, Doc):
+                raise TypeError(f"the pipe returns {result!r:.80} and not a Doc")
         except Exception as reason:
-            error = AnnotationFailed(record_id(doc) or "?", str(reason) or type(reason).__name__)
+            error = annotation_failed(record_id(doc) or "?", reason)
             failure = new_error(
                 error.stage, name, error.kind, str(error), retryable=False, question_id=None
             )
-            doc._.errors = [*doc._.errors, failure]
+            errors = doc._.errors
+            doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
             yield doc
+        else:
+            yield result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spacy.tokens import Doc
 
@@ -29,6 +30,7 @@ from nlp_pipeline.runner.annotate import (
     Annotated,
     Item,
     annotate_batches,
+    annotation_failed,
     broken,
     dress,
     origin_of,
@@ -39,9 +41,18 @@ from nlp_pipeline.runner.memory_zones import in_zones
 if TYPE_CHECKING:
     from spacy.language import Language
 
+logger = logging.getLogger(__name__)
+
 Failure = WorkerDied | DocumentTimedOut
 
 _worker: dict[str, Any] = {}
+
+
+class _Batch(NamedTuple):
+    """What a worker sends: Docs as bytes, and what it has to say for the debug log."""
+
+    docs: list[bytes]
+    debug: list[str]
 
 
 def annotate_in_workers(
@@ -62,7 +73,7 @@ def annotate_in_workers(
     """
     with _Workers(spec, pipes, n_process, document_timeout) as workers:
         stream = iter(items)
-        waiting: deque[tuple[list[Item], Future[list[bytes]]]] = deque()
+        waiting: deque[tuple[list[Item], Future[_Batch]]] = deque()
         while True:
             while len(waiting) < 2 * n_process and (batch := list(islice(stream, batch_size))):
                 waiting.append((batch, workers.submit(_records(batch))))
@@ -78,13 +89,16 @@ def annotate_in_workers(
             yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
 
 
-def _result(future: Future[list[bytes]]) -> list[bytes]:
+def _result(future: Future[_Batch]) -> list[bytes]:
     try:
-        return future.result()
+        batch = future.result()
     except BrokenProcessPool:
         raise
     except RuntimeError as error:
         raise WorkersFailed(str(error)) from error
+    for line in batch.debug:
+        logger.debug("%s", line)
+    return batch.docs
 
 
 def _records(batch: list[Item]) -> list[Record]:
@@ -95,7 +109,12 @@ def _doc(nlp: Language, item: Item, docs: Iterator[bytes | Failure]) -> Doc:
     if not isinstance(item, Record):
         return rejected(nlp, item)
     found = next(docs)
-    return Doc(nlp.vocab).from_bytes(found) if isinstance(found, bytes) else broken(nlp, found)
+    if not isinstance(found, bytes):
+        return broken(nlp, found)
+    try:
+        return Doc(nlp.vocab).from_bytes(found)
+    except Exception as error:
+        return broken(nlp, annotation_failed(item.id, error))
 
 
 class _Workers:
@@ -133,7 +152,7 @@ class _Workers:
             raise WorkersFailed(problem)
         return pool
 
-    def submit(self, records: list[Record]) -> Future[list[bytes]]:
+    def submit(self, records: list[Record]) -> Future[_Batch]:
         """Hands a batch to a worker."""
         try:
             with _no_interrupts():
@@ -192,7 +211,7 @@ def _start(spec: PipelineSpec, pipes: list[str], limit: float | None) -> None:
     """In the worker: builds the pipeline; its Llama is never loaded there."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        _worker.update(nlp=load_pipeline(spec), pipes=pipes, limit=limit)
+        _worker.update(nlp=load_pipeline(spec), pipes=pipes, limit=limit, debug=_Debug())
     except Exception as error:  # as text: not every exception can be sent to the parent
         _worker.update(problem=str(error) or type(error).__name__)
 
@@ -210,7 +229,27 @@ def _problem() -> str | None:
     return _worker.get("problem")
 
 
-def _annotate(records: list[Record]) -> list[bytes]:
+class _Debug(logging.Handler):
+    """In the worker: keeps what the package says for the debug log, until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._lines: list[str] = []
+        package = logging.getLogger("nlp_pipeline")
+        package.addHandler(self)
+        package.setLevel(logging.DEBUG)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.DEBUG:
+            self._lines.append(self.format(record))
+
+    def take(self) -> list[str]:
+        """The lines since the last time."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
+def _annotate(records: list[Record]) -> _Batch:
     """In the worker: Docs as bytes, in order."""
     if "problem" in _worker:
         raise RuntimeError(_worker["problem"])
@@ -221,7 +260,7 @@ def _annotate(records: list[Record]) -> list[bytes]:
 
     with _ended_after(_worker["limit"]):
         batches = annotate_batches(nlp, records, pipes=pipes, batch_size=size)
-        return list(in_zones(nlp, batches, packed))
+        return _Batch(list(in_zones(nlp, batches, packed)), _worker["debug"].take())
 
 
 @contextmanager
@@ -243,5 +282,6 @@ def _packed(nlp: Language, item: Annotated) -> bytes:
     try:
         return item.doc.to_bytes(exclude=["tensor"])
     except Exception as error:  # a component may have put anything into `doc._`
+        logger.debug("A Doc that cannot be sent from a worker process", exc_info=error)
         reason = f"it cannot be sent from a worker process: {error}"
         return broken(nlp, AnnotationFailed(item.origin.document_id, reason)).to_bytes()

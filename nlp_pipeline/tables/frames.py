@@ -57,7 +57,7 @@ def _complete(row: Mapping[str, Any], schema: pa.Schema) -> Row:
 
 def _origin(doc: Doc, position: int) -> Origin:
     return Origin(
-        document_id=extension(doc, "record_id") or f"doc:{position}",
+        document_id=str(extension(doc, "record_id") or f"doc:{position}"),
         position=position,
         text=doc.text,
         meta=extension(doc, "meta") or {},

@@ -1,17 +1,62 @@
-"""Rows of every table from one Doc: plain Python values, nothing that refers back to spaCy."""
+"""Rows of every table from one Doc: plain Python values, nothing that refers back to spaCy.
+
+What any component has put on the Doc is read here, so anything may raise. Then that row alone is
+missing, and the document has an error that says why.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nlp_pipeline.errors.run import RowFailed
+from nlp_pipeline.tables import generated_rows as generated
+from nlp_pipeline.tables import linguistic_rows as linguistic
+from nlp_pipeline.tables.checks import checked_row
+from nlp_pipeline.tables.doc_view import DocView
+from nlp_pipeline.tables.doc_view import extension as extension
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc, Span
+    from spacy.tokens import Doc
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
+
+
+class _Source(NamedTuple):
+    """Where the rows of a table come from: the items of a Doc, and the rows of each."""
+
+    items: Callable[[DocView], Iterable[Any]]
+    rows: Callable[[DocView, Any], Iterator[Row]]
+
+
+def _kept(name: str) -> Callable[[DocView], Iterable[Any]]:
+    return lambda view: view.annotations(name)
+
+
+_SOURCES: dict[str, _Source] = {
+    "sentences": _Source(lambda view: enumerate(view.sentences), linguistic.sentence_rows),
+    "tokens": _Source(lambda view: [view.doc], linguistic.token_rows),
+    "entities": _Source(lambda view: enumerate(view.doc.ents), linguistic.entity_rows),
+    "spans": _Source(linguistic.grouped_spans, linguistic.span_rows),
+    "categories": _Source(lambda view: view.doc.cats.items(), linguistic.category_rows),
+    "answers": _Source(_kept("answers"), generated.answer_rows),
+    "answer_entities": _Source(generated.texts_with_units, generated.unit_rows),
+    "summaries": _Source(generated.summaries, generated.summary_rows),
+    "summary_sentences": _Source(generated.summaries, generated.summary_sentence_rows),
+    "extractions": _Source(_kept("extractions"), generated.extraction_rows),
+    "extraction_fields": _Source(_kept("extractions"), generated.extraction_field_rows),
+    "classifications": _Source(_kept("classifications"), generated.classification_rows),
+    "generations": _Source(_kept("generations"), generated.generation_rows),
+    "chunks": _Source(_kept("chunks"), generated.chunk_rows),
+}
+_OF_SPACY = frozenset(["sentences", "tokens", "entities"])
+"""Tables whose values are of spaCy's own types: their many rows need no look at each value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,183 +81,102 @@ class Origin:
 
 
 def doc_rows(doc: Doc, origin: Origin) -> Rows:
-    """The rows of one document for every table."""
-    sentences = list(doc.sents) if doc.has_annotation("SENT_START") else []
-    sentence_ids: list[int | None] = [None] * len(doc)
-    for number, sentence in enumerate(sentences):
-        sentence_ids[sentence.start : sentence.end] = [number] * len(sentence)
-    by_table: dict[str, Iterator[Row]] = {
-        "documents": iter([_document(doc, origin, len(sentences) if sentences else None)]),
-        "sentences": _sentences(doc, sentences),
-        "tokens": _tokens(doc, sentence_ids),
-        "entities": _entities(doc, sentence_ids),
-        "spans": _spans(doc),
-        "categories": ({"label": k, "score": float(v)} for k, v in doc.cats.items()),
-        "answers": _answers(doc, sentence_ids),
-        "answer_entities": _answer_entities(doc),
-        "summaries": _summaries(doc),
-        "summary_sentences": _summary_sentences(doc),
-        "extractions": _extractions(doc),
-        "extraction_fields": _extraction_fields(doc),
-        "classifications": _classifications(doc),
-        "generations": iter(extension(doc, "generations") or []),
-        "chunks": iter(extension(doc, "chunks") or []),
-        "errors": _errors(doc, origin),
-    }
-    key = origin.document_id
-    return {name: [{"document_id": key, **row} for row in rows] for name, rows in by_table.items()}
+    """The rows of one document for every table; it raises nothing, whatever the Doc holds."""
+    return _RowMaker(doc, origin).tables()
 
 
-def extension(doc: Doc, name: str) -> Any:
-    """The value of a Doc extension, None where it is not registered."""
-    return getattr(doc._, name) if doc.has_extension(name) else None
+class _RowMaker:
+    """Makes the rows of one document and notes what cannot be made.
 
+    Args:
+        doc: The document.
+        origin: What the corpus says of it.
+    """
 
-def _vector(item: Doc | Span) -> list[float] | None:
-    """The mean word vector, where the pipeline has word vectors."""
-    return item.vector.tolist() if item.vocab.vectors_length else None
+    def __init__(self, doc: Doc, origin: Origin) -> None:
+        self._view = DocView(doc)
+        self._origin = origin
+        self._failures: dict[str, RowFailed] = {}
 
+    def tables(self) -> Rows:
+        """The rows of every table."""
+        rows = {name: self._rows(name, source) for name, source in _SOURCES.items()}
+        errors = self._rows("errors", _Source(_kept("errors"), self._error))
+        # What is noted last is what the errors themselves are unreadable by.
+        errors += [self._failure(error) for error in self._failures.values()]
+        try:
+            document = checked_row("documents", self._document(errors))
+        except Exception as error:
+            self._note("documents", error)
+            errors.append(self._failure(self._failures["documents"]))
+            document = self._bare_document(errors)
+        found = {"documents": [document], **rows, "errors": errors}
+        key = self._origin.document_id
+        return {name: [{"document_id": key, **row} for row in found[name]] for name in found}
 
-def _or_none(value: str) -> str | None:
-    return value or None
+    def _rows(self, table: str, source: _Source) -> list[Row]:
+        """The rows of a table, without those that cannot be made."""
+        rows: list[Row] = []
+        try:
+            items = list(source.items(self._view))
+        except Exception as error:
+            self._note(table, error)
+            return rows
+        for item in items:
+            try:
+                made = list(source.rows(self._view, item))
+                rows += made if table in _OF_SPACY else [checked_row(table, row) for row in made]
+            except Exception as error:
+                self._note(table, error)
+        return rows
 
+    def _note(self, table: str, error: Exception) -> None:
+        """Keeps the first failure of a table."""
+        if table not in self._failures:
+            failed = RowFailed(self._origin.document_id, table, error)
+            self._failures[table] = failed
+            logger.debug("%s", failed, exc_info=error)
 
-def _document(doc: Doc, origin: Origin, n_sentences: int | None) -> Row:
-    errors = extension(doc, "errors") or []
-    return {
-        "position": origin.position,
-        "source": origin.source,
-        "line": origin.line,
-        "status": "error" if errors else "ok",
-        "text": origin.text,
-        "language": _or_none(doc.lang_),
-        "n_chars": None if origin.text is None else len(origin.text),
-        "n_tokens": len(doc) if doc.text == origin.text else None,
-        "n_sentences": n_sentences,
-        "n_entities": len(doc.ents) if len(doc) and doc.has_annotation("ENT_IOB") else None,
-        "vector": _vector(doc) if len(doc) else None,
-        "meta": json.dumps(origin.meta, ensure_ascii=False, sort_keys=True),
-        "error": errors[0]["message"] if errors else None,
-    }
+    def _failure(self, error: RowFailed) -> Row:
+        """The row of a failure of this class's own."""
+        (row,) = self._error(
+            self._view,
+            {
+                "stage": error.stage,
+                "component": None,
+                "question_id": None,
+                "type": error.kind,
+                "message": str(error),
+                "retryable": error.retryable,
+            },
+        )
+        return row
 
+    def _error(self, view: DocView, error: Mapping[str, Any]) -> Iterator[Row]:
+        yield {"source": self._origin.source, "line": self._origin.line, "attempt": 1, **error}
 
-def _place(span: Span) -> Row:
-    return {
-        "start_char": span.start_char,
-        "end_char": span.end_char,
-        "start_token": span.start,
-        "end_token": span.end,
-    }
-
-
-def _sentences(doc: Doc, sentences: list[Span]) -> Iterator[Row]:
-    for number, sentence in enumerate(sentences):
-        yield {
-            "sentence_id": number,
-            **_place(sentence),
-            "text": sentence.text,
-            "vector": _vector(sentence),
+    def _document(self, errors: list[Row]) -> Row:
+        doc, text = self._view.doc, self._origin.text
+        n_sentences = len(self._view.sentences)
+        return {
+            **self._bare_document(errors),
+            "language": linguistic.value_or_none(doc.lang_),
+            "n_tokens": len(doc) if self._view.text == text else None,
+            "n_sentences": n_sentences or None,
+            "n_entities": len(doc.ents) if len(doc) and doc.has_annotation("ENT_IOB") else None,
+            "vector": linguistic.vector(doc) if len(doc) else None,
+            "meta": json.dumps(self._origin.meta, ensure_ascii=False, sort_keys=True),
         }
 
-
-def _tokens(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
-    parsed, tagged_ents = doc.has_annotation("DEP"), doc.has_annotation("ENT_IOB")
-    for token in doc:
-        yield {
-            "token_id": token.i,
-            "sentence_id": sentence_ids[token.i],
-            "text": token.text,
-            "start_char": token.idx,
-            "end_char": token.idx + len(token.text),
-            "whitespace": token.whitespace_,
-            "lemma": _or_none(token.lemma_),
-            "pos": _or_none(token.pos_),
-            "tag": _or_none(token.tag_),
-            "morph": _or_none(str(token.morph)),
-            "dep": _or_none(token.dep_) if parsed else None,
-            "head": token.head.i if parsed else None,
-            "ent_iob": _or_none(token.ent_iob_) if tagged_ents else None,
-            "ent_type": _or_none(token.ent_type_),
-            "is_stop": token.is_stop,
-            "has_vector": token.has_vector if doc.vocab.vectors_length else None,
+    def _bare_document(self, errors: list[Row]) -> Row:
+        """What is known of a document whatever its Doc holds."""
+        text = self._origin.text
+        return {
+            "position": self._origin.position,
+            "source": self._origin.source,
+            "line": self._origin.line,
+            "status": "error" if errors else "ok",
+            "text": text,
+            "n_chars": None if text is None else len(text),
+            "error": errors[0]["message"] if errors else None,
         }
-
-
-def _entities(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
-    for number, entity in enumerate(doc.ents):
-        yield {
-            "entity_id": number,
-            "sentence_id": sentence_ids[entity.start],
-            "text": entity.text,
-            "label": entity.label_,
-            **_place(entity),
-            "kb_id": _or_none(entity.kb_id_),
-        }
-
-
-def _spans(doc: Doc) -> Iterator[Row]:
-    for group in sorted(doc.spans):
-        for span in doc.spans[group]:
-            yield {
-                "group": group,
-                "span_id": _or_none(span.id_),
-                "text": span.text,
-                "label": _or_none(span.label_),
-                **_place(span),
-            }
-
-
-def _answers(doc: Doc, sentence_ids: list[int | None]) -> Iterator[Row]:
-    for answer in extension(doc, "answers") or []:
-        start, end = answer["start_token"], answer["end_token"]
-        touched = sentence_ids[start:end] if start is not None else []
-        evidence = answer.get("evidence") or sorted({i for i in touched if i is not None})
-        yield {**answer, "evidence": evidence}
-
-
-def _summaries(doc: Doc) -> Iterator[Row]:
-    details = extension(doc, "summary_details")
-    if details is not None:
-        yield details
-
-
-def _summary_sentences(doc: Doc) -> Iterator[Row]:
-    details = extension(doc, "summary_details") or {}
-    for sentence in details.get("sentences", ()):
-        yield {"component": details["component"], **sentence}
-
-
-def _answer_entities(doc: Doc) -> Iterator[Row]:
-    """Those of the answers, then those of the summary."""
-    for answer in extension(doc, "answers") or []:
-        key = {"component": answer["component"], "question_id": answer["question_id"]}
-        yield from ({**key, **unit} for unit in answer.get("entities", ()))
-    for sentence in _summary_sentences(doc):
-        key = {"component": sentence["component"], "sentence": sentence["sentence"]}
-        yield from ({**key, **unit} for unit in sentence["entities"])
-
-
-def _extractions(doc: Doc) -> Iterator[Row]:
-    for found in extension(doc, "extractions") or []:
-        value = found["extraction"]
-        yield {**found, "extraction": None if value is None else _json(value)}
-
-
-def _extraction_fields(doc: Doc) -> Iterator[Row]:
-    for found in extension(doc, "extractions") or []:
-        for field_ in found["fields"]:
-            yield {"component": found["component"], **field_}
-
-
-def _classifications(doc: Doc) -> Iterator[Row]:
-    for found in extension(doc, "classifications") or []:
-        yield {**found, "logprobs": _json(found["logprobs"])}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _errors(doc: Doc, origin: Origin) -> Iterator[Row]:
-    for error in extension(doc, "errors") or []:
-        yield {"source": origin.source, "line": origin.line, "attempt": 1, **error}

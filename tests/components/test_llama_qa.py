@@ -55,6 +55,7 @@ KEYS = [
     "end_token",
     "alignment_score",
     "evidence",
+    "evidence_starts",
     "support_score",
     "unsupported_entities",
     "unsupported_numbers",
