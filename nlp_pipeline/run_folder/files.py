@@ -101,15 +101,26 @@ def write_table(table: pa.Table, path: Path, format_: Format) -> None:
 def read_table(
     path: Path, schema: pa.Schema, format_: Format, columns: list[str] | None = None
 ) -> pa.Table:
-    """Reads one part of a table, only the columns asked for."""
+    """Reads one part of a table, only the columns asked for.
+
+    A part of a run that began before a column was added has nulls in it.
+    """
+    wanted = _subschema(schema, columns)
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
         # Not `read_table`: it takes a folder called `a=b` for a column.
-        table = pq.ParquetFile(path).read(columns=columns)
-        return table.select(_subschema(schema, columns).names).cast(_subschema(schema, columns))
+        return _conformed(pq.ParquetFile(path).read(columns=columns), wanted)
     table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
-    return table.select(columns) if columns is not None else table
+    return _conformed(table, wanted)
+
+
+def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table under its schema; a column that it lacks, and that may be null, is null."""
+    for field in schema:
+        if field.nullable and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)
 
 
 def _subschema(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
@@ -152,11 +163,12 @@ def _read_csv(path: Path, schema: pa.Schema) -> pa.Table:
             column_types=flat, strings_can_be_null=True, quoted_strings_can_be_null=False
         ),
     )
-    for index, field in enumerate(schema):
+    for index, name in enumerate(table.column_names):
+        field = schema.field(name)
         if pa.types.is_list(field.type):
-            values = [None if v is None else json.loads(v) for v in table[field.name].to_pylist()]
+            values = [None if v is None else json.loads(v) for v in table[name].to_pylist()]
             table = table.set_column(index, field, pa.array(values, field.type))
-    return table.cast(schema)
+    return table
 
 
 def _write_jsonl(table: pa.Table, path: Path) -> None:

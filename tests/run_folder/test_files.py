@@ -131,3 +131,16 @@ def test_errors_of_the_disk_have_a_message(number, kind, code) -> None:
     assert error.value.exit_code == code
     assert ("7 documents are safe" in str(error.value)) == (kind is DiskFull)
     assert "'out'" in str(error.value)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("missing", ["i", "ss"])
+def test_a_part_from_before_a_column_was_added_has_nulls_in_it(tmp_path, format_, missing) -> None:
+    row = {"s": "a", "i": 1, "f": 0.5, "b": True, "ss": ["x"], "ii": [1], "v": [0.5]}
+    old = pa.schema([field for field in SCHEMA if field.name != missing])
+    file = tmp_path / f"part.{format_}"
+    write_table(pa.Table.from_pylist([row], schema=old), file, format_)
+    table = read_table(file, SCHEMA, format_)
+    assert table.schema == SCHEMA
+    assert table.to_pylist() == [{**row, missing: None}]
+    assert read_table(file, SCHEMA, format_, [missing]).to_pylist() == [{missing: None}]
