@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -68,9 +69,11 @@ def gpu_tests(notes: dict[str, Any], *, tiny: bool) -> None:
     """The tests marked `gpu`; without a GPU all of them are skipped."""
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     tests = [path for path in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in path.read_text()]
-    done = subprocess.run(
-        [*command, *map(str, tests)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run(
+            [*command, *map(str, tests)], cwd=ROOT, capture_output=True, text=True, check=False,
+            env={**os.environ, "NLP_PIPELINE_CACHE": cache},
+        )  # fmt: skip
     print(done.stdout[-6000:], done.stderr[-3000:])
     notes["pytest"] = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "nothing"
     if done.returncode not in (0, 5):

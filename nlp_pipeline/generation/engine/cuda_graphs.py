@@ -16,7 +16,7 @@ from nlp_pipeline.generation.engine.graph_capture import Capture
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.output_head import Head
 from nlp_pipeline.generation.engine.pending_step import PendingStep
-from nlp_pipeline.generation.engine.sampling.choices import Choices, choose, is_plain, likeliest
+from nlp_pipeline.generation.engine.sampling.choices import Choices, choose, is_plain
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.transfer import send
 
@@ -158,11 +158,10 @@ class DecodeGraphs:
             previous >= 0, self._tokens[previous.clamp(min=0)], inputs[0].to(torch.long)
         )
         logits = self._head(self._decoder(StaticBatch(self._cache, inputs, ids)))
-        tokens, table = likeliest(logits)
-        self._tokens[:rows] = tokens
         if rows not in self._tables:
-            self._tables[rows] = torch.empty_like(table)
-        self._tables[rows].copy_(table)
+            wide = torch.promote_types(logits.dtype, torch.float32)
+            self._tables[rows] = logits.new_empty((rows, 2), dtype=wide)
+        self._cache.body.likeliest(logits, self._tokens[:rows], self._tables[rows])
         return logits
 
 

@@ -106,10 +106,31 @@ def compare_layers(size: int, dtype: torch.dtype) -> None:
     close(TritonBody().silu_mul(gate_up), ReferenceBody().silu_mul(gate_up), "SiLU: ")
 
 
+def compare_choice(dtype: torch.dtype) -> None:
+    torch.manual_seed(3)
+    logits = (torch.randn(5, 9000) * 3).to(dtype)
+    logits[0, 8000] = logits[0, 17] = 40.0  # of equals the first
+    logits[1, 4] = float("-inf")
+    logits[2, 5] = float("nan")
+    logits = logits.to(DEVICE)
+    results = []
+    for body in (TritonBody(), ReferenceBody()):
+        tokens = torch.empty(5, dtype=torch.long, device=DEVICE)
+        table = torch.empty(5, 2, device=DEVICE)
+        body.likeliest(logits, tokens, table)
+        results.append((tokens, table))
+    finite = [0, 1, 3, 4]
+    assert results[0][0][finite].tolist() == results[1][0][finite].tolist()
+    close(results[0][1][finite], results[1][1][finite], "token and score: ")
+    assert bool(results[0][1][2, 1].isnan())
+
+
 if __name__ == "__main__":
     for shape in [(4, 2, 16), (9, 3, 64), (3, 3, 8), (8, 1, 32)]:
         compare_attention(*shape, torch.float32)
     compare_attention(4, 2, 16, HALF)
+    compare_choice(torch.float32)
+    compare_choice(HALF)
     for size in (16, 96, 1500):
         compare_layers(size, torch.float32)
     compare_layers(96, HALF)

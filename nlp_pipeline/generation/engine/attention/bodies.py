@@ -94,6 +94,16 @@ class AttentionBody(Protocol):
         """SiLU of the first half times the second. Shape (T, 2 * size) to (T, size)."""
         ...
 
+    def likeliest(self, logits: Tensor, tokens: Tensor, table: Tensor) -> None:
+        """The likeliest token of every row, and its log-probability.
+
+        Args:
+            logits: Shape (rows, vocabulary).
+            tokens: Written to. Shape (rows,).
+            table: Written to: token and log-probability. Shape (rows, 2).
+        """
+        ...
+
 
 def choose_body(shape: LayerShape) -> AttentionBody:
     """The Triton body where it can run, else the reference; says why once where CUDA is slower."""

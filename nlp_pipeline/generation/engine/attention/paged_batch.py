@@ -19,6 +19,9 @@ from nlp_pipeline.generation.engine.transfer import send
 BLOCK_TOKENS = 16
 """Queries that one program of a prefill attends for."""
 
+ALIGNED = 4
+"""Numbers of four bytes in 16 bytes."""
+
 
 class PrefillSpan(NamedTuple):
     """Several tokens of one sequence.
@@ -160,10 +163,15 @@ def _pieces(
 
 
 def _sent(parts: list[np.ndarray], device: torch.device) -> list[Tensor]:
-    """Arrays of whole numbers as int32 tensors on a device, in one copy that nobody waits for."""
-    sizes = [len(part) for part in parts]
-    joined = torch.empty(sum(sizes), dtype=torch.int32, pin_memory=device.type == "cuda")
+    """Arrays of whole numbers as int32 tensors on a device, in one copy that nobody waits for.
+
+    Each begins at 16 bytes: Triton compiles a kernel anew for every combination of arguments that
+    do and do not.
+    """
+    starts = [0, *accumulate(-(-len(part) // ALIGNED) * ALIGNED for part in parts)]
+    joined = torch.empty(starts[-1], dtype=torch.int32, pin_memory=device.type == "cuda")
     host = joined.numpy()
-    for part, end in zip(parts, accumulate(sizes), strict=True):
-        host[end - len(part) : end] = part
-    return list(send(joined, device).split(sizes))
+    for part, start in zip(parts, starts, strict=False):
+        host[start : start + len(part)] = part
+    sent = send(joined, device)
+    return [sent[at : at + len(part)] for part, at in zip(parts, starts, strict=False)]

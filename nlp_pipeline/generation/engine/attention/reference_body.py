@@ -66,6 +66,13 @@ class ReferenceBody:
         gate, up = gate_up.chunk(2, dim=-1)
         return silu(gate) * up
 
+    def likeliest(self, logits: Tensor, tokens: Tensor, table: Tensor) -> None:
+        """See `AttentionBody.likeliest`."""
+        logits = logits.to(table.dtype)
+        tokens.copy_(logits.argmax(-1))
+        scores = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+        table.copy_(torch.stack([tokens.to(table.dtype), scores], dim=1))
+
 
 def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding (Su et al., 2021) in `transformers`' layout. Shape: (T, heads, head_dim)."""

@@ -11,6 +11,8 @@ from torch import Tensor
 from nlp_pipeline.generation.engine.attention.triton_kernels import (
     add_norm_kernel,
     attention_kernel,
+    likeliest_kernel,
+    merge_kernel,
     rotate_and_store_kernel,
     silu_mul_kernel,
 )
@@ -21,14 +23,23 @@ if TYPE_CHECKING:
 LOG2_E = 1.4426950408889634
 """The kernel's exponentials are powers of two, which the hardware has."""
 
+MOST_SPLITS = 16
+"""Segments of the longest past."""
+
 DECODE_ROWS = 16
 """Query heads that one program has in a decode step; the smallest that a tensor core takes."""
 
 
 class TritonBody:
-    """See `bodies.AttentionBody`; float32 is multiplied as such, not as TF32."""
+    """See `bodies.AttentionBody`; float32 is multiplied as such, not as TF32.
+
+    Attributes:
+        segment: Tokens that one program of a decode step meets at most, while there are few
+            segments.
+    """
 
     name = "triton"
+    segment = 1024
 
     def store(self, memory: Tensor, key: Tensor, value: Tensor, slots: Tensor) -> None:
         """See `AttentionBody.store`; for models that are not fused, so in torch's operations."""
@@ -41,9 +52,11 @@ class TritonBody:
         """See `AttentionBody.attend`."""
         output = torch.empty(query.shape, dtype=query.dtype, device=query.device)
         if step.decoding:
-            self._launch(memory, query, output, step, scale, step.decoding, prefill=False)
+            self._decode(memory, query, output, step, scale)
         if step.block_row is not None and len(step.block_row):
-            self._launch(memory, query, output, step, scale, len(step.block_row), prefill=True)
+            grid = (len(step.block_row), memory.shape[2])
+            rows = step.block_size * (query.shape[1] // memory.shape[2])
+            self._launch(grid, memory, query, output, step, scale, rows=rows)
         return output
 
     def rotate_and_store(
@@ -86,29 +99,68 @@ class TritonBody:
         )
         return output
 
+    def likeliest(self, logits: Tensor, tokens: Tensor, table: Tensor) -> None:
+        """See `AttentionBody.likeliest`."""
+        rows, vocabulary = logits.shape
+        block = min(4096, triton.next_power_of_2(vocabulary))
+        likeliest_kernel[(rows,)](
+            logits.contiguous(), tokens, table, vocabulary, BLOCK=block, num_warps=8
+        )
+
+    def _decode(
+        self, memory: Tensor, query: Tensor, output: Tensor, step: PagedStep, scale: float
+    ) -> None:
+        """A long past is cut into segments that are met at the same time.
+
+        How many depends on the longest sequence that there can be, so that a graph holds for all.
+        """
+        kv_heads, page = memory.shape[2:4]
+        heads, head_dim = query.shape[1:]
+        longest = step.tables.shape[1] * page
+        segment = max(self.segment, triton.next_power_of_2(triton.cdiv(longest, MOST_SPLITS)))
+        splits = triton.cdiv(longest, segment)
+        parts = None
+        if splits > 1:
+            size = (step.decoding, heads, splits, head_dim + 2)
+            parts = torch.empty(size, dtype=torch.float32, device=query.device)
+        grid = (step.decoding, kv_heads, splits)
+        self._launch(
+            grid, memory, query, output, step, scale, parts=parts, segment=segment, splits=splits
+        )
+        if parts is not None:
+            merge_kernel[(step.decoding, heads)](
+                parts, output, step.positions, HEADS=heads, HEAD_DIM=head_dim,
+                HEAD_PADDED=triton.next_power_of_2(head_dim), SEGMENT=segment, SPLITS=splits,
+                SPLITS_PADDED=triton.next_power_of_2(splits), num_warps=1,
+            )  # fmt: skip
+
     def _launch(
         self,
+        grid: tuple[int, ...],
         memory: Tensor,
         query: Tensor,
         output: Tensor,
         step: PagedStep,
         scale: float,
-        programs: int,
         *,
-        prefill: bool,
+        rows: int | None = None,
+        parts: Tensor | None = None,
+        segment: int = 0,
+        splits: int = 1,
     ) -> None:
+        """Launches the attention kernel; `rows` are queries times heads of a prefill's program."""
         heads, head_dim = query.shape[1:]
         kv_heads, page = memory.shape[2:4]
         wide = memory.dtype == torch.float32
-        rows = step.block_size * (heads // kv_heads) if prefill else heads // kv_heads
-        tuned: dict[str, Any] = {"num_warps": 8 if prefill and not wide else 4, "num_stages": 2}
-        attention_kernel[(programs, kv_heads)](
+        least = rows or heads // kv_heads
+        tuned: dict[str, Any] = {"num_warps": 4, "num_stages": 2}
+        attention_kernel[grid](
             query, memory, output, step.tables, step.rows, step.positions,
-            step.block_row, step.block_token, step.block_count,
+            step.block_row, step.block_token, step.block_count, parts,
             scale * LOG2_E, query.stride(0), step.tables.stride(0), memory.stride(0),
             HEADS=heads, KV_HEADS=kv_heads, HEAD_DIM=head_dim,
             HEAD_PADDED=max(16, triton.next_power_of_2(head_dim)), PAGE=page,
-            BLOCK_M=max(DECODE_ROWS, triton.next_power_of_2(rows)),
-            TILE=32 if wide else 64, PREFILL=prefill,
+            BLOCK_M=max(DECODE_ROWS, triton.next_power_of_2(least)),
+            TILE=32 if wide else 64, PREFILL=rows is not None, SEGMENT=segment, SPLITS=splits,
             PRECISION="ieee", **tuned,
         )  # fmt: skip

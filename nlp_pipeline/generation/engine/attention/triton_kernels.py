@@ -25,6 +25,7 @@ def attention_kernel(
     block_row,  # per program of a prefill: its row in the tables,
     block_token,  # its first token,
     block_count,  # and how many tokens it has
+    parts,  # (T, heads, SPLITS, head_dim + 2) of float32: where a long past is cut into segments
     scale,
     query_stride,
     table_stride,
@@ -37,6 +38,8 @@ def attention_kernel(
     BLOCK_M: tl.constexpr,
     TILE: tl.constexpr,
     PREFILL: tl.constexpr,
+    SEGMENT: tl.constexpr,
+    SPLITS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
     """Attention of a few tokens and all query heads of one KV head; see `AttentionBody.attend`."""
@@ -70,9 +73,14 @@ def attention_kernel(
     highest = tl.full([BLOCK_M], float("-inf"), dtype=tl.float32)
     total = tl.zeros([BLOCK_M], dtype=tl.float32)
     weighted = tl.zeros([BLOCK_M, HEAD_PADDED], dtype=tl.float32)
-    for start in range(0, end, TILE):
+    begin = 0
+    stop = end
+    if SPLITS > 1:
+        begin = tl.program_id(2) * SEGMENT
+        stop = tl.minimum(end, begin + SEGMENT)
+    for start in range(begin, stop, TILE):
         n = start + tl.arange(0, TILE)
-        there = n < end
+        there = n < stop
         page = tl.load(tables + row * table_stride + n // PAGE, mask=there, other=0).to(tl.int64)
         line = ((page * KV_HEADS + kv_head) * PAGE + n % PAGE) * HEAD_DIM
         keys = tl.load(
@@ -96,11 +104,50 @@ def attention_kernel(
         weighted = weighted * shrink[:, None]
         weighted += tl.dot(weights.to(values.dtype), values, input_precision=PRECISION)
         highest = higher
+    line = place * HEADS + head
+    if SPLITS > 1:
+        # Several segments: their sums are joined by `merge_kernel`.
+        part = parts + (line * SPLITS + tl.program_id(2)) * (HEAD_DIM + 2)
+        several = live & (end > SEGMENT) & (begin < end)
+        tl.store(part[:, None] + d[None, :], weighted, mask=several[:, None] & inside[None, :])
+        tl.store(part + HEAD_DIM, highest, mask=several)
+        tl.store(part + HEAD_DIM + 1, total, mask=several)
+        live = live & (end <= SEGMENT) & (begin == 0)
     tl.store(
-        output + place[:, None] * (HEADS * HEAD_DIM) + head[:, None] * HEAD_DIM + d[None, :],
+        output + line[:, None] * HEAD_DIM + d[None, :],
         (weighted / total[:, None]).to(output.dtype.element_ty),
         mask=live[:, None] & inside[None, :],
     )
+
+
+@triton.jit
+def merge_kernel(
+    parts,  # (T, heads, SPLITS, head_dim + 2)
+    output,  # (T, heads, head_dim)
+    positions,  # (T,)
+    HEADS: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    HEAD_PADDED: tl.constexpr,
+    SEGMENT: tl.constexpr,
+    SPLITS: tl.constexpr,
+    SPLITS_PADDED: tl.constexpr,
+):
+    """Joins the segments of one head of one token by their sums of exponentials."""
+    token = tl.program_id(0)
+    line = token.to(tl.int64) * HEADS + tl.program_id(1)
+    end = tl.load(positions + token) + 1
+    s = tl.arange(0, SPLITS_PADDED)
+    d = tl.arange(0, HEAD_PADDED)
+    there = (s < SPLITS) & (s * SEGMENT < end) & (end > SEGMENT)
+    inside = d < HEAD_DIM
+    part = parts + (line * SPLITS + s) * (HEAD_DIM + 2)
+    highest = tl.load(part + HEAD_DIM, mask=there, other=float("-inf"))
+    total = tl.load(part + HEAD_DIM + 1, mask=there, other=0.0)
+    weighted = tl.load(part[:, None] + d[None, :], mask=there[:, None] & inside[None, :], other=0.0)
+    shrink = tl.where(there, tl.exp2(highest - tl.max(highest, 0)), 0.0)
+    joined = tl.sum(weighted * shrink[:, None], 0) / tl.sum(total * shrink, 0)
+    several = inside & (end > SEGMENT)
+    tl.store(output + line * HEAD_DIM + d, joined.to(output.dtype.element_ty), mask=several)
 
 
 @triton.jit
@@ -192,3 +239,31 @@ def silu_mul_kernel(
     wide = gate.to(tl.float32)
     activated = (wide / (1.0 + tl.exp(-wide))).to(gate.dtype)
     tl.store(output + row * SIZE + d, activated * up, mask=inside)
+
+
+@triton.jit
+def likeliest_kernel(
+    logits,  # (rows, vocabulary)
+    tokens,  # (rows,)
+    table,  # (rows, 2)
+    vocabulary,
+    BLOCK: tl.constexpr,
+):
+    """One row; see `AttentionBody.likeliest`. Of equals the first is taken."""
+    row = tl.program_id(0).to(tl.int64)
+    best = float("-inf")
+    token = 0
+    total = 0.0
+    for start in range(0, vocabulary, BLOCK):
+        d = start + tl.arange(0, BLOCK)
+        inside = d < vocabulary
+        x = tl.load(logits + row * vocabulary + d, mask=inside, other=float("-inf")).to(tl.float32)
+        highest, place = tl.max(x, 0, return_indices=True)
+        token = tl.where(highest > best, start + place, token)
+        higher = tl.maximum(best, highest)
+        # Numbers that are none make the sum none, which marks the row.
+        total = total * tl.exp(best - higher) + tl.sum(tl.where(inside, tl.exp(x - higher), 0.0), 0)
+        best = higher
+    tl.store(tokens + row, token.to(tl.int64))
+    tl.store(table + row * 2, token.to(tl.float32))
+    tl.store(table + row * 2 + 1, -tl.log(total))

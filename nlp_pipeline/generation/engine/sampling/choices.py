@@ -73,17 +73,6 @@ def is_plain(states: list[SequenceState]) -> bool:
     return all(s.sampler is GREEDY and not s.sequence.params.logprobs for s in states)
 
 
-def likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens and table for `Choices` of rows that are all plain; see `is_plain`.
-
-    Args:
-        logits: Shape (rows, vocabulary).
-    """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    tokens = logits.argmax(-1)
-    return tokens, _table(logits, tokens, 0)
-
-
 def _table(logits: Tensor, tokens: Tensor, alternatives: int) -> Tensor:
     """Token, its score, the best scores and their ids. Shape: (rows, 2 + 2 * alternatives)."""
     total = logits.logsumexp(-1, keepdim=True)
