@@ -52,7 +52,7 @@ class ConlluDocument:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             place = Place(source, line.number)
-            self.error = self.error or InvalidUtf8(place, line.offset + error.start)
+            self.error = self.error or InvalidUtf8(place, line.offset + error.start, data)
             text = data.decode("utf-8", "replace")
         self._size += len(data)
         if not self._has_words:

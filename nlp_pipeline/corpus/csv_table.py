@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter, deque
+import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from nlp_pipeline.corpus.column_names import unique_names
 from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import Found, ReadOptions
@@ -22,6 +24,8 @@ from nlp_pipeline.errors.corpus import (
 )
 
 DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=([^\"\r\n\w])\"?\s*", re.IGNORECASE)
+"""What spreadsheets write above the first row to name the delimiter."""
 _REREAD_ROWS = 4
 """How many rows of the greatest length may be read twice, before a file counts as damaged."""
 
@@ -29,8 +33,9 @@ _REREAD_ROWS = 4
 def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     """The cells of every row by column name, or the reason why a row has none.
 
-    An empty cell in the text or id column counts as not there. The delimiter is the first of
-    `,` `;` tab `|` with which the first row names the text column.
+    An empty cell in the text or id column counts as not there. The delimiter is the one that a
+    line `sep=;` of a spreadsheet names, else the first of `,` `;` tab `|` with which the first row
+    names the text column.
 
     Raises:
         NoTextColumn: With none of them it does.
@@ -66,9 +71,14 @@ def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[F
 def _header(lines: _Lines, source: str, text_key: str) -> tuple[list[str], str]:
     """The column names and the delimiter; no names for a file without a row."""
     first = lines.first_with_text()
+    candidates = DELIMITERS
+    if separator := _SEPARATOR_LINE.fullmatch(first.strip("\r\n")):
+        next(lines)
+        lines.start_row()
+        first, candidates = lines.first_with_text(), separator[1] + DELIMITERS
     if not first:
         return [], ","
-    delimiter = _delimiter(first, text_key)
+    delimiter = _delimiter(first, text_key, candidates)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     header = _column_names(_next_row(rows, lines))
     if text_key not in header:
@@ -76,28 +86,20 @@ def _header(lines: _Lines, source: str, text_key: str) -> tuple[list[str], str]:
     return header, delimiter
 
 
-def _delimiter(first: str, text_key: str) -> str:
-    for delimiter in DELIMITERS:
+def _delimiter(first: str, text_key: str, candidates: str) -> str:
+    for delimiter in candidates:
         try:
             names = _column_names(next(csv.reader([first], delimiter=delimiter)))
         except csv.Error:
             continue
         if text_key in names:
             return delimiter
-    return DELIMITERS[0]
+    return candidates[0]
 
 
 def _column_names(cells: list[str]) -> list[str]:
-    """The first row as names: `column_3` for an empty one, `name_2` where `name` stands twice."""
-    names: dict[str, None] = {}
-    repeats: Counter[str] = Counter()
-    for position, cell in enumerate(cells, 1):
-        name = base = cell.strip() or f"column_{position}"
-        while name in names:
-            repeats[base] += 1
-            name = f"{base}_{repeats[base] + 1}"
-        names[name] = None
-    return list(names)
+    """The first row as names."""
+    return unique_names(cell.strip() for cell in cells)
 
 
 def _next_row(rows: Iterator[list[str]], lines: _Lines) -> list[str]:
@@ -114,7 +116,7 @@ def _next_row(rows: Iterator[list[str]], lines: _Lines) -> list[str]:
         lines.take_back(1)
         raise
     if lines.bad_byte is not None:
-        raise InvalidUtf8(lines.place, lines.bad_byte)
+        raise InvalidUtf8(lines.place, lines.bad_byte, lines.bad_bytes)
     return cells
 
 
@@ -149,6 +151,7 @@ class _Lines:
     Attributes:
         place: The first line of the current row.
         bad_byte: Byte of the file at which the current row stops being UTF-8.
+        bad_bytes: The lines of the current row that are not UTF-8.
         at_end: Whether the current row ran into the end of the file.
     """
 
@@ -167,6 +170,7 @@ class _Lines:
         self._size = 0
         self.place = Place(self._source, 0)
         self.bad_byte: int | None = None
+        self.bad_bytes = b""
         self.at_end = False
 
     def __iter__(self) -> _Lines:
@@ -193,6 +197,7 @@ class _Lines:
         except UnicodeDecodeError as error:
             if self.bad_byte is None:
                 self.bad_byte = offset + error.start
+            self.bad_bytes += data
             return data.decode("utf-8", "replace")
 
     def take_back(self, first: int) -> None:

@@ -87,7 +87,7 @@ def _parse_leniently(data: bytes, place: Place, offset: int, notes: Notes) -> An
     try:
         text = data.decode("utf-8").rstrip(" \t\r\n")
     except UnicodeDecodeError as error:
-        raise InvalidUtf8(place, offset + error.start) from None
+        raise InvalidUtf8(place, offset + error.start, data) from None
     if text.startswith("\ufeff"):
         notes.once("byte_order_mark", place)
         text, offset = text[1:], offset + 3

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from nlp_pipeline.corpus.column_names import unique_names
+
 _ANY_RATIO_BYTES = 128 * 2**20
 _MAX_RATIO = 32
 """How far a row group of more than `_ANY_RATIO_BYTES` may be compressed.
@@ -135,10 +137,42 @@ def _is_text(kind: Any) -> bool:
 def _values(column: Any) -> list[Any]:
     """The values of a column, with an `UnreadableValue` for each that Python has no form for."""
     try:
-        values: list[Any] = column.to_pylist()
+        values: list[Any] = with_unique_names(column).to_pylist()
     except Exception:  # OverflowError, ValueError, ArrowInvalid, UnicodeDecodeError and others
         values = [_value(column, index) for index in range(len(column))]
     return values
+
+
+def with_unique_names(array: Any) -> Any:
+    """An array whose structs have every field under a name of its own (`unique_names`).
+
+    Python's dictionaries would have no place for the second field of a name, and pyarrow makes
+    none at all of such a struct.
+    """
+    import pyarrow as pa
+
+    kind = array.type
+    if not repeats_names(kind):
+        return array
+    missing = array.is_null()
+    if pa.types.is_struct(kind):
+        children = [with_unique_names(array.field(index)) for index in range(kind.num_fields)]
+        names = unique_names(field.name for field in kind)
+        return pa.StructArray.from_arrays(children, names=names, mask=missing)
+    make = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
+    return make.from_arrays(array.offsets, with_unique_names(array.values), mask=missing)
+
+
+def repeats_names(kind: Any) -> bool:
+    """Whether a type, or one in it, is a struct with two fields of one name."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        names = [field.name for field in kind]
+        return len(names) > len(set(names)) or any(repeats_names(field.type) for field in kind)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return repeats_names(kind.value_type)
+    return False
 
 
 def _value(column: Any, index: int) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from nlp_pipeline.corpus.column_names import unique_names
 from nlp_pipeline.corpus.json_object import MAX_DEPTH
+from nlp_pipeline.corpus.nested_fields import lifted
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_memory import (
     UnreadableValue,
@@ -49,9 +51,13 @@ def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterat
     try:
         with pq.ParquetFile(file.path) as footer:
             metadata, schema = footer.metadata, footer.schema
-            names = footer.schema_arrow.names
-        if options.text_key not in names:
-            raise NoTextColumn(file.source, options.text_key, names)
+            columns = footer.schema_arrow
+        if options.text_key not in (paths := column_paths(columns)):
+            raise NoTextColumn(file.source, options.text_key, paths)
+        names = unique_names(columns.names)
+        for name in columns.names:
+            if columns.names.count(name) > 1:
+                notes.once("repeated_column", Place(file.source, 1), name)
         # Buffered: else the whole of a row group's column would be in memory, compressed.
         with pq.ParquetFile(
             file.path, read_dictionary=text_columns(schema), buffer_size=_BUFFER_BYTES
@@ -78,6 +84,24 @@ def count_rows(file: CorpusFile) -> Iterator[int]:
     yield int(pq.read_metadata(file.path).num_rows)
 
 
+def column_paths(columns: Iterable[Any], prefix: str = "") -> list[str]:
+    """The names of columns, and those of the fields of structs with dots between them.
+
+    Args:
+        columns: Of a schema or a struct, each with `name` and `type`.
+        prefix: What leads to them.
+    """
+    import pyarrow as pa
+
+    paths: list[str] = []
+    fields = list(columns)
+    for field, name in zip(fields, unique_names(f.name for f in fields), strict=True):
+        paths.append(prefix + name)
+        if pa.types.is_struct(field.type):
+            paths += column_paths(field.type, f"{prefix}{name}.")
+    return paths
+
+
 def _fields(
     values: list[Any] | int,
     names: list[str],
@@ -88,9 +112,12 @@ def _fields(
 ) -> dict[str, Any] | BadRecord:
     if isinstance(values, int):
         return LineTooLong(place, limit, values)
+    raw = dict(zip(names, values, strict=True))
+    for key in (options.text_key, options.id_key):
+        raw = lifted(raw, key)
     fields: dict[str, Any] = {}
     try:
-        for key, value in zip(names, values, strict=True):
+        for key, value in raw.items():
             is_text = key == options.text_key
             fields[key] = _text(value, key, place) if is_text else _json(value, place, notes)
     except BadRecord as error:

@@ -39,11 +39,12 @@ def _read(stream: BinaryIO, place: Place, max_length: int, notes: Notes) -> tupl
         try:
             part = decoder.decode(chunk)
         except UnicodeDecodeError as error:
-            raise InvalidUtf8(place, offset + size - len(chunk) - pending + error.start) from None
+            byte = offset + size - len(chunk) - pending + error.start
+            raise InvalidUtf8(place, byte, chunk) from None
         offset += size
         length += len(part)
         if length <= max_length:
             parts.append(part)
-    if pending := len(decoder.getstate()[0]):
-        raise InvalidUtf8(place, offset - pending)
+    if rest := decoder.getstate()[0]:
+        raise InvalidUtf8(place, offset - len(rest))
     return "".join(parts), length

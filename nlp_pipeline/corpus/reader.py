@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.csv_table import read_csv
@@ -19,8 +20,10 @@ from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
 from nlp_pipeline.corpus.squad import read_squad
+from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.errors.corpus import (
     BadRecord,
+    InvalidUtf8,
     NoTextColumn,
     Place,
     TruncatedFile,
@@ -31,6 +34,8 @@ from nlp_pipeline.errors.escapes import described
 _log = logging.getLogger(__name__)
 
 FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[Found]]
+
+_Fields = TypeVar("_Fields")
 
 READERS: dict[str, FormatReader] = {
     "jsonl": read_jsonl,
@@ -51,6 +56,7 @@ def read_corpus(
     max_length: int = 100_000,
     on_warning: Callable[[str], None] | None = None,
     stdin: Path | None = None,
+    named_by_stem: Collection[str] = (),
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -69,6 +75,7 @@ def read_corpus(
         on_warning: Takes the text of each warning, such as about a byte order mark; without it
             they go to the logger `nlp_pipeline.corpus`.
         stdin: A file that holds what came on standard input; read in its place.
+        named_by_stem: As in `find_sources`.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -78,7 +85,7 @@ def read_corpus(
     """
     options = ReadOptions(text_key, id_key, max_length)
     notes = Notes(on_warning)
-    sources = find_sources(source, stdin)
+    sources = find_sources(source, stdin, named_by_stem)
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
     rows = _limited(_read(sources, options, notes), limit, notes)
@@ -125,11 +132,12 @@ def _read_file(
     Raises:
         NoTextColumn: The file is the whole corpus; in a folder it is a reject.
     """
+    windows = cache(lambda: file.path is not None and _has_windows_bytes(file))
     line = 0
     fault: NoTextColumn | BadRecord
     try:
         for line, fields in found:
-            yield builder.build(file, line, fields)
+            yield builder.build(file, line, _advised(fields, windows))
         return
     except NoTextColumn as error:
         if not in_folder:
@@ -138,7 +146,21 @@ def _read_file(
     except Exception as error:  # a library may raise anything on what it has not seen before
         _log.debug("%s could not be read.", file.source, exc_info=True)
         fault = _damage(error, Place(file.source, line + 1))
-    yield builder.reject(file, line + 1, fault)
+    yield builder.reject(file, line + 1, _advised(fault, windows))
+
+
+def _advised(found: _Fields, windows: Callable[[], bool]) -> _Fields:
+    """Fields as they are; of bytes that are no UTF-8 with the advice for their whole file."""
+    if isinstance(found, InvalidUtf8) and found.looks_latin and windows():
+        return found.in_windows_file()  # type: ignore[return-value]
+    return found
+
+
+def _has_windows_bytes(file: CorpusFile) -> bool:
+    try:
+        return has_windows_bytes(file.path, file.compression)
+    except Exception:  # the reader itself says what is wrong with the file
+        return False
 
 
 def _damage(error: Exception, place: Place) -> BadRecord:

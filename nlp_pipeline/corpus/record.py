@@ -30,7 +30,7 @@ class Record:
     Attributes:
         index: 0-based position in the corpus, rejects counted: the row order of every table.
         id: The record's own id as a string, or `file-stem:line` where it has none (a text file:
-            its stem); unique in the corpus, rejects counted.
+            its stem), in a folder the file's path there; unique in the corpus, rejects counted.
         text: The document; never empty, never longer than the reader's `max_length`.
         meta: Plain JSON values: the record's `meta` object with its other keys folded in.
         questions: Questions asked of this record alone, on top of the pipeline's own.

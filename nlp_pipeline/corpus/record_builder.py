@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nlp_pipeline.corpus.json_object import type_name
+from nlp_pipeline.corpus.nested_fields import lifted
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
@@ -139,26 +140,6 @@ class Builder:
         if own is None:
             fields.pop("meta", None)
         return fields
-
-
-def lifted(fields: dict[str, Any], key: str) -> dict[str, Any]:
-    """The fields with the value at `content.body` as a field of that name, where there is none.
-
-    The value leaves its object; the fields given stay as they are.
-
-    Args:
-        fields: The record's.
-        key: A field's name, or names with dots between them that lead into objects.
-    """
-    if key in fields or "." not in key:
-        return fields
-    *outer, last = key.split(".")
-    made = inner = dict(fields)
-    for name in outer:
-        if type(inner.get(name)) is not dict:
-            return fields
-        inner[name] = inner = dict(inner[name])
-    return {**made, key: inner.pop(last)} if last in inner else fields
 
 
 def checked_text(fields: dict[str, Any], place: Place, options: ReadOptions) -> str:

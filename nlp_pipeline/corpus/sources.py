@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +57,8 @@ class CorpusFile:
     Attributes:
         path: Where it is; `None` is standard input.
         source: How messages and tables name it: as the user did.
-        name: What the ids of its records start with; no other file of the corpus has it.
+        name: What the ids of its records start with: in a folder its path there, whatever else
+            lies beside it; else its stem.
         format: `"jsonl"`, `"csv"`, `"text"`, `"parquet"`, `"squad"` or `"conllu"`.
         compression: `".gz"`, `".zst"` or `""`.
     """
@@ -90,12 +91,16 @@ class Sources:
     is_folder: bool = False
 
 
-def find_sources(source: str | Path, stdin: Path | None = None) -> Sources:
+def find_sources(
+    source: str | Path, stdin: Path | None = None, named_by_stem: Collection[str] = ()
+) -> Sources:
     """The files behind what the user named.
 
     Args:
         source: A file, a folder, or `"-"` for JSON Lines on standard input.
         stdin: A file that holds what came on standard input; read in its place.
+        named_by_stem: Paths within a folder whose files keep the names that a run of before gave
+            them (`stem_names`).
 
     Returns:
         The files in reading order; a folder's are sorted by path, hidden ones left out.
@@ -107,7 +112,7 @@ def find_sources(source: str | Path, stdin: Path | None = None) -> Sources:
         return Sources((CorpusFile(stdin, STDIN, "stdin", "jsonl"),))
     path = Path(source)
     if path.is_dir():
-        found = _folder(path)
+        found = _folder(path, named_by_stem)
     elif path.exists():
         found = Sources((_single(path),))
     else:
@@ -143,7 +148,7 @@ def _single(path: Path) -> CorpusFile:
     return CorpusFile(path, _clean(str(path)), _clean(_stem(path)), *kind)
 
 
-def _folder(root: Path) -> Sources:
+def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
     readable: list[Path] = []
     others: list[str] = []
     left_out: list[str] = []
@@ -156,9 +161,11 @@ def _folder(root: Path) -> Sources:
     if not readable:
         looked = [suffix for suffix in SUPPORTED if not suffix.startswith(".json.")]
         raise EmptyCorpusFolder(str(root), [s for s in looked if s != ".json"], others + left_out)
+    stems = stem_names(named_by_stem)
     files = tuple(
-        CorpusFile(path, _clean(str(path)), name, *(_format(path) or ("", "")))
-        for path, name in zip(readable, _names(readable, root), strict=True)
+        CorpusFile(path, _clean(str(path)), stems.get(name, name), *(_format(path) or ("", "")))
+        for path in readable
+        for name in [_clean(path.relative_to(root).as_posix())]
     )
     return Sources(files, tuple(others), tuple(sorted(left_out)), is_folder=True)
 
@@ -211,24 +218,26 @@ def is_run_folder(path: Path) -> bool:
     return isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
 
 
-def _names(paths: list[Path], root: Path) -> list[str]:
-    """The shortest of stem, relative path without and with suffix that no other file shares."""
-    relative = [path.relative_to(root) for path in paths]
-    candidates = (
-        [_stem(path) for path in relative],
-        [path.with_name(_stem(path)).as_posix() for path in relative],
-        [path.as_posix() for path in relative],
-    )
-    counts = [Counter(names) for names in candidates[:2]]
-    return [
-        _clean(
-            next(
-                (name for name, count in zip(row, counts, strict=False) if count[name] == 1),
-                row[-1],
-            )
-        )
-        for row in zip(*candidates, strict=True)
-    ]
+def stem_names(paths: Collection[str]) -> dict[str, str]:
+    """Paths within a folder to the names that their files had up to version 0.1.
+
+    That was the shortest of stem, path without and path with suffix that no other file of the
+    folder had: a file that came later could change the names of those that were there.
+
+    Args:
+        paths: All files that a run read then.
+    """
+    stems = {path: _stem(Path(path)) for path in paths}
+    shorter = {path: Path(path).with_name(stem).as_posix() for path, stem in stems.items()}
+    counts = [Counter(names.values()) for names in (stems, shorter)]
+    return {
+        path: stems[path]
+        if counts[0][stems[path]] == 1
+        else shorter[path]
+        if counts[1][shorter[path]] == 1
+        else path
+        for path in paths
+    }
 
 
 def _format(path: Path) -> tuple[str, str] | None:

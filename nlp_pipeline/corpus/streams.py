@@ -133,6 +133,22 @@ def checked_start(data: bytes, place: Place, notes: Notes) -> bytes:
     return data
 
 
+def has_windows_bytes(path: Any, compression: str) -> bool:
+    """Whether a line of a file that is no UTF-8 has bytes that only Windows-1252 has letters for.
+
+    One line alone may look like Latin-1, which would make control characters of the others' dashes
+    and euro signs. Only the first 16 MiB are looked at.
+    """
+    with open_stream(path, compression) as stream:
+        for line in stream.read(MAX_LINE_BYTES).splitlines():
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                if any(0x80 <= byte < 0xA0 for byte in line):
+                    return True
+    return False
+
+
 def _looks_like_utf16(data: bytes) -> bool:
     """Whether every other byte is zero; a single zero byte is a control character like others."""
     zeros = [byte == 0 for byte in data[:4]]

@@ -149,16 +149,78 @@ class InvalidJson(BadRecord):
 
 
 class InvalidUtf8(BadRecord):
-    """A line, a row, a value or a whole file that is not UTF-8."""
+    """A line, a row, a value or a whole file that is not UTF-8.
 
-    def __init__(self, place: Place, byte: int | None = None, *, utf16: bool = False) -> None:
+    Args:
+        place: Where.
+        byte: Where in the file; None in a format of binary values.
+        data: What stands there: it shows what it is instead.
+        utf16: Whether it looks like UTF-16.
+        windows: Whether the file has Windows-1252 in other places.
+
+    Attributes:
+        looks_latin: Whether what stands there may be Latin-1 as well as Windows-1252.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        byte: int | None = None,
+        data: bytes = b"",
+        *,
+        utf16: bool = False,
+        windows: bool = False,
+    ) -> None:
+        self._what = (place, byte, data)
         at = "" if byte is None else f" at byte {byte} of the file"
-        what = ": it looks like UTF-16, and none of it is read" if utf16 else ""
-        encoding = "utf-16" if utf16 else "latin1"
-        super().__init__(
-            f"{place} is not valid UTF-8{at}{what}. Convert the file, such as with "
-            f"`iconv -f {encoding} -t utf-8`."
+        if utf16:
+            at += ": it looks like UTF-16, and none of it is read"
+            advice = _iconv("utf-16")
+        elif byte is None:
+            advice = "Convert the file: write its texts again as UTF-8."
+        else:
+            advice = _other_encoding(data, windows=windows)
+        self.looks_latin = advice == _iconv("latin1")
+        super().__init__(f"{place} is not valid UTF-8{at}. {advice}")
+
+    def in_windows_file(self) -> InvalidUtf8:
+        """The same with the advice for a file that has Windows-1252 in other places."""
+        return InvalidUtf8(*self._what, windows=True)
+
+
+_NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
+
+
+def _iconv(encoding: str) -> str:
+    return f"Convert the file, such as with `iconv -f {encoding} -t utf-8`."
+
+
+def _other_encoding(data: bytes, *, windows: bool) -> str:
+    """What bytes that are no UTF-8 look like, and what to do about them.
+
+    Windows-1252 has the letters of Latin-1, and dashes, quotes and the euro sign where Latin-1 has
+    invisible control characters.
+    """
+    codes = [ord(char) for char in data.decode("utf-8", "surrogateescape") if char > "\x7f"]
+    wrong = [code - 0xDC00 for code in codes if 0xDC80 <= code <= 0xDCFF]
+    if not wrong:
+        return (
+            "It breaks off inside a character: fetch the file again, or convert it with "
+            "`iconv -f ENCODING -t utf-8` if it is of another encoding."
         )
+    if len(codes) > 2 * len(wrong):
+        return (
+            "Most of it is UTF-8: mend that place, or leave out what is none with "
+            "`iconv -c -f utf-8 -t utf-8`."
+        )
+    if not _NOT_IN_CP1252.isdisjoint(wrong):
+        return (
+            "Find out its encoding from who made it, and convert the file with "
+            "`iconv -f ENCODING -t utf-8`."
+        )
+    if windows or min(wrong) < 0xA0:
+        return f"It looks like Windows-1252. {_iconv('cp1252')}"
+    return _iconv("latin1")
 
 
 class TooDeep(BadRecord):
@@ -334,6 +396,7 @@ CORPUS_WARNINGS = {
     "no_python_value": "{place} holds a value that cannot be read, such as a date out of range or "
     "a time of an unknown zone, which was read as null.",
     "meta_clash": "{place} has '{name}' both beside and in its 'meta'; the one in 'meta' was kept.",
+    "repeated_column": "{place} has two columns '{name}'; the second is read as '{name}_2'.",
     "no_documents": "{file} holds no documents.",
     "blank_lines": "Blank lines passed over: {count}.",
     "files_passed_over": "Files of other formats in '{file}' were passed over: {names}.",

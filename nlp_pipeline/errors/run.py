@@ -297,3 +297,16 @@ def _apart(then: Any, now: Any) -> tuple[str, str]:
 
 def _reason(error: Exception) -> str:
     return escaped(described(error), 300).rstrip(".")
+
+
+def cells_quoted(file: str, cells: int) -> str:
+    """What is said of a CSV file in which texts got a quote in front.
+
+    Args:
+        file: Its name.
+        cells: How many texts.
+    """
+    return (
+        f"{file}: a quote (') was put before {cells} texts that a spreadsheet would run as "
+        "formulas; --raw leaves them as they are."
+    )

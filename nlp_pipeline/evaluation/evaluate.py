@@ -17,7 +17,9 @@ from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
 from nlp_pipeline.evaluation.thresholds import best_threshold
+from nlp_pipeline.run_folder.folder import read_manifest
 from nlp_pipeline.run_folder.read import read_run
+from nlp_pipeline.runner.manifest import NAMED_BY_STEM, named_by_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,8 @@ def evaluate_run(
         RougeMissing: The extra is needed and not installed.
     """
     bootstrap = bootstrap or Bootstrap()
+    stems = named_by_stem(read_manifest(Path(run)))
+    reading = {**reading, NAMED_BY_STEM: stems}
     items = list(read_corpus(corpus, on_warning=lambda _: None, **reading))
     references = read_references(items)
     gold = _gold(corpus, [item for item in items if isinstance(item, Record)])

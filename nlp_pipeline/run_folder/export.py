@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import DuckdbMissing, TableNotFound
+from nlp_pipeline.errors.run import DuckdbMissing, TableNotFound, cells_quoted
 from nlp_pipeline.run_folder.files import disk_errors, lists_as_json, write_atomically
 from nlp_pipeline.run_folder.read import iter_parts
+from nlp_pipeline.run_folder.spreadsheet import guarded
 from nlp_pipeline.tables.schemas import TABLES
 
+logger = logging.getLogger(__name__)
+
 ExportFormat = Literal["parquet", "csv", "duckdb"]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export_run(
@@ -22,17 +26,20 @@ def export_run(
     target: str | Path,
     format_: ExportFormat = "parquet",
     tables: Iterable[str] | None = None,
+    *,
+    raw: bool = False,
 ) -> list[Path]:
     """Writes each table of a run as one file, part by part in constant memory.
 
-    In CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`)
-    gets a quote in front.
+    In CSV a free text that a spreadsheet would run as a formula gets a quote in front
+    (`run_folder.spreadsheet`), and a warning says how many did. Annotation is never changed.
 
     Args:
         run: The run's folder, finished or still going on.
         target: The folder for the files; for DuckDB the database file.
         format_: `parquet`, `csv` or `duckdb` (needs the extra `duckdb`).
         tables: Which tables; all by default.
+        raw: CSV holds every text as it stands in the run.
 
     Returns:
         The files written.
@@ -52,14 +59,33 @@ def export_run(
             path.parent.mkdir(parents=True, exist_ok=True)
             return [_to_duckdb(run, path, names)]
         path.mkdir(parents=True, exist_ok=True)
-        return [_to_file(run, name, path / f"{name}.{format_}", format_) for name in names]
+        files = [path / f"{name}.{format_}" for name in names]
+        for name, file in zip(names, files, strict=True):
+            if format_ == "csv":
+                _to_csv(run, name, file, raw=raw)
+            else:
+                _to_parquet(run, name, file)
+        return files
 
 
-def _to_file(run: str | Path, name: str, file: Path, format_: ExportFormat) -> Path:
-    parts = iter_parts(run, name)
-    write = _write_parquet if format_ == "parquet" else _write_csv
-    write_atomically(file, lambda temporary: write(parts, TABLES[name], temporary))
-    return file
+def _to_parquet(run: str | Path, name: str, file: Path) -> None:
+    parts, schema = iter_parts(run, name), TABLES[name]
+    write_atomically(file, lambda temporary: _write_parquet(parts, schema, temporary))
+
+
+def _to_csv(run: str | Path, name: str, file: Path, *, raw: bool) -> None:
+    cells: Counter[str] = Counter()
+
+    def tables() -> Iterator[pa.Table]:
+        for part in iter_parts(run, name):
+            table, quoted = (part, 0) if raw else guarded(name, part)
+            cells[name] += quoted
+            yield lists_as_json(table)
+
+    flat = lists_as_json(TABLES[name].empty_table()).schema
+    write_atomically(file, lambda temporary: _write_csv(tables(), flat, temporary))
+    if cells[name]:
+        logger.warning("%s", cells_quoted(file.name, cells[name]))
 
 
 def _write_parquet(parts: Iterator[pa.Table], schema: pa.Schema, file: Path) -> None:
@@ -70,27 +96,12 @@ def _write_parquet(parts: Iterator[pa.Table], schema: pa.Schema, file: Path) -> 
             writer.write_table(part)
 
 
-def _write_csv(parts: Iterator[pa.Table], schema: pa.Schema, file: Path) -> None:
+def _write_csv(tables: Iterator[pa.Table], schema: pa.Schema, file: Path) -> None:
     import pyarrow.csv as pc
 
-    flat = _tamed(schema.empty_table()).schema
-    with pc.CSVWriter(file, flat) as writer:
-        for part in parts:
-            writer.write_table(_tamed(part))
-
-
-def _tamed(table: pa.Table) -> pa.Table:
-    """Lists as JSON texts, and no text that a spreadsheet would run."""
-    table = lists_as_json(table)
-    for index, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            values = [_tame(value) for value in table[field.name].to_pylist()]
-            table = table.set_column(index, field, pa.array(values, pa.string()))
-    return table
-
-
-def _tame(value: str | None) -> str | None:
-    return "'" + value if value is not None and value.startswith(_FORMULA) else value
+    with pc.CSVWriter(file, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
 
 
 def _to_duckdb(run: str | Path, file: Path, names: list[str]) -> Path:

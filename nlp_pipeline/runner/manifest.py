@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus.sources import find_sources
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from nlp_pipeline.run_folder.resume import Comparison
     from nlp_pipeline.runner.request import RunRequest, RunResult
+
+NAMED_BY_STEM = "named_by_stem"
+"""The manifest's list of files whose records keep the ids of version 0.1 (`stem_names`)."""
 
 _PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
 _PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
@@ -92,6 +96,22 @@ def input_digests(corpus: str, stdin: Path | None = None) -> dict[str, str]:
     """
     files = find_sources(corpus, stdin).files
     return {file.source: sha256(file.path) for file in files if file.path is not None}
+
+
+def named_by_stem(manifest: Mapping[str, Any] | None) -> list[str]:
+    """Paths within a folder of documents whose files keep the names that they had in version 0.1.
+
+    A run that began then goes on with the ids that it has; what is added to the folder is named
+    as today.
+
+    Args:
+        manifest: Of the run that goes on; None where it begins.
+    """
+    if not manifest or NAMED_BY_STEM in manifest:
+        return list((manifest or {}).get(NAMED_BY_STEM, ()))
+    corpus = PurePath(str(manifest.get("corpus", "")))
+    files = [PurePath(file) for file in manifest.get("inputs", {})]
+    return [f.relative_to(corpus).as_posix() for f in files if corpus in f.parents]
 
 
 def _config_lines(config: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,13 @@ from nlp_pipeline.run_folder.resume import Comparison, compare
 from nlp_pipeline.run_folder.stdin import keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import (
+    NAMED_BY_STEM,
     beginning,
     describe,
     figures,
     fingerprint,
     input_digests,
+    named_by_stem,
 )
 from nlp_pipeline.runner.request import Progress as Progress
 from nlp_pipeline.runner.request import RunRequest as RunRequest
@@ -115,7 +117,8 @@ def _execute(request: RunRequest, progress: Progress, config: Config) -> RunResu
     with _standard_input(request) as stdin:
         mark = fingerprint(request, nlp, config)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            entries = (entry for entry, _ in _records(request, stdin, lambda _: None))
+            stems = named_by_stem(read_manifest(request.out))
+            entries = (entry for entry, _ in _records(request, stdin, stems, lambda _: None))
             found = compare(request.out, entries, request.part_size, again)
             if found.nothing_to_do and _is_finished(request, folder):
                 return result_of(folder, found.kept, time.perf_counter() - started)
@@ -123,6 +126,7 @@ def _execute(request: RunRequest, progress: Progress, config: Config) -> RunResu
             manifest = {
                 **describe(request, nlp, mark),
                 "inputs": input_digests(request.corpus, kept),
+                NAMED_BY_STEM: stems,
             }
             total = count_documents(request.corpus, request.limit, stdin=kept)
             now = {"total": total, **beginning(found), "state": "running"}
@@ -131,7 +135,8 @@ def _execute(request: RunRequest, progress: Progress, config: Config) -> RunResu
             _tell(progress, found)
             progress.start(total, found.kept)
             parts = Assembler(folder, request.part_size, again)
-            write_parts(request, nlp, parts, _records(request, kept, progress.warn), progress)
+            records = _records(request, kept, stems, progress.warn)
+            write_parts(request, nlp, parts, records, progress)
             result = result_of(folder, found.kept, time.perf_counter() - started)
             end = {"total": result.documents, "state": FINISHED}
             folder.write_manifest({**manifest, **end, **figures(result)})
@@ -153,7 +158,10 @@ def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
 
 
 def _records(
-    request: RunRequest, stdin: Path | None, on_warning: Callable[[str], None]
+    request: RunRequest,
+    stdin: Path | None,
+    stems: Collection[str],
+    on_warning: Callable[[str], None],
 ) -> Iterator[tuple[Entry, Load]]:
     """The records of the corpus as the ledger knows them, and themselves."""
     items = read_corpus(
@@ -164,6 +172,7 @@ def _records(
         max_length=request.max_length,
         on_warning=on_warning,
         stdin=stdin,
+        named_by_stem=stems,
     )
     return ((entry_of(item), partial(_itself, item)) for item in items)
 

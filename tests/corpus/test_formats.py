@@ -259,6 +259,67 @@ def test_bad_bytes_in_csv_cost_one_row(read):
     assert record.id == "2"
 
 
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;", "\ufeffsep=;", "sep=;\r"])
+def test_the_line_in_which_a_spreadsheet_names_the_delimiter(read, line):
+    (record,) = read("x.csv", f"{line}\nid;text\n1;a, b\n", on_warning=lambda _: None)
+    assert (record.id, record.text, record.line) == ("1", "a, b", 3)
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|", "^", ":"])
+def test_any_delimiter_can_be_named(read, delimiter):
+    lines = [f"sep={delimiter}", f"id{delimiter}text", f"1{delimiter}a"]
+    (record,) = read("x.csv", "\n".join(lines))
+    assert (record.id, record.text) == ("1", "a")
+
+
+def test_a_delimiter_that_the_first_row_does_not_use(read):
+    (record,) = read("x.csv", "sep=|\nid;text\n1;a\n")
+    assert record.text == "a"
+    assert list(read("x.csv", "sep=;\n", on_warning=lambda _: None)) == []
+
+
+WINDOWS = "Café in Graz – 20 €.".encode("cp1252")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.csv", b"id;text\r\n1;" + WINDOWS + b"\r\n"),
+        ("x.jsonl", b'{"text": "' + WINDOWS + b'"}\n'),
+        ("x.txt", WINDOWS),
+        ("x.conllu", b"1\t" + WINDOWS + b"\t_\t_\t_\t_\t_\t_\t_\t_\n"),
+    ],
+)
+def test_windows_1252_is_named_and_its_advice_is_right(read, name, data):
+    (reject,) = read(name, data)
+    assert reject.message.endswith(
+        " of the file. It looks like Windows-1252. Convert the file, such as with "
+        "`iconv -f cp1252 -t utf-8`."
+    )
+    assert WINDOWS.decode("cp1252") in data.decode("cp1252")
+
+
+def test_all_lines_of_a_file_get_the_same_advice(read):
+    rows = read("x.csv", b"text\nGr\xfcn\n\x80 5\n")
+    assert {row.message.partition(". ")[2] for row in rows} == {
+        "It looks like Windows-1252. Convert the file, such as with `iconv -f cp1252 -t utf-8`."
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        (b"Gr\xfcn.", "Convert the file, such as with `iconv -f latin1 -t utf-8`."),
+        (b"\x81\xaf\x90", "Find out its encoding from who made it, and convert the file"),
+        ("Überall größer, \u201cso\u201d ".encode() + b"\xff", "Most of it is UTF-8: mend that"),
+        (b"cut \xf0\x9f\x98", "It breaks off inside a character: fetch the file again, or"),
+    ],
+)
+def test_bytes_that_are_something_else(read, data, advice):
+    (reject,) = read("x.txt", data)
+    assert f" of the file. {advice}" in reject.message
+
+
 def test_a_csv_header_that_is_no_utf8_is_one_reject(read):
     (reject,) = read("x.csv", b"text,abc\xe9\na,b\n")
     assert (reject.kind, reject.line) == ("invalid_utf8", 1)
@@ -354,6 +415,56 @@ def test_parquet_strings_that_are_no_utf8_cost_one_row(tmp_path):
     source = parquet(tmp_path / "x.parquet", {"text": bad})
     rows = list(read_corpus(source))
     assert [getattr(row, "kind", None) for row in rows] == [None, "invalid_utf8", None]
+
+
+def test_parquet_columns_of_one_name_are_all_read(tmp_path):
+    columns = [pa.array(values) for values in (["a"], ["first"], ["second"], ["third"], ["x"])]
+    table = pa.Table.from_arrays(columns, names=["id", "text", "text", "", "text_2"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    said: list[str] = []
+    (record,) = read_corpus(tmp_path / "x.parquet", on_warning=said.append)
+    assert (record.id, record.text) == ("a", "first")
+    assert record.meta == {"text_3": "second", "column_4": "third", "text_2": "x"}
+    assert "has two columns 'text'" in said[0]
+
+
+def test_parquet_structs_with_fields_of_one_name(tmp_path):
+    pair = pa.StructArray.from_arrays([pa.array(["x", None]), pa.array(["y", "z"])], ["a", "a"])
+    deep = pa.StructArray.from_arrays(
+        [pair, pa.array([1, 2])], ["pair", "n"], mask=pa.array([False, True])
+    )
+    listed = pa.ListArray.from_arrays([0, 2, 2], pair)
+    source = parquet(tmp_path / "x.parquet", {"text": ["t", "u"], "deep": deep, "listed": listed})
+    one, two = read_corpus(source)
+    assert one.meta == {
+        "deep": {"pair": {"a": "x", "a_2": "y"}, "n": 1},
+        "listed": [{"a": "x", "a_2": "y"}, {"a": None, "a_2": "z"}],
+    }
+    assert two.meta == {"deep": None, "listed": []}
+
+
+@pytest.mark.parametrize(
+    ("doc", "text_key"),
+    [
+        ([{"text": "Hello", "n": 7}, None], "doc.text"),
+        ([{"body": {"text": "Hello", "n": 7}}, {"body": None}], "doc.body.text"),
+        ([{"text": b"Hello", "n": 7}, None], "doc.text"),
+    ],
+)
+def test_parquet_keys_lead_into_structs(tmp_path, doc, text_key):
+    id_key = text_key.replace("text", "n")
+    source = parquet(tmp_path / "x.parquet", {"doc": doc})
+    one, two = read_corpus(source, text_key=text_key, id_key=id_key)
+    assert (one.id, one.text) == ("7", "Hello")
+    assert two.kind == "missing_text"
+    with pytest.raises(NoTextColumn, match=rf"it has: doc, (doc.body, )?{text_key}, {id_key}\."):
+        read_corpus(source, text_key="doc.nothing")
+
+
+def test_a_parquet_column_with_a_dot_goes_before_a_struct(tmp_path):
+    table = {"doc.text": ["flat"], "doc": [{"text": "deep"}]}
+    (record,) = read_corpus(parquet(tmp_path / "x.parquet", table), text_key="doc.text")
+    assert (record.text, record.meta) == ("flat", {"doc": {"text": "deep"}})
 
 
 def test_parquet_without_the_column(tmp_path):

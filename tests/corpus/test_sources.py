@@ -82,10 +82,10 @@ def test_a_folder_is_read_recursively_in_order_of_paths(write):
     said: list[str] = []
     rows = list(read_corpus("d", on_warning=said.append))
     assert [(row.index, row.id, row.source, row.line) for row in rows] == [
-        (0, "c:2", "d/a/c.csv", 2),
-        (1, "z", "d/a/z.txt", 1),
-        (2, "b:1", "d/b.jsonl", 1),
-        (3, "b:2", "d/b.jsonl", 2),
+        (0, "a/c.csv:2", "d/a/c.csv", 2),
+        (1, "a/z.txt", "d/a/z.txt", 1),
+        (2, "b.jsonl:1", "d/b.jsonl", 1),
+        (3, "b.jsonl:2", "d/b.jsonl", 2),
     ]
     assert said == [
         "Files of other formats in 'd' were passed over: README.md, a/x.html.",
@@ -157,18 +157,30 @@ def test_a_named_pipe_is_not_waited_for(tmp_path, monkeypatch):
     assert [row.text for row in read_corpus(".")] == ["a"]
 
 
-def test_files_with_one_stem_are_told_apart(write):
-    for name in ("d/x.txt", "d/a/x.txt", "d/a/x.csv", "d/a/y.txt", "d/b/x.txt.gz.txt"):
-        write(name, "text")
-    write("d/a/x.csv", "text\na\n")
-    assert [row.id for row in read_corpus("d")] == ["a/x.csv:2", "a/x.txt", "y", "x.txt.gz", "x"]
+NAMES = ("d/x.txt", "d/a/x.txt", "d/a/x.csv", "d/a/y.txt", "d/b/x.txt.gz.txt")
+
+
+def test_a_file_is_named_by_its_path_whatever_lies_beside_it(write):
+    for number, name in enumerate(NAMES):
+        write(name, "text\na\n")
+        ids = [row.id.removesuffix(":2") for row in read_corpus("d")]
+        assert sorted(ids) == sorted(name.removeprefix("d/") for name in NAMES[: number + 1])
+
+
+def test_files_of_an_old_run_keep_their_names(write):
+    for name in (*NAMES, "d/later/x.txt", "d/later/y.txt"):
+        write(name, "text\na\n")
+    old = [name.removeprefix("d/") for name in NAMES]
+    assert [row.id for row in read_corpus("d", named_by_stem=old)] == [
+        *("a/x.csv:2", "a/x.txt", "y", "x.txt.gz", "later/x.txt", "later/y.txt", "x")
+    ]
 
 
 def test_an_id_in_two_files_is_a_duplicate(write):
     write("d/a.jsonl", '{"id": 1, "text": "a"}')
     write("d/b.jsonl", '{"id": 1, "text": "b"}')
     first, second = read_corpus("d")
-    assert (first.id, second.id, second.kind) == ("1", "b:1", "duplicate_id")
+    assert (first.id, second.id, second.kind) == ("1", "b.jsonl:1", "duplicate_id")
 
 
 def test_a_bad_file_of_a_folder_costs_no_other(write):
@@ -186,7 +198,7 @@ def test_a_bad_file_of_a_folder_costs_no_other(write):
 def test_a_file_name_that_is_no_utf8(tmp_path):
     (tmp_path / "abc\udce9.txt").write_text("a")
     (record,) = read_corpus(tmp_path)
-    assert record.id == "abc\ufffd"
+    assert record.id == "abc\ufffd.txt"
     assert record.source.endswith("abc\ufffd.txt")
 
 

@@ -336,7 +336,6 @@ def stored(kind: Any, *values: Any) -> Any:
         (stored(pa.int32(), 0, 10**8).cast(pa.date32()), "1970-01-01"),
         (stored(pa.int64(), 1, 2**62).cast(pa.duration("s")), 1.0),
         (stored(pa.timestamp("us", tz="Mars/Olympus"), None, 1), None),
-        (pa.StructArray.from_arrays([stored(None, 1, 2)] * 2, names=["a", "a"]), None),
         (stored(pa.list_(pa.timestamp("us")), [0], [10**18]), ["1970-01-01T00:00:00"]),
     ],
     ids=str,

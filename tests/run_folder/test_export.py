@@ -8,6 +8,7 @@ import pytest
 from nlp_pipeline import read_run
 from nlp_pipeline.errors.run import TableNotFound
 from nlp_pipeline.run_folder.export import export_run
+from nlp_pipeline.run_folder.spreadsheet import FREE_TEXT, would_run
 from nlp_pipeline.runner import run as runner
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -31,6 +32,76 @@ def test_csv_runs_no_formula(out, tmp_path) -> None:
     (file,) = export_run(out, tmp_path / "tables", "csv", ["documents"])
     texts = pd.read_csv(file)["text"].tolist()
     assert texts == ["'=1+1 said Ada.", 'Grace, "quoted"\nwrote it.', "Third."]
+
+
+def test_csv_says_what_it_changed_and_raw_changes_nothing(out, tmp_path, cli) -> None:
+    options = ("--format", "csv", "--table", "documents")
+    done = cli("export", out, tmp_path / "a", *options)
+    assert done.err == (
+        "documents.csv: a quote (') was put before 1 texts that a spreadsheet would run as "
+        "formulas; --raw leaves them as they are.\n"
+    )
+    raw = cli("export", out, tmp_path / "b", *options, "--raw")
+    assert (raw.code, raw.err) == (0, "")
+    assert pd.read_csv(tmp_path / "b" / "documents.csv")["text"][0] == "=1+1 said Ada."
+
+
+def test_annotation_stays_as_it_is(tmp_path, corpus, cli) -> None:
+    text = "The mill (near Graz) froze at -12 degrees. -- Ada @home + 1"
+    source = corpus({"id": "-7", "text": text}, {"id": "=me", "text": "- and so on"})
+    out = tmp_path / "out"
+    assert cli("run", source, "-p", "en_qa", "--dry-run", "-o", out).code == 0
+    cli("export", out, tmp_path / "tables", "--format", "csv")
+    plain = {"dtype": str, "keep_default_na": False}
+    written, run = pd.read_csv(tmp_path / "tables" / "tokens.csv", **plain), read_run(out)["tokens"]
+    assert "-LRB-" in set(written["tag"])
+    for column in ("text", "lemma", "tag", "dep", "pos"):
+        assert written[column].tolist() == run[column].fillna("").tolist(), column
+    documents = pd.read_csv(tmp_path / "tables" / "documents.csv", **plain)
+    assert documents["document_id"].tolist() == ["-7", "'=me"]
+    assert documents["text"].tolist() == [text, "- and so on"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+1", "= A1", "@SUM(A1)", "+SUM(A1)", "-1+2", "+A1", "-cmd|' /C calc'!A0"),
+        *("\t=1+1", "\r\n=1", " =1", "＝1+1", "＠SUM(1)", "+=1", "-$B$2", "--2+3", "+12%*2"),
+        '=HYPERLINK("http://x","y")',
+        "-2+3+cmd|' /C calc'!A0",
+    ],
+)
+def test_what_a_spreadsheet_would_run(text: str) -> None:
+    assert would_run(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "-", "--", "=", "==", "@", "+", "-12", "+3.5", "-1,200.50", "- 12", "−12", "-12%"),
+        *(
+            "-LRB-",
+            "- and so on",
+            "-ing",
+            "+ more",
+            "— dash",
+            "a=1",
+            "1+1",
+            "'=1",
+            "-5 €",
+            "-1e5",
+            "@me",
+        ),
+    ],
+)
+def test_what_a_spreadsheet_would_not_run(text: str) -> None:
+    assert not would_run(text)
+
+
+def test_the_columns_of_free_text_are_there() -> None:
+    assert set(FREE_TEXT) == set(TABLES)
+    for table, columns in FREE_TEXT.items():
+        assert set(columns) - {"reasoning"} <= set(TABLES[table].names), table
 
 
 def test_duckdb_joins_the_tables(out, tmp_path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from nlp_pipeline import read_run
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config
 from nlp_pipeline.run_folder.resume import differences
 from nlp_pipeline.runner import manifest
 from nlp_pipeline.runner.request import RunRequest
+from nlp_pipeline.runner.run import run
 
 
 def mark_of(request: RunRequest) -> dict:
@@ -155,3 +157,50 @@ def test_the_manifest_says_what_ran(request_of) -> None:
     assert found["fingerprint"] == {"a": 1}
     assert found["pipes"] == ["sentencizer", "llama_qa"]
     assert json.loads(json.dumps(found)) == found
+
+
+class TestIdsOfFilesInAFolder:
+    """They are paths; a run that began when they were stems goes on with what it has."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "F"
+        for name in ("2024/report.txt", "2024/notes.txt"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"Of {name}.")
+        return folder
+
+    def ids(self, folder: Path, pipeline: str, **kept: int) -> list[str]:
+        result = run(folder, folder.parent / "out", pipeline=pipeline)
+        assert (result.resumed, result.failed) == (kept["kept"], 0)
+        return list(read_run(folder.parent / "out")["documents"].document_id)
+
+    def test_a_file_that_comes_later_changes_none(self, folder: Path, quick) -> None:
+        before = self.ids(folder, quick(), kept=0)
+        assert before == ["2024/notes.txt", "2024/report.txt"]
+        (folder / "2025").mkdir()
+        (folder / "2025" / "report.txt").write_text("Of 2025.")
+        assert self.ids(folder, quick(), kept=2) == [*before, "2025/report.txt"]
+
+    def test_a_run_of_before_keeps_its_ids(self, folder: Path, quick, monkeypatch) -> None:
+        old = ["2024/notes.txt", "2024/report.txt"]
+        monkeypatch.setattr("nlp_pipeline.runner.run.named_by_stem", lambda _: old)
+        assert self.ids(folder, quick(), kept=0) == ["notes", "report"]
+        monkeypatch.undo()
+        file = folder.parent / "out" / "manifest.json"
+        found = json.loads(file.read_text())
+        del found["named_by_stem"]  # version 0.1 knew no such thing
+        file.write_text(json.dumps(found))
+        for number in (2025, 2026):
+            (folder / f"{number}").mkdir()
+            (folder / f"{number}" / "report.txt").write_text(f"Of {number}.")
+            ids = self.ids(folder, quick(), kept=number - 2023)
+        assert ids == ["notes", "report", "2025/report.txt", "2026/report.txt"]
+
+    def test_what_a_manifest_says(self) -> None:
+        stems = manifest.named_by_stem
+        assert stems(None) == []
+        inputs = {"F/a/x.txt": "", "F/y.csv": ""}
+        assert stems({"corpus": "F", "inputs": inputs}) == ["a/x.txt", "y.csv"]
+        assert stems({"corpus": "x.jsonl", "inputs": {"x.jsonl": ""}}) == []
+        assert stems({"corpus": "F", "inputs": inputs, "named_by_stem": []}) == []

@@ -1,0 +1,98 @@
+"""Cells that a spreadsheet would run when it opens a CSV file, and the quote that keeps it from it.
+
+Documents are written by anybody, and so is what a model makes of them: a text such as
+`=HYPERLINK(…)` would be a formula. Only columns of free text are looked at. Annotation (tags,
+lemmas, labels) is never changed: `-LRB-` is a tag.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import pyarrow as pa
+
+FREE_TEXT: dict[str, tuple[str, ...]] = {
+    "documents": ("document_id", "source", "text", "error"),
+    "sentences": ("document_id", "text"),
+    "tokens": ("document_id", "text"),
+    "entities": ("document_id", "text"),
+    "spans": ("document_id", "text"),
+    "categories": ("document_id",),
+    "answers": ("document_id", "question", "answer", "reasoning", "error"),
+    "answer_entities": ("document_id", "text"),
+    "summaries": ("document_id", "summary", "reasoning", "error"),
+    "summary_sentences": ("document_id", "text"),
+    "extractions": ("document_id", "reasoning", "error"),
+    "extraction_fields": ("document_id", "value"),
+    "classifications": ("document_id", "error"),
+    "generations": ("document_id", "text", "reasoning", "error"),
+    "chunks": ("document_id",),
+    "errors": ("document_id", "source", "message"),
+}
+"""Per table the columns that a document, a record or a model writes, but for JSON objects."""
+
+_ALWAYS = "=＝"
+_SIGNS = "+-@＋－−＠"
+_NUMBER = re.compile(r"[\d.,'\s\u00a0\u202f]*\d[\d.,'\s\u00a0\u202f]*(?:[eE][+-]?\d+)?\s*[%‰€$£¥]?")
+_REFERENCE = r"(?:\$?[A-Za-z]{1,3}\$?\d+|\d[\d.,]*%?)"
+_ARITHMETIC = re.compile(rf"{_REFERENCE}(?:[-+*/^&<>=:]+{_REFERENCE})*")
+_CALLS = re.compile(r"[(|!]")
+
+
+class Guarded(NamedTuple):
+    """A table as a spreadsheet may open it.
+
+    Attributes:
+        table: The same rows.
+        cells: How many of them got a quote in front.
+    """
+
+    table: pa.Table
+    cells: int
+
+
+def would_run(text: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula and compute it.
+
+    That is one that begins with `=`, and one that begins with `+`, `-` or `@` and goes on with a
+    call, a reference or a sum: not a number (`-12`), not a dash (`- and so on`, `-LRB-`), not a
+    name (`@home`).
+    """
+    bare = text.lstrip(" \t\r\n\x0b\x0c\0\u00a0\ufeff")
+    first, rest = bare[:1], bare[1:]
+    if first and first in _ALWAYS:
+        return bool(rest.strip(_ALWAYS + _SIGNS))
+    if not first or first not in _SIGNS:
+        return False
+    rest = rest.lstrip(_SIGNS + " ")
+    if _NUMBER.fullmatch(rest):
+        return False
+    if rest[:1] and rest[0] in _ALWAYS:
+        return True
+    return bool(_CALLS.search(rest) or _ARITHMETIC.fullmatch(rest.rstrip()))
+
+
+def guarded(name: str, table: pa.Table) -> Guarded:
+    """A table in which a quote stands before each cell of free text that would be run.
+
+    Args:
+        name: The table's.
+        table: Some of its rows.
+    """
+    cells = 0
+    for column in FREE_TEXT[name]:
+        if column not in table.column_names:
+            continue
+        values = table[column].to_pylist()
+        marks = [value is not None and would_run(value) for value in values]
+        if any(marks):
+            cells += sum(marks)
+            quoted = [
+                f"'{value}" if mark else value for value, mark in zip(values, marks, strict=True)
+            ]
+            index = table.column_names.index(column)
+            table = table.set_column(
+                index, table.schema.field(index), pa.array(quoted, pa.string())
+            )
+    return Guarded(table, cells)
