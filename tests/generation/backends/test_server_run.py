@@ -125,6 +125,9 @@ def good_then(last: Action) -> Action:
     return act
 
 
+LOGGERS = ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "nlp_pipeline")
+
+
 @pytest.mark.parametrize(
     ("at_start", "later", "code"),
     [
@@ -155,15 +158,16 @@ def test_the_key_is_nowhere_but_in_the_header(
     stub.otherwise = later
     out = tmp_path / "out"
     with caplog.at_level(logging.DEBUG):
-        for name in ("openai", "httpx", "httpcore", "asyncio", "nlp_pipeline"):
+        for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.DEBUG)
         seconds = "components.llama_qa.generator.timeout_s=0.3"
         done = run_with(cli, quick, corpus, out, stub.url, "--set", seconds)
-        for name in ("openai", "httpx", "httpcore", "asyncio", "nlp_pipeline"):
+        for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.NOTSET)
     assert done.code == code, done.err
     if stub.seen:
-        assert stub.seen[0][1]["Authorization"] == f"Bearer {KEY}", "the server does get it"
+        headers = {name.lower(): value for name, value in stub.seen[0][1].items()}
+        assert headers["authorization"] == f"Bearer {KEY}", "the server does get it"
     logged = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
     assert "HTTP Request" in logged
     assert KEY not in logged

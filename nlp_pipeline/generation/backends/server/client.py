@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nlp_pipeline.errors.server import ServerKeyMalformed, ServerPackageMissing
 from nlp_pipeline.generation.backends.server.failures import BodyTooLarge, Failure, failure_of
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
-
-if TYPE_CHECKING:
-    import httpx
 
 MAX_REPLY_BYTES = 16 * 2**20
 """A larger reply is dropped while it arrives; 4096 tokens with 20 alternatives take a third."""
@@ -36,11 +34,9 @@ class ServerClient:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        try:
-            import httpx
-            from openai import AsyncOpenAI
-        except ImportError:
-            raise ServerPackageMissing("openai") from None
+        httpx = http_library()
+        from openai import AsyncOpenAI
+
         self._cast = httpx.Response
         self._secret = _key(settings.api_key_env)
         self._timeout_s = settings.timeout_s
@@ -84,7 +80,7 @@ class ServerClient:
         except Exception as error:  # the client and its transport raise errors of many kinds
             return failure_of(error, self._secret)
 
-    async def _send(self, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+    async def _send(self, path: str, body: Mapping[str, Any] | None) -> Any:
         if body is None:
             return await self._client.get(path, cast_to=self._cast)
         return await self._client.post(path, cast_to=self._cast, body=body)
@@ -92,6 +88,21 @@ class ServerClient:
     async def close(self) -> None:
         """Closes every connection."""
         await self._client.close()
+
+
+def http_library() -> Any:
+    """The library that the openai package speaks HTTP with: httpx, or httpx2 from openai 3 on.
+
+    Both may be installed; the client takes objects of its own one only.
+
+    Raises:
+        ServerPackageMissing: `openai` is not installed.
+    """
+    try:
+        from openai import Timeout
+    except ImportError:
+        raise ServerPackageMissing("openai") from None
+    return importlib.import_module(Timeout.__module__.partition(".")[0])
 
 
 def _key(variable: str) -> str:
@@ -117,14 +128,12 @@ def _parsed(content: bytes) -> Reply:
     return reply
 
 
-async def _bounded(response: httpx.Response) -> None:
-    """An httpx hook: lets the reply's body through up to `MAX_REPLY_BYTES`."""
-    import httpx
-
+async def _bounded(response: Any) -> None:
+    """A hook of the HTTP library: lets the reply's body through up to `MAX_REPLY_BYTES`."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise BodyTooLarge("a compressed body", "an uncompressed one")
 
-    class _Stream(httpx.AsyncByteStream):
+    class _Stream(http_library().AsyncByteStream):  # type: ignore[misc]
         def __init__(self, stream: Any) -> None:
             self._stream = stream
 

@@ -114,7 +114,6 @@ def failure_of(error: Exception, secret: str) -> Failure:
 
 
 def _classified(error: Exception) -> Failure:
-    import httpx
     from openai import APIConnectionError, APIStatusError, APITimeoutError
 
     too_large = next((e for e in _chain(error) if isinstance(e, BodyTooLarge)), None)
@@ -128,7 +127,7 @@ def _classified(error: Exception) -> Failure:
         cause = error.__cause__ or error
         words = next(filter(None, map(_system_words, _chain(cause))), str(cause))
         words = words or type(cause).__name__
-        never = isinstance(cause, httpx.ConnectError)
+        never = type(cause).__name__ == "ConnectError"  # of httpx, or of httpx2
         return Failure("unreachable", words if never else f"the connection was lost ({words})")
     if isinstance(error, UnicodeEncodeError):
         return Failure("unsendable", "it holds half of a surrogate pair")
