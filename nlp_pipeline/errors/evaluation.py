@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nlp_pipeline.errors.base import NlpPipelineError
 from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.packages import pip_install
 
 
 class EvaluationError(NlpPipelineError):
@@ -37,7 +38,7 @@ class RougeMissing(EvaluationError):
 
     def __init__(self) -> None:
         super().__init__(
-            "ROUGE of summaries needs torchmetrics. Type `pip install 'nlp-pipeline[evaluate]'`, "
+            f"ROUGE of summaries needs torchmetrics. Type `{pip_install('evaluate')}`, "
             "or leave the summaries out with --no-rouge."
         )
 

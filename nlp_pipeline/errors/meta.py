@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.generation import CheckpointUnreadable, ModelError
+from nlp_pipeline.errors.packages import pip_install
 
 
 class NoShards(CheckpointUnreadable):
@@ -120,5 +121,5 @@ class PackageMissing(ModelError):
         because = f" ({reason})" if reason else ""
         super().__init__(
             f"{purpose} needs the package {package}, which cannot be imported{because}. Type "
-            f"`pip install 'nlp-pipeline[{extra}]'`."
+            f"`{pip_install(extra)}`."
         )

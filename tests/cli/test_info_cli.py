@@ -64,6 +64,30 @@ def test_the_tables_are_plain_off_a_terminal() -> None:
     assert "\x1b" not in result.stdout
 
 
+def test_it_says_which_distribution_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"nlp-pipeline-spacy-llama": "0.1.0"}
+    monkeypatch.setattr("nlp_pipeline.environment.installed_version", installed.get)
+    shown = CliRunner().invoke(info, catch_exceptions=False).stdout
+    assert shown.splitlines()[:2] == [
+        f"nlp-pipeline {__version__}, of the distribution nlp-pipeline-spacy-llama",
+        "",
+    ]
+    installed["nlp-pipeline"] = "1.2"
+    shown = CliRunner().invoke(info, catch_exceptions=False).stdout
+    assert shown.splitlines()[1] == (
+        "The distribution nlp-pipeline 1.2 is installed too. It is another project, or an "
+        "installation of this one under its former name, and its files stand in the same folder "
+        "nlp_pipeline: which of them is imported is a matter of chance. Type `pip uninstall "
+        "nlp-pipeline` and install nlp-pipeline-spacy-llama again."
+    )
+    found = json.loads(CliRunner().invoke(info, ["--json"], catch_exceptions=False).stdout)
+    assert found["distribution"] == {
+        "name": "nlp-pipeline-spacy-llama",
+        "version": "0.1.0",
+        "namesake": "1.2",
+    }
+
+
 def test_missing_extras_come_with_the_command_that_gets_them() -> None:
     installed = {"old-package": "1.9"}
     found = extras(REQUIRES, installed.get)

@@ -85,7 +85,7 @@ def test_zst_without_its_package_names_the_extra(write, monkeypatch):
         read_corpus(write("x.jsonl.zst", b""))
     assert str(error.value) == (
         "x.jsonl.zst is compressed with Zstandard, and the package that reads it is not "
-        "installed. Type `pip install 'nlp-pipeline[zst]'`."
+        "installed. Type `pip install 'backports.zstd>=1.0'`."
     )
 
 

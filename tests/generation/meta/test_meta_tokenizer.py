@@ -216,7 +216,7 @@ class TestSentencePiece:
         self, pieces_file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "sentencepiece", None)
-        with pytest.raises(PackageMissing, match=r"pip install 'nlp-pipeline\[meta\]'"):
+        with pytest.raises(PackageMissing, match=r"pip install 'sentencepiece>=0\.2'"):
             load_meta_tokenizer(pieces_file)
 
 

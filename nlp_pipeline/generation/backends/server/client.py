@@ -99,10 +99,11 @@ def http_library() -> Any:
         ServerPackageMissing: `openai` is not installed.
     """
     try:
-        from openai import Timeout
+        from openai import DefaultAsyncHttpxClient
     except ImportError:
         raise ServerPackageMissing("openai") from None
-    return importlib.import_module(Timeout.__module__.partition(".")[0])
+    client = DefaultAsyncHttpxClient.__mro__[1]
+    return importlib.import_module(client.__module__.partition(".")[0])
 
 
 def _key(variable: str) -> str:
