@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import CheckpointUnreadable, ModelError
 from nlp_pipeline.errors.packages import pip_install
 
@@ -57,12 +58,53 @@ class ShardsDisagree(CheckpointUnreadable):
 
 
 class TensorsUnknown(CheckpointUnreadable):
-    """Weights of another architecture than Llama's."""
+    """Weights that are not those of the configuration beside them."""
 
-    def __init__(self, path: str, missing: Sequence[str], unknown: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        missing: Sequence[str],
+        unknown: Sequence[str],
+        shapes: Sequence[str] = (),
+    ) -> None:
         parts = [f"it has no {listing(missing, 3)}"] if missing else []
         parts += [f"it has the unknown {listing(unknown, 3)}"] if unknown else []
+        parts += [f"it has other sizes than its config.json says: {listing(shapes, 3)}"] * bool(
+            shapes
+        )
         super().__init__(path, f"its weights are not those of its model: {', and '.join(parts)}")
+
+
+class TiedHeadDiffers(CheckpointUnreadable):
+    """A head of its own in a model whose head is said to be the embedding."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            "its config.json ties the head to the embedding (tie_word_embeddings), and its weights "
+            "hold another lm_head.weight. Set tie_word_embeddings to false there if the head is "
+            "meant to count",
+        )
+
+
+class GgufImplausible(CheckpointUnreadable):
+    """A GGUF file that claims more than it can hold."""
+
+    def __init__(self, path: str, claimed: str, size: int) -> None:
+        super().__init__(
+            path,
+            f"its header claims {escaped(claimed)}, for which its {size} bytes have no room. It is "
+            "damaged or made up: fetch it again",
+        )
+
+
+class SizesImplausible(CheckpointUnreadable):
+    """A configuration that asks for more than the weights beside it can be."""
+
+    def __init__(self, path: str, asked: str, held: str) -> None:
+        super().__init__(
+            path, f"its configuration asks for {asked}, and its weights are {held}. Fetch it again"
+        )
 
 
 class ParamsUnreadable(CheckpointUnreadable):

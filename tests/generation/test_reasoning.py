@@ -4,6 +4,8 @@ import pytest
 
 from nlp_pipeline.generation.reasoning import opens_reasoning, split_reasoning
 
+pytestmark = pytest.mark.issue(13)
+
 
 def split(text: str, **options: object) -> tuple[str, str]:
     """Reasoning and answer."""

@@ -12,25 +12,26 @@ from typing import Any
 
 from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.errors.meta import VocabularyDisagrees
+from nlp_pipeline.generation.loading.model_view import weight_files
 
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 ROUNDED_UP = 256
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
-def check_folder(folder: Path, *, needs_tokenizer: bool) -> None:
+def check_folder(folder: Path, name: str, *, needs_tokenizer: bool) -> None:
     """Refuses a folder that cannot be loaded.
 
     Args:
-        folder: As the user named it.
+        folder: Where the model lies.
+        name: The model's name, for messages.
         needs_tokenizer: False where the tokenizer comes from elsewhere.
 
     Raises:
         CheckpointUnreadable: Something is missing; the message says what.
     """
-    reason = _config_fault(folder) or _file_fault(folder, needs_tokenizer)
+    reason = _config_fault(folder) or _file_fault(folder, name, needs_tokenizer)
     if reason:
-        raise CheckpointUnreadable(str(folder), reason)
+        raise CheckpointUnreadable(name, reason)
 
 
 def check_vocabulary(name: str, tokenizer: int, model: int) -> None:
@@ -67,10 +68,11 @@ def _config_fault(folder: Path) -> str | None:
     return f"its model_type '{kind}' is not known to transformers {transformers.__version__}"
 
 
-def _file_fault(folder: Path, needs_tokenizer: bool) -> str | None:
+def _file_fault(folder: Path, name: str, needs_tokenizer: bool) -> str | None:
     """Which file is missing, if any."""
-    if not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
-        return "it has no weights (model.safetensors)"
+    if not weight_files(folder, name):
+        parts = any(folder.glob("model-*-of-*.safetensors"))
+        return f"it has no weights (model.safetensors{'.index.json' * parts})"
     if needs_tokenizer and not any((folder / name).is_file() for name in TOKENIZERS):
         return "it has no tokenizer (tokenizer.json)"
     return None

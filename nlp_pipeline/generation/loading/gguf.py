@@ -22,10 +22,14 @@ from typing import Any
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.errors.models import ModelCacheUnusable
+from nlp_pipeline.generation.loading.gguf_header import GgufHeader, read_header
+from nlp_pipeline.generation.loading.gguf_names import check_gguf_names
+from nlp_pipeline.generation.loading.gguf_rope import restore_rope_scaling
+from nlp_pipeline.generation.loading.tensor_check import check_extent, check_loaded
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of the folder's name: raised when the conversion changes, so that old ones are not used."""
 
 
@@ -51,7 +55,9 @@ def converted_folder(gguf: Path, digest: str, cache: Path) -> Path:
     except OSError as error:
         raise ModelCacheUnusable(str(cache), error.strerror or str(error)) from error
     try:
-        _convert(gguf, work)
+        header = read_header(gguf)
+        _check_sizes(gguf, header)
+        _convert(gguf, header, work)
         try:
             os.replace(work, folder)
         except OSError:  # another process was faster: its result is the same
@@ -62,7 +68,15 @@ def converted_folder(gguf: Path, digest: str, cache: Path) -> Path:
     return folder
 
 
-def _convert(gguf: Path, folder: Path) -> None:
+def _check_sizes(gguf: Path, header: GgufHeader) -> None:
+    values, kind = header.values, header.values.get("general.architecture")
+    keys = {"layers": "block_count", "width": "embedding_length", "vocabulary": "vocab_size"}
+    sizes = {name: values.get(f"{kind}.{key}") for name, key in keys.items()}
+    sizes["inner"] = values.get(f"{kind}.feed_forward_length")
+    check_extent(str(gguf), sizes, gguf.stat().st_size, len(header.tensors))
+
+
+def _convert(gguf: Path, header: GgufHeader, folder: Path) -> None:
     """Writes config, weights (float32, as dequantized) and the mended tokenizer to `folder`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,13 +87,22 @@ def _convert(gguf: Path, folder: Path) -> None:
         # Its progress bar obeys no switch of transformers and no terminal.
         with redirect_stderr(StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-            model = AutoModelForCausalLM.from_pretrained(
-                gguf.parent, gguf_file=gguf.name, **dtype_keyword(torch.float32)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                gguf.parent,
+                gguf_file=gguf.name,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are told below, all of them
+                **dtype_keyword(torch.float32),
             )
     except Exception as error:  # transformers raises what its parser happens to raise
         reason = f"transformers cannot read it ({escaped(error, 300)})"
         raise CheckpointUnreadable(str(gguf), reason) from error
-    _set_bos(tokenizer, _adds_bos(gguf))
+    check_loaded(str(gguf), model, info)
+    check_gguf_names(gguf, header, model)
+    restore_rope_scaling(gguf, header, model.config)
+    # Texts begin with the begin-of-sequence token where the file says nothing: transformers 4.53
+    # ignores the field, 5 takes a missing one for a no.
+    _set_bos(tokenizer, bool(header.values.get("tokenizer.ggml.add_bos_token", True)))
     _forget_the_file(model)
     model.save_pretrained(folder)
     _save_tokenizer(tokenizer, model.generation_config, folder)
@@ -106,17 +129,6 @@ def _set_bos(tokenizer: Any, adds: bool) -> None:
             pair=[bos, "$A", bos, "$B:1"],
             special_tokens=[(bos, tokenizer.bos_token_id)],
         )
-
-
-def _adds_bos(gguf: Path) -> bool:
-    """Whether texts begin with a begin-of-sequence token; they do where the file says nothing.
-
-    transformers 4.53 ignores the field, 5 takes a missing one for a no.
-    """
-    from gguf import GGUFReader
-
-    field = GGUFReader(gguf).fields.get("tokenizer.ggml.add_bos_token")
-    return True if field is None else bool(field.parts[field.data[0]][0])
 
 
 def _save_tokenizer(tokenizer: Any, generation_config: Any, folder: Path) -> None:

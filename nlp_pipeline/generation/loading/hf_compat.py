@@ -24,17 +24,23 @@ def dtype_keyword(dtype: torch.dtype) -> dict[str, torch.dtype]:
     }
 
 
-def unreadable(name: str, source: str | Path, error: Exception) -> Exception:
-    """What transformers said, as an error that a user can act on."""
-    if isinstance(source, Path):
-        return CheckpointUnreadable(str(source), one_line(error))
-    return ModelNotFound(name, models.KNOWN_MODELS, one_line(error))
+def unreadable(name: str, folder: Path | None, error: Exception) -> Exception:
+    """What transformers said, as an error that a user can act on.
+
+    Args:
+        name: The model's name, which stands in the place of the folder's.
+        folder: Where it was read; None where the hub was asked for it.
+        error: What was raised.
+    """
+    if folder is None:
+        return ModelNotFound(name, models.KNOWN_MODELS, one_line(error))
+    return CheckpointUnreadable(name, one_line(error).replace(str(folder), name))
 
 
 def one_line(error: BaseException) -> str:
     """One line, without the full stop that the message around it brings."""
     text = " ".join(str(error).split())
-    if "couldn't connect to" in text:
+    if "couldn't connect to" in text or "outgoing traffic has been disabled" in text:
         return "the Hugging Face hub cannot be reached and has left nothing in its cache"
     if (
         "ignore_mismatched_sizes" in text or "size mismatch" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from nlp_pipeline.generation.loading.device_map import check_device_map, spread
 from nlp_pipeline.generation.loading.dynamic_int8 import activation_bits
 from nlp_pipeline.generation.loading.gguf import converted_folder
 from nlp_pipeline.generation.loading.hf_compat import quiet_transformers
+from nlp_pipeline.generation.loading.hub import hub_folder
+from nlp_pipeline.generation.loading.model_view import model_view
 from nlp_pipeline.generation.loading.quantization import DYNAMIC, check_quantization, quantize
 from nlp_pipeline.generation.loading.tokenizers import load_tokenizer, named_tokenizer
 from nlp_pipeline.generation.loading.weights import load_model
@@ -91,18 +94,20 @@ def load(
     check_quantization(quantization, where)
     check_device_map(device_map, device, world, quantization)
     with world.main_first():
-        source, digest = _find(name, tokenizer, fetch_missing)
+        source = _find(name, tokenizer, fetch_missing)
     held = torch.device("cpu") if quantization or device_map else where
     place = Placement(kind, held, world, device_map)
-    with quiet_transformers():
-        tokens = load_tokenizer(name, source) if tokenizer is None else named_tokenizer(tokenizer)
-        model, parameters = load_model(name, source, tokens, place)
+    with quiet_transformers(), source.opened() as folder:
+        own = tokenizer is None
+        tokens = load_tokenizer(source.name, folder) if own else named_tokenizer(str(tokenizer))
+        model, parameters = load_model(source.name, folder, tokens, place)
+        model.config.name_or_path = model.name_or_path = source.name
     if quantization is not None:
         quantize(model, quantization, where)
     model = spread(model) if device_map else model.to(where)
     model.eval().requires_grad_(False)
     details = {
-        "digest": digest or getattr(model.config, "_commit_hash", None),
+        "digest": source.digest,
         "device": str(where),
         "dtype": str(kind).removeprefix("torch."),
         "parameters": parameters,
@@ -125,18 +130,42 @@ def load(
     )
 
 
-def _find(name: str, tokenizer: str | None, fetch_missing: bool) -> tuple[str | Path, str | None]:
-    """Folder or hub name to load from, and the digest of what the user named."""
-    found = models.resolve(name, fetch_missing=fetch_missing)
-    if found.path is None:
-        return found.name, None
-    if found.kind == "hf-folder":
-        check_folder(found.path, needs_tokenizer=tokenizer is None)
-    digest = models.digest(found.path)
-    if found.gguf_file is None:
-        return found.path, digest
-    with quiet_transformers():
-        return converted_folder(found.path, digest, models.cache_dir()), digest
+@dataclass(frozen=True)
+class _Source:
+    """What a model is loaded from.
+
+    Attributes:
+        name: As messages call it.
+        folder: Where it lies.
+        digest: Of what the user named; a hub model's commit.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+
+    def opened(self) -> AbstractContextManager[Path]:
+        """The folder as it may be read; Meta's is read by this package alone."""
+        if (self.folder / "config.json").is_file():
+            return model_view(self.folder, self.name)
+        return nullcontext(self.folder)
+
+
+def _find(name: str, tokenizer: str | None, fetch_missing: bool) -> _Source:
+    """What to load, looked at as far as that goes without loading it."""
+    resolved = models.resolve(name, fetch_missing=fetch_missing)
+    needs_tokenizer = tokenizer is None
+    if resolved.path is None:
+        folder = hub_folder(resolved.name, weights=True)
+        check_folder(folder, name, needs_tokenizer=needs_tokenizer)
+        return _Source(name, folder, folder.name)
+    if resolved.kind == "hf-folder":
+        check_folder(resolved.path, str(resolved.path), needs_tokenizer=needs_tokenizer)
+    digest, folder = models.digest(resolved.path), resolved.path
+    if resolved.gguf_file is not None:
+        with quiet_transformers():
+            folder = converted_folder(resolved.path, digest, models.cache_dir())
+    return _Source(str(resolved.path), folder, digest)
 
 
 def _max_seq_len(model: Any, name: str) -> int:

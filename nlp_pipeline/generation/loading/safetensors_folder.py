@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,26 +11,28 @@ from torch import Tensor
 
 from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.generation.distributed.tensor_parallel import Sliceable
+from nlp_pipeline.generation.loading.model_view import weight_files
+from nlp_pipeline.generation.loading.tensor_check import drop_computed, open_safetensors
 
 
 class FolderCheckpoint:
     """A Hugging Face folder, of whose safetensors only the parts that are asked for are read.
 
+    Args:
+        folder: The folder.
+        name: The model's name, for messages.
+
     Raises:
         CheckpointUnreadable: It has no safetensors.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        index = folder / "model.safetensors.index.json"
-        if index.is_file():
-            names = json.loads(index.read_bytes())["weight_map"].values()
-        else:
-            names = [file.name for file in folder.glob("model.safetensors")]
-        self._files = sorted(set(names))
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        files = weight_files(folder, name)
+        self._files = [file for file in files if file.endswith(".safetensors")]
         if not self._files:
             raise CheckpointUnreadable(
-                str(folder), "several processes can share a model of safetensors files only"
+                name, "several processes can share a model of safetensors files only"
             )
 
     def config(self) -> Any:
@@ -50,12 +51,10 @@ class FolderCheckpoint:
 
     def tensors(self) -> Iterator[tuple[str, Sliceable]]:
         """Names and slices of the files' tensors."""
-        from safetensors import safe_open
-
         with ExitStack() as stack:
             for name in self._files:
-                file = stack.enter_context(safe_open(self._folder / name, framework="pt"))
-                for key in file.keys():  # noqa: SIM118  # no mapping
+                file = stack.enter_context(open_safetensors(self._folder / name, self._name))
+                for key in drop_computed(file.keys()):
                     yield key, _FileTensor(file.get_slice(key))
 
 

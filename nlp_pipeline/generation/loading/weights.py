@@ -8,34 +8,58 @@ from typing import Any
 from nlp_pipeline.generation.loading.assembly import Placement, assemble
 from nlp_pipeline.generation.loading.checks import check_vocabulary
 from nlp_pipeline.generation.loading.hf_compat import dtype_keyword, unreadable
+from nlp_pipeline.generation.loading.model_view import weight_files
 from nlp_pipeline.generation.loading.safetensors_folder import FolderCheckpoint
+from nlp_pipeline.generation.loading.tensor_check import (
+    check_extent,
+    check_index,
+    check_loaded,
+    check_tied_head,
+    config_sizes,
+    count_tensors,
+)
 from nlp_pipeline.generation.meta import MetaCheckpoint, end_token_ids
 
 
-def load_model(name: str, source: str | Path, tokens: Any, place: Placement) -> tuple[Any, int]:
+def load_model(name: str, folder: Path, tokens: Any, place: Placement) -> tuple[Any, int]:
     """The model, or this rank's part of it, and the number of parameters of the whole.
 
     Args:
         name: The model's name, for messages.
-        source: A folder, or a name of the hub.
+        folder: A folder that holds nothing but what may be loaded, or one of Meta's.
         tokens: The model's tokenizer.
         place: Number format, device and ranks.
 
     Raises:
-        CheckpointUnreadable: There is no model there, or a damaged one.
-        ModelNotFound: The hub has no such model.
+        CheckpointUnreadable: There is no model there, a damaged one, or one whose weights are not
+            those of its configuration.
         NoSplitPlan: Several processes cannot share it.
         CannotSplit: So many processes cannot share it.
     """
-    if isinstance(source, Path) and not (source / "config.json").is_file():
-        return _load_meta(name, source, tokens, place)
-    if place.world.size > 1:
-        checkpoint = FolderCheckpoint(source if isinstance(source, Path) else _snapshot(source))
+    if not (folder / "config.json").is_file():
+        return _load_meta(name, folder, tokens, place)
+    config = _config(name, folder)
+    checkpoint = FolderCheckpoint(folder, name) if place.world.size > 1 else None
+    check_index(folder, name)
+    tensors = count_tensors(folder, name)
+    size = sum((folder / file).stat().st_size for file in weight_files(folder, name))
+    check_extent(name, config_sizes(config), size, tensors)
+    check_tied_head(folder, config, name)
+    if checkpoint is not None:
         model, total = assemble(checkpoint, name, place)
         model.generation_config = checkpoint.generation_config() or model.generation_config
         return model, total
-    model = _from_pretrained(name, source, place)
+    model = _from_pretrained(name, folder, config, place)
     return model, sum(p.numel() for p in model.parameters())
+
+
+def _config(name: str, folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # transformers raises what its parsers happen to raise
+        raise unreadable(name, folder, error) from error
 
 
 def _load_meta(name: str, folder: Path, tokens: Any, place: Placement) -> tuple[Any, int]:
@@ -48,21 +72,19 @@ def _load_meta(name: str, folder: Path, tokens: Any, place: Placement) -> tuple[
     return model, total
 
 
-def _from_pretrained(name: str, source: str | Path, place: Placement) -> Any:
+def _from_pretrained(name: str, folder: Path, config: Any, place: Placement) -> Any:
     from transformers import AutoModelForCausalLM
 
     options = {"device_map": place.device_map, **dtype_keyword(place.dtype)}
     try:
-        return AutoModelForCausalLM.from_pretrained(source, trust_remote_code=False, **options)
-    except Exception as error:  # transformers raises what its parsers happen to raise
-        raise unreadable(name, source, error) from error
-
-
-def _snapshot(name: str) -> Path:
-    """The folder of a hub model in the hub's own cache."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, all of them
+            **options,
+        )
     except Exception as error:
-        raise unreadable(name, name, error) from error
+        raise unreadable(name, folder, error) from error
+    check_loaded(name, model, info, part_of_larger=config.get_text_config() is not config)
+    return model

@@ -21,6 +21,8 @@ from nlp_pipeline.generation.interface import (
     generate,
 )
 
+pytestmark = pytest.mark.issue(13)
+
 Connect = Callable[..., ServerGenerator]
 FERRY = "The ferry of Ardmore left the pier on time that day. "
 

@@ -20,6 +20,8 @@ from nlp_pipeline.generation.interface import (
     generate,
 )
 
+pytestmark = pytest.mark.issue(13)
+
 Connect = Callable[..., ServerGenerator]
 CHAT = Chat((Message("user", "Who?"),))
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.errors.models import ModelCacheUnusable
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading.gguf import FORMAT, converted_folder
+from nlp_pipeline.generation.loading.gguf_header import read_header
+from nlp_pipeline.generation.loading.gguf_rope import scaled_periods
 from nlp_pipeline.generation.loading.load import LoadedModel, load
 
 DIGEST = "0123456789abcdef" * 4
@@ -35,13 +39,25 @@ NAMES = {
 }
 
 
-def write_gguf(model: Any, tokenizer: Any, path: Path, *, add_bos: bool | None) -> None:
-    """Writes a Llama as llama.cpp's converter does, with unquantized weights."""
+def write_gguf(
+    model: Any,
+    tokenizer: Any,
+    path: Path,
+    *,
+    add_bos: bool | None = True,
+    weights: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    blocks: int | None = None,
+) -> None:
+    """Writes a Llama as llama.cpp's converter does, with unquantized weights.
+
+    `weights` may change the tensors that are written, by their names in the file, and `blocks`
+    what the file says of its number of layers.
+    """
     config = model.config
     writer = GGUFWriter(path, "llama")
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
+    writer.add_block_count(blocks or config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
@@ -63,6 +79,7 @@ def write_gguf(model: Any, tokenizer: Any, path: Path, *, add_bos: bool | None) 
     if add_bos is not None:
         writer.add_add_bos_token(add_bos)
     writer.add_chat_template(tokenizer.chat_template)
+    tensors = {}
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight":  # tied to the embeddings
             continue
@@ -74,7 +91,9 @@ def write_gguf(model: Any, tokenizer: Any, path: Path, *, add_bos: bool | None) 
             values = values.reshape(-1, weight.shape[1])
         for ours, theirs in NAMES.items():
             name = name.replace(ours, theirs)
-        writer.add_tensor(name, np.ascontiguousarray(values))
+        tensors[name] = np.ascontiguousarray(values)
+    for name, values in weights(tensors).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -150,6 +169,121 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
         converted_folder(file, DIGEST, tmp_path)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "converted").iterdir()) == []
+
+
+def without(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda weights: {name: w for name, w in weights.items() if name not in names}
+
+
+def with_more(name: str, like: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda weights: weights | {name: weights[like]}
+
+
+def shorter(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda weights: weights | {name: np.ascontiguousarray(weights[name][:-1])}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"weights": without("blk.1.ffn_up.weight")}, "no model.layers.1.mlp.up_proj.weight"),
+        ({"weights": without("output_norm.weight")}, "it has no model.norm.weight"),
+        ({"weights": without("token_embd.weight")}, "model.embed_tokens.weight"),
+        ({"blocks": 3}, "it has no model.layers.2.input_layernorm.weight"),
+        ({"blocks": 1}, "it has the unknown blk.1.attn_k.weight"),
+        (
+            {"weights": with_more("blk.0.attn_q.bias", "output_norm.weight")},
+            "it has the unknown blk.0.attn_q.bias",
+        ),
+        (
+            {"weights": with_more("blk.0.strange.weight", "output_norm.weight")},
+            "it has the unknown blk.0.strange.weight",
+        ),
+        ({"weights": shorter("blk.1.ffn_up.weight")}, "model.layers.1.mlp.up_proj.weight is not"),
+        ({"weights": shorter("blk.1.attn_q.weight")}, "transformers cannot read it"),
+    ],
+)
+def test_tensors_that_are_not_those_of_the_model(
+    tiny: LoadedModel, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    file = tmp_path / "bad.gguf"
+    write_gguf(tiny.model, tiny.tokenizer, file, **change)
+    with pytest.raises(CheckpointUnreadable) as caught:
+        converted_folder(file, DIGEST, tmp_path)
+    assert said in str(caught.value)
+    assert list((tmp_path / "converted").iterdir()) == []
+
+
+def number(value: int, code: str = "Q") -> bytes:
+    return struct.pack(f"<{code}", value)
+
+
+HUGE = 2**60
+START = b"GGUF" + number(3, "I")
+KEY = number(1) + b"k"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        START + number(HUGE) + number(0) + bytes(40),
+        START + number(0) + number(HUGE) + bytes(40),
+        START + number(0) + number(1) + number(HUGE) + bytes(40),
+        START + number(0) + number(1) + KEY + number(8, "I") + number(HUGE) + bytes(40),
+        START + number(0) + number(1) + KEY + number(9, "I") + number(4, "I") + number(HUGE),
+        START + number(0) + number(1) + KEY + number(9, "I") + number(8, "I") + number(HUGE),
+        START + number(0) + number(1) + KEY + (number(9, "I") + number(1, "I")[:0]) * 40,
+        START + number(1) + number(0) + KEY + number(2, "I") + number(HUGE) * 2 + bytes(12),
+        START + number(1) + number(0) + KEY + number(9**9, "I") + bytes(60),
+        START + number(0) + number(1) + KEY + number(77, "I") + bytes(60),
+        b"GGUF" + number(9, "I") + bytes(60),
+        b"GGUF",
+        b"",
+    ],
+)
+def test_claims_that_a_file_has_no_room_for(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointUnreadable, match=r"bad\.gguf holds no model"):
+        read_header(file)
+
+
+def test_more_layers_than_a_file_has_tensors(tiny: LoadedModel, tmp_path: Path) -> None:
+    file = tmp_path / "bad.gguf"
+    write_gguf(tiny.model, tiny.tokenizer, file, blocks=10**8)
+    with pytest.raises(CheckpointUnreadable, match="asks for 100000000 layers, and its weights"):
+        converted_folder(file, DIGEST, tmp_path)
+
+
+def test_the_header_says_what_the_file_holds(gguf: Path) -> None:
+    header = read_header(gguf)
+    assert header.values["llama.block_count"] == 2
+    assert header.values["tokenizer.ggml.add_bos_token"] is False
+    assert header.tensors["token_embd.weight"] == (64, 640)
+    assert len(header.tensors) == 20
+
+
+def test_the_frequencies_of_llama_3(tiny: LoadedModel, tmp_path: Path) -> None:
+    scaling = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0}
+    scaling |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+    config = tiny.model.config
+    theta = (getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta})[
+        "rope_theta"
+    ]
+    factors = scaled_periods(32.0, theta, config.head_dim // 2).float().numpy()
+
+    def more(weights: dict[str, Any]) -> dict[str, Any]:
+        return weights | {"rope_freqs.weight": factors}
+
+    file = tmp_path / "llama3.gguf"
+    write_gguf(tiny.model, tiny.tokenizer, file, weights=more)
+    written = json.loads((converted_folder(file, DIGEST, tmp_path) / "config.json").read_text())
+    rope = written.get("rope_scaling") or written["rope_parameters"]
+    assert {key: rope[key] for key in scaling} == scaling
+    factors[-1] *= 2
+    write_gguf(tiny.model, tiny.tokenizer, file, weights=more)
+    with pytest.raises(CheckpointUnreadable, match="rope_freqs"):
+        converted_folder(file, "1" * 64, tmp_path)
 
 
 def test_a_truncated_file(gguf: Path, tmp_path: Path) -> None:

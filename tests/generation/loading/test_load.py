@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,9 @@ class TestFoldersThatCannotBeLoaded:
         assert "header" in fault(spoil({"model.safetensors": weights}))
 
     def test_weights_of_another_shape(self, spoil: Spoil) -> None:
-        said = "its weights have other sizes than its config.json says."
-        assert fault(spoil({}, hidden_size=32, head_dim=8)) == said
+        said = fault(spoil({}, hidden_size=32, head_dim=8))
+        start = "its weights are not those of its model: it has other sizes than its config.json"
+        assert said.startswith(f"{start} says: model.embed_tokens.weight is not (640, 32),")
 
     @pytest.mark.parametrize("config", [b"{", b"", b"\xff\xfe", b"{}\n{}"])
     def test_a_config_that_is_no_json(self, spoil: Spoil, config: bytes) -> None:
@@ -197,14 +199,17 @@ class TestNothingIsExecuted:
         config = json.loads((Path(tiny_llama) / "tokenizer_config.json").read_text())
         config |= {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.E", "evil.E"]}}
         code = f"open({str(trace)!r}, 'w')".encode()
-        fault(spoil({"evil.py": code, "tokenizer_config.json": json.dumps(config).encode()}))
+        folder = spoil({"evil.py": code, "tokenizer_config.json": json.dumps(config).encode()})
+        with suppress(CheckpointUnreadable):  # transformers 5 takes another class in its place
+            load(folder, device="cpu")
         assert not trace.exists()
 
     def test_pickled_weights(self, spoil: Spoil, trace: Path) -> None:
         stream = io.BytesIO()
         torch.save({"model.embed_tokens.weight": Touch(trace)}, stream)
         folder = spoil({"model.safetensors": None, "pytorch_model.bin": stream.getvalue()})
-        fault(folder)
+        with pytest.raises(CheckpointUnreadable, match=r"pytorch_model\.bin holds no model"):
+            load(folder, device="cpu")
         assert not trace.exists()
 
 
