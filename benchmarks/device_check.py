@@ -21,7 +21,14 @@ from typing import Any
 
 HERE = Path(__file__).parent
 
-BESIDE = {"kernels": 150, "gpu_tests": 200, "equality": 150, "bfloat16": 120, "waits": 120}
+BESIDE = {
+    "kernels": 150,
+    "gpu_tests": 200,
+    "equality": 150,
+    "bfloat16": 120,
+    "waits": 120,
+    "checkpoint": 150,
+}
 """Sections that time nothing, and the seconds that each may take."""
 
 ALONE = {"facts": 90, "attention": 90, "speed_1b": 150, "speed_8b": 200}
@@ -33,6 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for results and logs")
     parser.add_argument("--tiny", action="store_true", help="small shapes, for a CPU")
     parser.add_argument("--only", nargs="*", help="these sections alone")
+    parser.add_argument("--checkpoint", help="a model to compare with transformers in float32")
     parser.add_argument("--section", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -41,6 +49,10 @@ def main() -> None:
         return
     sections = {**BESIDE, **ALONE}
     chosen = [name for name in sections if args.only is None or name in args.only]
+    if args.checkpoint:
+        os.environ["DEVICE_CHECKPOINT"] = args.checkpoint
+    else:
+        chosen = [name for name in chosen if name != "checkpoint"]
     started = {name: start(name, args) for name in chosen if name in BESIDE}
     failed = [name for name, process in started.items() if not ended(process, BESIDE[name])]
     for name in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -126,6 +127,28 @@ def bfloat16(notes: dict[str, Any], *, tiny: bool) -> None:
         raise RuntimeError("a difference is larger than rounding explains")
 
 
+def checkpoint(notes: dict[str, Any], *, tiny: bool) -> None:
+    """A given model over texts of ours: greedy ids in float32 equal those of transformers."""
+    from nlp_pipeline.generation.llama import Llama
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    lines = (ROOT / "corpora/varied.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines[: 2 if tiny else 24]]
+    new = 4 if tiny else 32
+    llama = Llama.build(os.environ["DEVICE_CHECKPOINT"], dtype="float32", max_seq_len=2048)
+    ids = [llama.encoder.encode(text)[:400] for text in texts]
+    found = [list(one.token_ids) for one in llama.generate(ids, max_new_tokens=new)]
+    same = 0
+    for prompt, one in zip(ids, found, strict=True):
+        expected = by_transformers(llama.loaded.model, prompt, new)
+        ends = [i for i, token in enumerate(expected) if token in llama.loaded.eos_token_ids]
+        same += one == expected[: ends[0] if ends else new]
+    notes["layers"] = llama.loaded.model.config.num_hidden_layers
+    notes["float32_ids_equal"] = f"{same} of {len(ids)}"
+    if same < len(ids):
+        raise RuntimeError("ids differ")
+
+
 def waits(notes: dict[str, Any], *, tiny: bool) -> None:
     """Whether the host waits for the device in any kind of step."""
     from nlp_pipeline.generation.interface import SamplingParams
@@ -214,6 +237,19 @@ def busy_thread() -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def busy_process() -> Iterator[None]:
+    """The same in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "while True: sum(i * i for i in range(1000))"]
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def timed(work: Any) -> float:

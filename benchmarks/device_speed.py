@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from device_models import SHAPES, device, made_engine, prompts_of, random_model, run_all
-from device_sections import busy_thread, timed
+from device_sections import Allowing, busy_process, busy_thread, timed
 from roofline import Machine, Work
 
 from nlp_pipeline.generation.engine import Engine
@@ -97,12 +98,10 @@ def _speed(notes: dict[str, Any], shape: str, tiny: bool) -> None:
         floor = work.decode([(220, 3)] * count, count, machine) / 2
         notes[f"decode_{count}_ms"] = seconds * 1e3
         notes[f"decode_{count}_over_floor"] = seconds / floor
-        with busy_thread():
-            slower = _decode_step(engine, model, count, new)
-        notes[f"decode_{count}_beside_a_busy_thread"] = slower / seconds
+        if count == rows[0]:
+            _beside_others(notes, f"decode_{count}", engine, model, count, new, seconds)
     _job(notes, "job", engine, model, rows[0], new, work, machine)
-    with busy_thread():
-        _job(notes, "job_beside_a_busy_thread", engine, model, rows[0], new, work, machine)
+    _extractive(notes, engine, model, 4 if tiny else 64)
     _stream(notes, engine, model, 16 if tiny else 1024, new, work, machine, most)
     engine.close()
     for name, ways in (("no_graphs", {"lookahead": True}), ("no_lookahead", {"graphs": True})):
@@ -134,6 +133,44 @@ def _decode_step(engine: Engine, model: Any, rows: int, new: int) -> float:
         seconds.append(time.perf_counter() - before)
     middle = seconds[len(seconds) // 3 : -3] or seconds
     return statistics.median(middle)
+
+
+def _beside_others(
+    notes: dict[str, Any], name: str, engine: Engine, model: Any, rows: int, new: int, alone: float
+) -> None:
+    """How much longer a step takes beside Python in another process, and in another thread.
+
+    A thread may hold the interpreter lock for the switch interval whenever a step lets go of it.
+    """
+    with busy_process():
+        notes[f"{name}_beside_a_busy_process"] = _decode_step(engine, model, rows, new) / alone
+    before = sys.getswitchinterval()
+    for interval in (before, 0.0002):
+        sys.setswitchinterval(interval)
+        with busy_thread():
+            seconds = _decode_step(engine, model, rows, min(new, 24))
+        notes[f"{name}_beside_a_busy_thread_switching_every_{interval * 1e3:g}_ms"] = (
+            seconds / alone
+        )
+    sys.setswitchinterval(before)
+
+
+def _extractive(notes: dict[str, Any], engine: Engine, model: Any, count: int) -> None:
+    """Three beams under a constraint, whose next step needs the last one's tokens on the host."""
+    prompts = prompts_of(model, count, 200 if count > 4 else 20, 200, seed=4)
+    for name, params, bound in (("greedy", {}, None), ("extractive", {"num_beams": 3}, range(60))):
+        constraint = None if bound is None else Allowing([11 + 7 * i for i in bound])
+
+        def job(params: Any = params, constraint: Any = constraint) -> None:
+            for i, ids in enumerate(prompts):
+                asked = SamplingParams(max_new_tokens=12, **params)
+                engine.add(Sequence(str(i), ids[:200], asked, constraint=constraint))
+            ended = 0
+            while ended < count:
+                ended += len(engine.step())
+
+        wall(job)
+        notes[f"{name}_{count}_prompts_12_tokens_seconds"] = wall(job)
 
 
 def _job(

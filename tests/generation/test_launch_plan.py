@@ -91,5 +91,6 @@ def test_on_cuda_in_bfloat16(tiny_llama: str) -> None:
     off = Llama.build(tiny_llama, device="cuda", cuda_graphs=False, async_scheduling=False)
     assert next(on.loaded.model.parameters()).dtype == torch.bfloat16
     pairs = zip(*(llama.generate(TEXTS, max_new_tokens=8) for llama in (on, off)), strict=True)
-    for ours, theirs in pairs:
-        assert ours.logprobs[0] == pytest.approx(theirs.logprobs[0], abs=0.1)
+    for completions in pairs:
+        ours, theirs = ([*one.logprobs, one.stop_logprob][0] for one in completions)
+        assert ours == pytest.approx(theirs, abs=0.1)

@@ -76,9 +76,11 @@ def compare_attention(heads: int, kv_heads: int, head_dim: int, dtype: torch.dty
     query = torch.randn(tokens, heads, head_dim).to(dtype).to(DEVICE)
     scale = head_dim**-0.5
     expected = ReferenceBody().attend(memory.float(), query.float(), step, scale).to(dtype)
-    close(
-        TritonBody().attend(memory, query, step, scale), expected, f"attention of {heads} heads: "
-    )
+    for segment in (1024, 16, 32):
+        body = TritonBody()
+        body.segment, body.busy_programs = segment, 10**6
+        what = f"{heads} heads in segments of {segment}: "
+        close(body.attend(memory, query, step, scale), expected, what)
     qkv = torch.randn(tokens, (heads + 2 * kv_heads) * head_dim).to(dtype).to(DEVICE)
     angles = torch.rand(tokens, head_dim // 2, device=DEVICE).repeat(1, 2) * 6
     cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)

@@ -36,10 +36,12 @@ class TritonBody:
     Attributes:
         segment: Tokens that one program of a decode step meets at most, while there are few
             segments.
+        busy_programs: So many programs keep a device busy: about two on every multiprocessor.
     """
 
     name = "triton"
     segment = 1024
+    busy_programs = 256
 
     def store(self, memory: Tensor, key: Tensor, value: Tensor, slots: Tensor) -> None:
         """See `AttentionBody.store`; for models that are not fused, so in torch's operations."""
@@ -110,15 +112,17 @@ class TritonBody:
     def _decode(
         self, memory: Tensor, query: Tensor, output: Tensor, step: PagedStep, scale: float
     ) -> None:
-        """A long past is cut into segments that are met at the same time.
+        """Where few sequences leave the device idle, a long past is cut into segments.
 
         How many depends on the longest sequence that there can be, so that a graph holds for all.
+        With many sequences segments only cost: 256 of 250 tokens took 110 microseconds for 74.
         """
         kv_heads, page = memory.shape[2:4]
         heads, head_dim = query.shape[1:]
         longest = step.tables.shape[1] * page
         segment = max(self.segment, triton.next_power_of_2(triton.cdiv(longest, MOST_SPLITS)))
-        splits = triton.cdiv(longest, segment)
+        few = step.decoding * kv_heads < self.busy_programs
+        splits = triton.cdiv(longest, segment) if few else 1
         parts = None
         if splits > 1:
             size = (step.decoding, heads, splits, head_dim + 2)

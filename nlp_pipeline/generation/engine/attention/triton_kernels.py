@@ -108,11 +108,12 @@ def attention_kernel(
     if SPLITS > 1:
         # Several segments: their sums are joined by `merge_kernel`.
         part = parts + (line * SPLITS + tl.program_id(2)) * (HEAD_DIM + 2)
-        several = live & (end > SEGMENT) & (begin < end)
+        # A decoding token's position is the last of its sequence.
+        several = live & (position >= SEGMENT) & (position >= begin)
         tl.store(part[:, None] + d[None, :], weighted, mask=several[:, None] & inside[None, :])
         tl.store(part + HEAD_DIM, highest, mask=several)
         tl.store(part + HEAD_DIM + 1, total, mask=several)
-        live = live & (end <= SEGMENT) & (begin == 0)
+        live = live & (position < SEGMENT) & (index + begin == 0)
     tl.store(
         output + line[:, None] * HEAD_DIM + d[None, :],
         (weighted / total[:, None]).to(output.dtype.element_ty),
@@ -138,7 +139,8 @@ def merge_kernel(
     end = tl.load(positions + token) + 1
     s = tl.arange(0, SPLITS_PADDED)
     d = tl.arange(0, HEAD_PADDED)
-    there = (s < SPLITS) & (s * SEGMENT < end) & (end > SEGMENT)
+    # Conditions on numbers of blocks: the interpreter has no `and` of a block and one number.
+    there = (s < SPLITS) & (s * SEGMENT < end) & (s + end > s + SEGMENT)
     inside = d < HEAD_DIM
     part = parts + (line * SPLITS + s) * (HEAD_DIM + 2)
     highest = tl.load(part + HEAD_DIM, mask=there, other=float("-inf"))
@@ -146,7 +148,7 @@ def merge_kernel(
     weighted = tl.load(part[:, None] + d[None, :], mask=there[:, None] & inside[None, :], other=0.0)
     shrink = tl.where(there, tl.exp2(highest - tl.max(highest, 0)), 0.0)
     joined = tl.sum(weighted * shrink[:, None], 0) / tl.sum(total * shrink, 0)
-    several = inside & (end > SEGMENT)
+    several = inside & (d + end > d + SEGMENT)
     tl.store(output + line * HEAD_DIM + d, joined.to(output.dtype.element_ty), mask=several)
 
 
