@@ -19,6 +19,7 @@ _COMMANDS = {
     "status": "nlp_pipeline.cli.status:status",
     "errors": "nlp_pipeline.cli.errors:errors",
     "show": "nlp_pipeline.cli.show:show",
+    "verify": "nlp_pipeline.cli.verify:verify",
     "export": "nlp_pipeline.cli.export:export",
     "report": "nlp_pipeline.cli.report:report",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",

@@ -59,10 +59,12 @@ def _first(*_: int | FrameType | None) -> NoReturn:
 
 
 def _safe(out: Path) -> str:
-    from nlp_pipeline.errors.run import RunNotFound
+    from nlp_pipeline.errors.run import OutputError, RunNotFound
     from nlp_pipeline.run_folder.status import run_status
 
     try:
         return f"{run_status(out).done} documents are safe in {out}/."
     except RunNotFound:
         return "Nothing was done yet."
+    except OutputError as error:
+        return str(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
@@ -198,6 +199,58 @@ class PartDamaged(OutputError):
             f"The part {file} of the run in '{path}' is damaged: its receipt says {expected}, and "
             f"{found}. Run the same command again: it makes the part anew."
         )
+
+
+class ReceiptDamaged(OutputError):
+    """A run of which a receipt is missing or cannot be read: a part would pass for the whole."""
+
+    def __init__(
+        self,
+        path: str,
+        receipt: str,
+        problem: str,
+        done: int,
+        total: int | None,
+        command: Sequence[str] = (),
+        corpus: str = "",
+    ) -> None:
+        of = "" if total is None else f" of {total}"
+        super().__init__(
+            f"The run in '{path}' is damaged: its receipt {receipt} {problem}, and what comes "
+            f"before it is {done}{of} documents. Nothing is shown, for that would look like all of "
+            f"it. To make the rest anew, {_call(command, corpus)}"
+        )
+
+
+class BooksDamaged(OutputError):
+    """A file beside the tables of a run that does not say what the tables say."""
+
+    def __init__(self, path: str, file: str, problem: str) -> None:
+        super().__init__(
+            f"The file {file} of the run in '{path}' is damaged: {problem}. Run the same command "
+            "again: it makes it anew."
+        )
+
+
+class RunDamaged(OutputError):
+    """All that is damaged in a run."""
+
+    def __init__(
+        self, path: str, problems: Sequence[Exception], command: Sequence[str], corpus: str
+    ) -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(
+            f"The run in '{path}' is damaged:{lines}\nTo make anew what is damaged, "
+            f"{_call(command, corpus)}"
+        )
+
+
+def _call(command: Sequence[str], corpus: str) -> str:
+    """How a run is called again: by its command, or from Python."""
+    words = [word for word in command if word != "--fresh"]
+    if words and words[0] in ("run", "retry"):
+        return f"type:\n  {shlex.join(['nlp-pipeline', *words])}"
+    return f"call `run` again as before, with the corpus '{escaped(corpus)}'."
 
 
 class RunNotFound(OutputError):

@@ -38,7 +38,7 @@ class ErrorsFile:
         """Writes the file again from the finished parts, where it says something else."""
         if self._end is not None:
             return
-        if not self._is_right(receipts):
+        if not self.is_right(receipts):
             write_atomically(self._path, lambda path: self._write(path, receipts))
         self._end = self._path.stat().st_size
 
@@ -57,7 +57,8 @@ class ErrorsFile:
             raise
         self._end = self._path.stat().st_size
 
-    def _is_right(self, receipts: Sequence[Receipt]) -> bool:
+    def is_right(self, receipts: Sequence[Receipt]) -> bool:
+        """Whether the file says what the finished parts say."""
         if not self._path.is_file():
             return False
         with self._path.open("rb") as file:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +80,15 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def file_digest(path: Path) -> str:
+    """A digest of a file's bytes, in constant memory."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
@@ -110,9 +120,18 @@ def read_table(
         import pyarrow.parquet as pq
 
         # Not `read_table`: it takes a folder called `a=b` for a column.
-        return _conformed(pq.ParquetFile(path).read(columns=columns), wanted)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns=columns)
+        return _conformed(table, wanted)
     table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
     return _conformed(table, wanted)
+
+
+def lacks_columns(path: Path, schema: pa.Schema) -> bool:
+    """Whether a Parquet file has not every column: it is older, or its names are damaged."""
+    import pyarrow.parquet as pq
+
+    return not set(schema.names) <= set(pq.read_schema(path).names)
 
 
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -130,7 +149,8 @@ def _subschema(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
 def _write_parquet(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table, path, compression="zstd")
+    # With a checksum of each page: whoever reads the file notices a flipped bit.
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def lists_as_json(table: pa.Table) -> pa.Table:

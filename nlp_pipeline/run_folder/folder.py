@@ -116,7 +116,8 @@ def _is_beginning(entry: Path) -> bool:
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
-    nothing = not read_receipts(path) and not holds_documents(path)
+    # A receipt that cannot be read is one too: what it stands for may have cost days.
+    nothing = not any((path / RECEIPTS).glob("part-*.json")) and not holds_documents(path)
     return manifest.get("state") == CLEARED or nothing
 
 

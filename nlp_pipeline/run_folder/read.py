@@ -9,10 +9,24 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import ColumnNotFound, DocumentNotFound, RunNotFound, TableNotFound
-from nlp_pipeline.run_folder.files import Format, read_table
-from nlp_pipeline.run_folder.folder import read_manifest
-from nlp_pipeline.run_folder.receipts import part_file, read_receipts
+from nlp_pipeline.errors.run import (
+    ColumnNotFound,
+    DocumentNotFound,
+    PartDamaged,
+    RunNotFound,
+    TableNotFound,
+)
+from nlp_pipeline.run_folder.files import Format, lacks_columns, read_table
+from nlp_pipeline.run_folder.folder import FINISHED, read_manifest
+from nlp_pipeline.run_folder.receipts import (
+    Receipt,
+    compare_digest,
+    compare_rows,
+    part_file,
+    unreadable_is_damage,
+    whole_receipts,
+)
+from nlp_pipeline.run_folder.staging import was_replaced
 from nlp_pipeline.tables.frames import to_frame
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -47,11 +61,11 @@ def read_run(
             raise TableNotFound(name, TABLES)
     wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
     format_: Format = run_manifest(folder)["format"]
-    parts = _parts(folder)
+    parts = finished_parts(folder)
     found: dict[str, pd.DataFrame] = {}
     for name in names:
-        files = (part_file(folder, name, part, format_) for part in parts)
-        found[name] = to_frame(_concat(files, name, format_, wanted[name], first))
+        tables_ = (read_part(folder, part, name, format_, wanted[name]) for part in parts)
+        found[name] = to_frame(_concat(tables_, name, wanted[name], first))
     return found
 
 
@@ -61,9 +75,8 @@ def row_counts(path: str | Path) -> dict[str, int]:
     Raises:
         RunNotFound: The folder holds no run.
     """
-    run_manifest(Path(path))
     counts = dict.fromkeys(TABLES, 0)
-    for receipt in read_receipts(Path(path)):
+    for receipt in finished_parts(Path(path)):
         for name, rows in receipt.rows.items():
             counts[name] += rows
     return counts
@@ -81,9 +94,49 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _parts(folder: Path) -> list[int]:
-    """The numbers of the finished parts."""
-    return [receipt.part for receipt in read_receipts(folder)]
+def finished_parts(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[Receipt]:
+    """The receipts of the finished parts: of a finished run all, of another those there are.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+        ReceiptDamaged: A receipt is missing or cannot be read.
+    """
+    manifest = manifest or run_manifest(folder)
+    total = manifest.get("total") if manifest.get("state") == FINISHED else None
+    command, corpus = manifest.get("command") or (), str(manifest.get("corpus", ""))
+    return whole_receipts(folder, total, command, corpus)
+
+
+def read_part(
+    run: Path, receipt: Receipt, table: str, format_: Format, columns: list[str] | None = None
+) -> pa.Table:
+    """A table of a finished part, only the columns asked for.
+
+    Raises:
+        PartDamaged: The file is not what its receipt says, or cannot be read.
+    """
+    try:
+        return _checked_part(run, receipt, table, format_, columns)
+    except PartDamaged:
+        if not was_replaced(run, receipt):
+            raise
+    return read_table(part_file(run, table, receipt.part, format_), TABLES[table], format_, columns)
+
+
+def _checked_part(
+    run: Path, receipt: Receipt, table: str, format_: Format, columns: list[str] | None
+) -> pa.Table:
+    file = part_file(run, table, receipt.part, format_)
+    rows = receipt.rows.get(table, 0)
+    with unreadable_is_damage(run, file, rows):
+        # Parquet has checksums of its own, so that a column can be read without the others; but
+        # not of the names of its columns, and a name that is not there is read as nulls.
+        if format_ != "parquet" or lacks_columns(file, TABLES[table]):
+            compare_digest(run, file, receipt.digests.get(table))
+        found = read_table(file, TABLES[table], format_, columns)
+    if table in receipt.rows:
+        compare_rows(run, file, rows, found.num_rows)
+    return found
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
@@ -95,18 +148,18 @@ def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
 
 
 def _concat(
-    files: Iterable[Path], name: str, format_: Format, columns: list[str] | None, first: int | None
+    parts: Iterable[pa.Table], name: str, columns: list[str] | None, first: int | None
 ) -> pa.Table:
     schema = TABLES[name]
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns])
-    tables, rows = [schema.empty_table()], 0
-    for file in files:
+    found, rows = [schema.empty_table()], 0
+    for part in parts if first is None or first > 0 else ():
+        found.append(part)
+        rows += part.num_rows
         if first is not None and rows >= first:
             break
-        tables.append(read_table(file, TABLES[name], format_, columns))
-        rows += tables[-1].num_rows
-    return pa.concat_tables(tables).slice(0, first)
+    return pa.concat_tables(found).slice(0, first)
 
 
 def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
@@ -117,8 +170,8 @@ def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
     """
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
-    for part in _parts(folder):
-        yield read_table(part_file(folder, table, part, format_), TABLES[table], format_)
+    for part in finished_parts(folder):
+        yield read_part(folder, part, table, format_)
 
 
 def parts_of(
@@ -135,11 +188,9 @@ def parts_of(
     """
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
-    for part in _parts(folder):
+    for part in finished_parts(folder):
         yield {
-            name: read_table(
-                part_file(folder, name, part, format_), TABLES[name], format_, list(wanted)
-            )
+            name: read_part(folder, part, name, format_, list(wanted))
             for name, wanted in columns.items()
         }
 
@@ -159,18 +210,17 @@ def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str
     """
     folder = Path(path)
     format_: Format = run_manifest(folder)["format"]
-    for part in _parts(folder):
-        files = {name: part_file(folder, name, part, format_) for name in TABLES}
-        ids = read_table(files["documents"], TABLES["documents"], format_, ["document_id"])
+    for part in finished_parts(folder):
+        ids = read_part(folder, part, "documents", format_, ["document_id"])
         if document_id in ids["document_id"].to_pylist():
-            return {name: _rows_of(document_id, files[name], name, format_) for name in TABLES}
+            tables = {name: read_part(folder, part, name, format_) for name in TABLES}
+            return {name: _rows_of(document_id, table) for name, table in tables.items()}
     raise DocumentNotFound(document_id, str(path))
 
 
-def _rows_of(document_id: str, file: Path, name: str, format_: Format) -> list[dict[str, Any]]:
+def _rows_of(document_id: str, table: pa.Table) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
-    table = read_table(file, TABLES[name], format_)
     rows: list[dict[str, Any]] = table.filter(
         pc.equal(table["document_id"], document_id)
     ).to_pylist()

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import PartDamaged
-from nlp_pipeline.run_folder.files import Format, read_table
+from nlp_pipeline.errors.escapes import described
+from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
+from nlp_pipeline.run_folder.files import Format, file_digest, read_table, write_json
 from nlp_pipeline.tables.schemas import TABLES
 
 logger = logging.getLogger(__name__)
 
 RECEIPTS = "_receipts"
+_CHECK = "check"
+"""The digest of a receipt's own values, in its file."""
 
 
 @dataclass
@@ -30,6 +36,7 @@ class Receipt:
         output_tokens: Tokens generated for them.
         rows: Rows of each table.
         bytes: Size of each table's file.
+        digests: Of each table's file; none in a run of before there were any.
     """
 
     part: int
@@ -38,6 +45,13 @@ class Receipt:
     output_tokens: int
     rows: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def write_receipt(file: Path, receipt: Receipt) -> None:
+    """Writes a receipt atomically, with a digest of itself."""
+    values = asdict(receipt)
+    write_json(file, {**values, _CHECK: _digest_of(values)})
 
 
 def receipt_path(run: Path, part: int) -> Path:
@@ -47,13 +61,56 @@ def receipt_path(run: Path, part: int) -> Path:
 
 def read_receipts(run: Path) -> list[Receipt]:
     """The receipts of the parts that are done, up to the first that is not."""
-    found: list[Receipt] = []
-    for file in sorted((run / RECEIPTS).glob("part-*.json")):
-        receipt = _receipt(file)
-        if receipt is None or receipt.part != len(found):
+    return _scan(run)[0]
+
+
+def whole_receipts(
+    run: Path, total: int | None, command: Sequence[str] = (), corpus: str = ""
+) -> list[Receipt]:
+    """The receipts of the parts that are done, where none is missing among them.
+
+    Args:
+        run: The run's folder.
+        total: How many records they have to make together; None where the run is not finished.
+        command: What began the run, for the message; nothing where it was a call in Python.
+        corpus: Its corpus, for the message.
+
+    Raises:
+        ReceiptDamaged: One is missing or cannot be read, or they do not make the total. What they
+            leave out would look as if it had never been there.
+    """
+    receipts, problem = _scan(run)
+    done = sum(receipt.documents for receipt in receipts)
+    if not problem and total is not None and done != total:
+        problem = "is missing"
+    if problem:
+        name = receipt_path(run, len(receipts)).name
+        raise ReceiptDamaged(str(run), f"{RECEIPTS}/{name}", problem, done, total, command, corpus)
+    return receipts
+
+
+def _scan(run: Path) -> tuple[list[Receipt], str]:
+    """The receipts up to the first that is not there, and what is wrong with that one, if it is.
+
+    A run that is going on adds receipts, and takes them away from the last on, while they are
+    read: what seems wrong is looked at again.
+    """
+    receipts: list[Receipt] = []
+    problem = ""
+    for _ in range(3):
+        receipts, problem = [], ""
+        for file in sorted((run / RECEIPTS).glob("part-*.json")):
+            if file != receipt_path(run, len(receipts)):
+                problem = "is missing"
+                break
+            receipt = _receipt(file)
+            if receipt is None or receipt.part != len(receipts):
+                problem = "cannot be read"
+                break
+            receipts.append(receipt)
+        if not problem:
             break
-        found.append(receipt)
-    return found
+    return receipts, problem
 
 
 def drop_receipts(run: Path, first: int) -> None:
@@ -68,11 +125,20 @@ def drop_receipts(run: Path, first: int) -> None:
 
 
 def _receipt(file: Path) -> Receipt | None:
-    """A receipt; None where the file is cut or empty, as after a crash of the machine."""
+    """A receipt; None where the file is cut, empty or changed, as after a crash of the machine."""
     try:
-        return Receipt(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        values = json.loads(file.read_text(encoding="utf-8"))
+        check = values.pop(_CHECK, None)
+        if check not in (None, _digest_of(values)):
+            return None
+        return Receipt(**values)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def _digest_of(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True)
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 def part_file(run: Path, table: str, part: int, format_: Format) -> Path:
@@ -80,9 +146,19 @@ def part_file(run: Path, table: str, part: int, format_: Format) -> Path:
     return run / table / f"part-{part:05}.{format_}"
 
 
-def sizes(run: Path, part: int, format_: Format) -> dict[str, int]:
-    """Bytes of each table's file of a part that was just written."""
-    return {name: part_file(run, name, part, format_).stat().st_size for name in TABLES}
+def part_files(run: Path, part: int, format_: Format) -> dict[str, Path]:
+    """Where every table of a part lies."""
+    return {name: part_file(run, name, part, format_) for name in TABLES}
+
+
+def sizes(files: Mapping[str, Path]) -> dict[str, int]:
+    """Bytes of each file, by its table."""
+    return {name: file.stat().st_size for name, file in files.items()}
+
+
+def digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """A digest of each file, by its table: one flipped bit in it makes another."""
+    return {name: file_digest(file) for name, file in files.items()}
 
 
 def weigh(run: Path, receipt: Receipt, format_: Format) -> None:
@@ -91,32 +167,78 @@ def weigh(run: Path, receipt: Receipt, format_: Format) -> None:
     Raises:
         PartDamaged: One is not.
     """
-    for name, rows in receipt.rows.items():
-        file = part_file(run, name, receipt.part, format_)
-        weight = receipt.bytes.get(name)
-        if not file.is_file():
-            raise PartDamaged(str(run), _short(file), f"{rows} rows", "the file is missing")
-        if weight is not None and file.stat().st_size != weight:
-            found = f"it has {file.stat().st_size}"
-            raise PartDamaged(str(run), _short(file), f"{weight} bytes", found)
+    for name in receipt.rows:
+        _weigh_file(run, receipt, name, format_)
 
 
 def recount(run: Path, receipt: Receipt, format_: Format) -> None:
-    """Counts bytes and rows of a part again.
+    """Looks at every byte of a part, and counts its rows again.
 
     Raises:
         PartDamaged: They are not those of its receipt.
     """
     weigh(run, receipt, format_)
-    for name, rows in receipt.rows.items():
-        file = part_file(run, name, receipt.part, format_)
-        try:
-            counted = _rows(file, TABLES[name], format_)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            reason = f"it cannot be read ({' '.join(str(error).split())[:200]})"
-            raise PartDamaged(str(run), _short(file), f"{rows} rows", reason) from error
-        if counted != rows:
-            raise PartDamaged(str(run), _short(file), f"{rows} rows", f"it has {counted}")
+    for name in receipt.rows:
+        recount_file(run, receipt, name, format_)
+
+
+def recount_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
+    """Looks at every byte of one table of a part, and counts its rows again.
+
+    Raises:
+        PartDamaged: They are not those of its receipt.
+    """
+    _weigh_file(run, receipt, table, format_)
+    file, rows = part_file(run, table, receipt.part, format_), receipt.rows[table]
+    with unreadable_is_damage(run, file, rows):
+        compare_digest(run, file, receipt.digests.get(table))
+        counted = _rows(file, TABLES[table], format_)
+    compare_rows(run, file, rows, counted)
+
+
+def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
+    file = part_file(run, table, receipt.part, format_)
+    weight = receipt.bytes.get(table)
+    if not file.is_file():
+        rows = f"{receipt.rows[table]} rows"
+        raise PartDamaged(str(run), _short(file), rows, "the file is missing")
+    if weight is not None and file.stat().st_size != weight:
+        found = f"it has {file.stat().st_size}"
+        raise PartDamaged(str(run), _short(file), f"{weight} bytes", found)
+
+
+def compare_digest(run: Path, file: Path, digest: str | None) -> None:
+    """Looks whether a file is the one that was written; without a digest nothing is known.
+
+    Raises:
+        PartDamaged: It is not.
+    """
+    if digest is not None and file_digest(file) != digest:
+        raise PartDamaged(str(run), _short(file), f"digest {digest[:8]}", "its bytes have another")
+
+
+def compare_rows(run: Path, file: Path, rows: int, counted: int) -> None:
+    """Looks whether a table has the rows that its receipt says.
+
+    Raises:
+        PartDamaged: It has others.
+    """
+    if counted != rows:
+        raise PartDamaged(str(run), _short(file), f"{rows} rows", f"it has {counted}")
+
+
+@contextmanager
+def unreadable_is_damage(run: Path, file: Path, rows: int) -> Iterator[None]:
+    """Says which file of a run is damaged, in place of what a library says of its insides.
+
+    Raises:
+        PartDamaged: The file cannot be read.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        reason = f"it cannot be read ({described(error)[:200]})"
+        raise PartDamaged(str(run), _short(file), f"{rows} rows", reason) from error
 
 
 def sound(run: Path, receipts: Sequence[Receipt], format_: Format) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,12 +17,16 @@ from nlp_pipeline.run_folder.files import (
     Format,
     rename_durably,
     sync_folder,
-    write_json,
     write_table,
 )
 from nlp_pipeline.run_folder.journal import WIP
 from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
-from nlp_pipeline.run_folder.receipts import Receipt, receipt_path
+from nlp_pipeline.run_folder.receipts import (
+    Receipt,
+    read_receipts,
+    receipt_path,
+    write_receipt,
+)
 from nlp_pipeline.tables.schemas import TABLES
 
 _RECEIPT, _LEDGER = "receipt.json", "ledger.jsonl"
@@ -58,15 +61,14 @@ class Staging:
         """Writes the ledger."""
         write_ledger(self._folder / _LEDGER, entries)
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each table's file."""
-        files = {name: self._folder / f"{name}.{self._format}" for name in TABLES}
-        return {name: file.stat().st_size for name, file in files.items()}
+    def files(self) -> dict[str, Path]:
+        """Where each table waits."""
+        return {name: self._folder / f"{name}.{self._format}" for name in TABLES}
 
     def seal(self, receipt: Receipt) -> None:
         """Writes the receipt: the part is whole."""
         sync_folder(self._folder.parent)
-        write_json(self._folder / _RECEIPT, asdict(receipt))
+        write_receipt(self._folder / _RECEIPT, receipt)
 
 
 def roll_forward(run: Path) -> None:
@@ -75,6 +77,14 @@ def roll_forward(run: Path) -> None:
         if (folder / _RECEIPT).exists():
             _move(run, folder, int(folder.name.removeprefix("part-")))
         shutil.rmtree(folder)
+
+
+def was_replaced(run: Path, receipt: Receipt) -> bool:
+    """Whether a part is, or has been, made anew since its receipt was read."""
+    if (run / WIP / f"part-{receipt.part:05}").is_dir():
+        return True
+    receipts = read_receipts(run)
+    return receipt.part < len(receipts) and receipts[receipt.part] != receipt
 
 
 def _move(run: Path, folder: Path, part: int) -> None:

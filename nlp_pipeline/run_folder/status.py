@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any, Literal
 from nlp_pipeline.run_folder.folder import FINISHED
 from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import Earlier, none
-from nlp_pipeline.run_folder.lock import LOCK
-from nlp_pipeline.run_folder.read import run_manifest
-from nlp_pipeline.run_folder.receipts import read_receipts
+from nlp_pipeline.run_folder.lock import is_held
+from nlp_pipeline.run_folder.read import finished_parts, run_manifest
 
 State = Literal["running", "interrupted", "finished"]
 
@@ -54,10 +52,11 @@ def run_status(path: str | Path) -> RunStatus:
 
     Raises:
         RunNotFound: The folder holds no run.
+        ReceiptDamaged: A receipt is missing or cannot be read.
     """
     folder = Path(path)
     manifest = run_manifest(folder)
-    receipts = read_receipts(folder)
+    receipts = finished_parts(folder, manifest)
     done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
     for number in journals(folder):
@@ -106,19 +105,7 @@ def _journaled(part: Earlier) -> tuple[int, int]:
 def _state(folder: Path, manifest: dict[str, Any]) -> State:
     if manifest.get("state") == FINISHED:
         return "finished"
-    return "running" if _held(folder) else "interrupted"
-
-
-def _held(folder: Path) -> bool:
-    """Whether a process holds the folder: a shared lock is refused while it does."""
-    try:
-        with (folder / LOCK).open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return "running" if is_held(folder) else "interrupted"
 
 
 def _seconds(manifest: dict[str, Any], state: State) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,17 @@ from nlp_pipeline.run_folder.files import (
 )
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
-from nlp_pipeline.run_folder.receipts import Receipt, part_file, receipt_path, recount, sizes, weigh
+from nlp_pipeline.run_folder.receipts import (
+    Receipt,
+    digests,
+    part_file,
+    part_files,
+    receipt_path,
+    recount,
+    sizes,
+    weigh,
+    write_receipt,
+)
 from nlp_pipeline.run_folder.staging import Staging, roll_forward
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -84,9 +93,11 @@ class RunFolder:
             path = ledger_path(self.path, number)
             path.parent.mkdir(exist_ok=True)
             write_ledger(path, ledger)
-            weights = sizes(self.path, number, self.format)
-            receipt = Receipt(number, documents, failed, output_tokens, rows, weights)
-            write_json(receipt_path(self.path, number), asdict(receipt))
+            files = part_files(self.path, number, self.format)
+            receipt = Receipt(
+                number, documents, failed, output_tokens, rows, sizes(files), digests(files)
+            )
+            write_receipt(receipt_path(self.path, number), receipt)
         self.receipts.append(receipt)
         self._written.add(number)
         return receipt
@@ -112,8 +123,10 @@ class RunFolder:
                 for name, table in tables.items():
                     staging.add_table(name, table)
                 staging.add_ledger(ledger)
-                weights = staging.sizes()
-                receipt = Receipt(number, documents, failed, output_tokens, rows, weights)
+                files = staging.files()
+                receipt = Receipt(
+                    number, documents, failed, output_tokens, rows, sizes(files), digests(files)
+                )
                 staging.seal(receipt)
             self.errors.distrust()
             roll_forward(self.path)

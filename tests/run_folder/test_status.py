@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -48,6 +49,45 @@ def test_a_run_that_is_going_on(out) -> None:
     with locked(out):
         assert run_status(out).state == "running"
     assert run_status(out).state == "interrupted"
+
+
+def test_looking_takes_no_lock(out, monkeypatch) -> None:
+    """A run that begins just then would fail with 75."""
+    _unfinish(out)
+    refused = []
+
+    def watched(file, flags) -> None:
+        refused.append(flags)
+        raise AssertionError("the look took a lock")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", watched)
+        assert run_status(out).state == "interrupted"
+    with locked(out), monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", watched)
+        assert run_status(out).state == "running"
+    assert refused == []
+
+
+def test_a_run_can_begin_while_others_look_at_it(out) -> None:
+    _unfinish(out)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            run_status(out)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(100):
+            with locked(out):
+                assert run_status(out).state == "running"
+    finally:
+        stop.set()
+        for looker in lookers:
+            looker.join()
 
 
 def test_no_run(tmp_path) -> None:

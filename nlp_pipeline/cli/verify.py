@@ -1,0 +1,35 @@
+"""`nlp-pipeline verify`: whether a run is still what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nlp_pipeline.cli.output import note
+
+
+@click.command(short_help="Check every byte of a run against its receipts.")
+@click.argument("out", type=click.Path(path_type=Path))
+def verify(out: Path) -> None:
+    """Check every file of the run in the folder OUT: its bytes, its rows, its books.
+
+    Nothing is changed. Of a run that is still going on the finished parts are checked. What is
+    damaged is named, with the command that makes it anew; the exit code is then 1.
+
+    \b
+    Example:
+      nlp-pipeline verify runs/sample-en_qa_summary
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.run_folder.verify import verify_run
+
+    found = verify_run(out)
+    found.raise_for_damage(out)
+    click.echo(
+        f"All is whole: {found.documents} documents in {found.parts} parts, {found.files} files."
+    )
+    if found.undigested:
+        note(
+            f"{found.undigested} of the files have no digest, since they were written before there "
+            "were any: of them only size and rows were checked."
+        )

@@ -1,0 +1,94 @@
+"""Whether a run is still what was written: every receipt, every byte, every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlp_pipeline.errors.run import (
+    BooksDamaged,
+    OutputError,
+    PartDamaged,
+    ReceiptDamaged,
+    RunDamaged,
+)
+from nlp_pipeline.run_folder.errors_file import ERRORS, ErrorsFile
+from nlp_pipeline.run_folder.files import Format
+from nlp_pipeline.run_folder.ledger import LEDGER, ledger_path, read_ledger
+from nlp_pipeline.run_folder.read import finished_parts, run_manifest
+from nlp_pipeline.run_folder.receipts import Receipt, read_receipts, recount_file
+from nlp_pipeline.run_folder.staging import was_replaced
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found of a run.
+
+    Attributes:
+        parts: Finished parts that were looked at.
+        documents: Records in them.
+        files: Files of tables in them.
+        undigested: How many of these have no digest, since the run was made before there were any:
+            of them only size and rows are known.
+        problems: What is damaged, a message each; none where all is whole.
+    """
+
+    parts: int
+    documents: int
+    files: int
+    undigested: int
+    problems: tuple[OutputError, ...] = ()
+
+    def raise_for_damage(self, path: str | Path) -> None:
+        """Does nothing where all is whole.
+
+        Raises:
+            RunDamaged: Something is damaged; names all of it, and the command that heals it.
+        """
+        if self.problems:
+            manifest = run_manifest(Path(path))
+            command, corpus = manifest.get("command") or (), str(manifest.get("corpus", ""))
+            raise RunDamaged(str(path), self.problems, command, corpus)
+
+
+def verify_run(path: str | Path) -> Verification:
+    """Looks at every file of the finished parts of a run; changes nothing.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    run = Path(path)
+    format_: Format = run_manifest(run)["format"]
+    problems: list[OutputError] = []
+    try:
+        receipts = finished_parts(run)
+    except ReceiptDamaged as error:
+        problems.append(error)
+        receipts = read_receipts(run)
+    for receipt in receipts:
+        problems += _part_problems(run, receipt, format_)
+    if not problems and not ErrorsFile(run, format_).is_right(receipts):
+        problems.append(BooksDamaged(str(run), ERRORS, "it is not what the tables 'errors' say"))
+    return Verification(
+        parts=len(receipts),
+        documents=sum(receipt.documents for receipt in receipts),
+        files=sum(len(receipt.rows) for receipt in receipts),
+        undigested=sum(len(receipt.rows.keys() - receipt.digests) for receipt in receipts),
+        problems=tuple(problems),
+    )
+
+
+def _part_problems(run: Path, receipt: Receipt, format_: Format) -> Iterator[OutputError]:
+    for name in receipt.rows:
+        try:
+            recount_file(run, receipt, name, format_)
+        except PartDamaged as error:
+            if was_replaced(run, receipt):
+                return
+            yield error
+    ledger = ledger_path(run, receipt.part)
+    entries = len(read_ledger(run, receipt.part))
+    if ledger.exists() and entries != receipt.documents:  # runs of before have none
+        problem = f"it has {entries} of {receipt.documents} records"
+        yield BooksDamaged(str(run), f"{LEDGER}/{ledger.name}", problem)
