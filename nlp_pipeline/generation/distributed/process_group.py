@@ -229,7 +229,8 @@ def _joined(device: torch.device) -> World:
         raise ProcessGroupFailed(int(os.environ["RANK"]), world_size(), where, reason) from error
     if backend == "gloo" and rank == 0:
         why = "no CUDA here" if device.type == "cpu" else "torch has no NCCL here"
-        logger.info("%d processes share the model over gloo (%s)", size, why)
+        # A warning, because Python shows a program that sets up no logging nothing less.
+        logger.warning("%d processes share the model over gloo (%s)", size, why)
     own = dist.PrefixStore("nlp_pipeline", store)  # type: ignore[attr-defined]
     # Rank 0 may read and annotate for any time before it has work for the others.
     control = dist.new_group(backend="gloo", timeout=PATIENCE)

@@ -6,7 +6,6 @@ Every rank writes what it saw to `OUT/rank-N.json`.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import time
@@ -75,7 +74,6 @@ def through(executor: Executor, llama: Llama) -> list[Completion]:
 
 
 def same(out: Path, model: str) -> dict[str, Any]:
-    logging.basicConfig(level=logging.INFO)
     llama = build(model, tensor_parallel_size=2)
     try:
         llama.generate([f"mine is {os.environ['RANK']}"])
