@@ -11,6 +11,7 @@ from typing import Any
 
 from nlp_pipeline.errors.server import ServerKeyMalformed, ServerPackageMissing
 from nlp_pipeline.generation.backends.server.failures import BodyTooLarge, Failure, failure_of
+from nlp_pipeline.generation.backends.server.redaction import Redaction
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 
 MAX_REPLY_BYTES = 16 * 2**20
@@ -39,6 +40,7 @@ class ServerClient:
 
         self._cast = httpx.Response
         self._secret = _key(settings.api_key_env)
+        self._redaction = Redaction(self._secret, settings.api_key_env)
         self._timeout_s = settings.timeout_s
         limit = settings.max_concurrency
         timeout = httpx.Timeout(
@@ -76,9 +78,9 @@ class ServerClient:
         """
         try:
             response = await asyncio.wait_for(self._send(path, body), self._timeout_s)
-            return _parsed(response.content)
+            return self._redaction.reply(_parsed(response.content))
         except Exception as error:  # the client and its transport raise errors of many kinds
-            return failure_of(error, self._secret)
+            return failure_of(error, self._redaction)
 
     async def _send(self, path: str, body: Mapping[str, Any] | None) -> Any:
         if body is None:

@@ -8,7 +8,7 @@ import os
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from nlp_pipeline.errors.server import (
     ServerReplyInvalid,
     ServerReplyTooLarge,
 )
+from nlp_pipeline.generation.backends.server.redaction import Redaction
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -99,18 +100,11 @@ def wait_before(attempt: int, failure: Failure) -> float:
     return least + random.uniform(0, bound)
 
 
-def failure_of(error: Exception, secret: str) -> Failure:
+def failure_of(error: Exception, redaction: Redaction) -> Failure:
     """What an exception of the client means. Its text and the server's lose the key."""
     failure = _classified(error)
-    if not secret:
-        return failure
-    return Failure(
-        failure.kind,
-        failure.reason.replace(secret, "[key]"),
-        failure.status,
-        failure.retry_after,
-        failure.details,
-    )
+    details = redaction.value(dict(failure.details))
+    return replace(failure, reason=redaction.text(failure.reason), details=details)
 
 
 def _classified(error: Exception) -> Failure:
@@ -154,7 +148,7 @@ def _status(response: Any) -> Failure:
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
-        body = response.text[:1000]
+        body = response.text[: 2**16]  # cut to a line later, when the key is out of it
     inner = body.get("error", body) if isinstance(body, dict) else body
     details = inner if isinstance(inner, dict) else {}
     words = details.get("message") or details.get("detail") or inner
