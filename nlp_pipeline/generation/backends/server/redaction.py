@@ -47,7 +47,7 @@ class Redaction:
         return [self.value(inner) for inner in value] if isinstance(value, list) else value
 
     def reply(self, reply: dict[str, Any]) -> dict[str, Any]:
-        """A reply without the key; an answer that holds it is marked, which a warning tells once."""
+        """A reply without the key; an answer that held it is marked, and a warning says so."""
         answers = reply.get("choices")
         around = {name: inner for name, inner in reply.items() if name != "choices"}
         redacted: dict[str, Any] = self.value(around)
