@@ -55,10 +55,22 @@ class CheckpointUnreadable(ModelError):
 class DeviceUnavailable(ModelError):
     """A device that was asked for and is not there."""
 
-    def __init__(self, device: str, available: Iterable[str]) -> None:
+    def __init__(self, device: str, available: Iterable[str], reason: str | None = None) -> None:
+        because = "" if reason is None else f" ({reason})"
         super().__init__(
-            f"Device '{device}' was asked for and is not there; there is: {listing(available)}. "
-            "Use --device auto or one of these."
+            f"Device '{device}' was asked for and is not there{because}; there is: "
+            f"{listing(available)}. Use --device auto or one of these."
+        )
+
+
+class ModelDoesNotFit(ModelError):
+    """A model that needs more memory than its device has free."""
+
+    def __init__(self, name: str, device: str, reason: str) -> None:
+        super().__init__(
+            f"Model '{name}' does not fit on {device} ({reason}). What may help: --dtype bfloat16, "
+            "--quantization int8 or int4, --device-map auto or torchrun with "
+            "--tensor-parallel-size over several GPUs, a smaller model, or --device cpu."
         )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
+from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype, ModelDoesNotFit
 
 DTYPES = {
     "float16": torch.float16,
@@ -35,8 +38,38 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device(available[0])
     if device not in available:
-        raise DeviceUnavailable(device, ["auto", *available])
+        reason = why_no_cuda() if device.startswith("cuda") and "cuda" not in available else None
+        raise DeviceUnavailable(device, ["auto", *available], reason)
     return torch.device(device)
+
+
+def why_no_cuda() -> str:
+    """Why torch can use no GPU: it was built without, the driver disagrees, or there is none."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"torch {torch.__version__} was built without CUDA"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).strip().split("\n")[0].rstrip(".")
+    return "torch sees no GPU"
+
+
+@contextmanager
+def fitting(name: str, device: torch.device) -> Iterator[None]:
+    """Turns too little memory for a model into an error that says what may help.
+
+    Args:
+        name: The model, for the message.
+        device: Where it goes.
+
+    Raises:
+        ModelDoesNotFit: The block ran out of memory.
+    """
+    try:
+        yield
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory is left"
+        raise ModelDoesNotFit(name, str(device), reason) from error
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:

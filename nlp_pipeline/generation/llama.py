@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nlp_pipeline.errors.generation import BatchTooLarge
+from nlp_pipeline.generation.devices import fitting
 from nlp_pipeline.generation.engine import Engine, supports
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import (
@@ -68,7 +69,8 @@ class Llama:
         }
         if supports(loaded.model, self.max_seq_len):
             options |= launching.options(loaded.model.device)
-            return Engine(loaded.model, agree=loaded.world.smallest, **options)
+            with fitting(loaded.name, loaded.model.device):
+                return Engine(loaded.model, agree=loaded.world.smallest, **options)
         return BatchExecutor(loaded.model, **options)
 
     @classmethod
@@ -228,4 +230,5 @@ class Llama:
         return len(self.encoder.encode(prompt))
 
     def close(self) -> None:
-        """Nothing to do: the memory goes with the last reference."""
+        """Gives the memory for keys and values back; the weights go with the last reference."""
+        self._sessions.executor.close()

@@ -85,3 +85,7 @@ class Executor(Protocol):
     def cancel(self, sequences: list[Sequence]) -> None:
         """Forgets sequences that nobody waits for any more; `step` never returns them."""
         ...
+
+    def close(self) -> None:
+        """Gives memory back; nothing is added afterwards."""
+        ...

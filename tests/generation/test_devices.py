@@ -3,8 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype
-from nlp_pipeline.generation.devices import available_devices, resolve_device, resolve_dtype
+from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype, ModelDoesNotFit
+from nlp_pipeline.generation.devices import (
+    available_devices,
+    fitting,
+    resolve_device,
+    resolve_dtype,
+    why_no_cuda,
+)
 from nlp_pipeline.generation.engine.attention.packed_batch import PackedBatch
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import Slab, Slot
@@ -82,8 +88,8 @@ def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(DeviceUnavailable) as caught:
         resolve_device(device)
     assert str(caught.value) == (
-        f"Device '{device}' was asked for and is not there; there is: {there}. Use --device auto "
-        "or one of these."
+        f"Device '{device}' was asked for and is not there ({why_no_cuda()}); there is: {there}. "
+        "Use --device auto or one of these."
     )
 
 
@@ -91,6 +97,46 @@ def test_a_device_that_is_not_there(device: str) -> None:
 def test_a_device_that_cannot_be(device: str) -> None:
     with pytest.raises(DeviceUnavailable):
         resolve_device(device)
+
+
+def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(DeviceUnavailable, match=r"there \(torch \S+ was built without CUDA\); "):
+        resolve_device("cuda")
+
+    def too_old() -> None:
+        raise RuntimeError(
+            "The NVIDIA driver on your system is too old (found version 11040).\nMore"
+        )
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "init", too_old)
+    with pytest.raises(DeviceUnavailable, match=r"\(The NVIDIA driver .*11040\)\); there"):
+        resolve_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    with pytest.raises(DeviceUnavailable, match=r"\(torch sees no GPU\)"):
+        resolve_device("cuda:3")
+
+
+def test_an_index_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(DeviceUnavailable) as caught:
+        resolve_device("cuda:7")
+    assert str(caught.value) == (
+        "Device 'cuda:7' was asked for and is not there; there is: auto, cuda, cuda:0, cuda:1, "
+        "cpu. Use --device auto or one of these."
+    )
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(ModelDoesNotFit) as caught, fitting("big", torch.device("cuda:0")):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.\n Tried to allocate 2 GiB.")
+    assert str(caught.value) == (
+        "Model 'big' does not fit on cuda:0 (CUDA out of memory. Tried to allocate 2 GiB). What "
+        "may help: --dtype bfloat16, --quantization int8 or int4, --device-map auto or torchrun "
+        "with --tensor-parallel-size over several GPUs, a smaller model, or --device cpu."
+    )
 
 
 @pytest.mark.gpu

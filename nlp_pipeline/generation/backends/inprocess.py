@@ -58,7 +58,9 @@ class LlamaGenerator:
     def close(self) -> None:
         """Frees the model, for everybody who shares it."""
         self.__dict__.pop("llama", None)
-        _LOADED.pop(self.settings, None)
+        llama = _LOADED.pop(self.settings, None)
+        if llama is not None:
+            llama.close()
 
     def __deepcopy__(self, memo: object) -> LlamaGenerator:
         return self

@@ -68,6 +68,9 @@ class BatchExecutor:
         self._waiting = deque(s for s in self._waiting if s not in gone)
         self._refused = [s for s in self._refused if s not in gone]
 
+    def close(self) -> None:
+        """Nothing to do: a batch's keys and values go with it."""
+
     def step(self) -> list[Sequence]:
         """Runs one batch to its end; the oldest waiting sequence is always in it."""
         refused, self._refused = self._refused, []

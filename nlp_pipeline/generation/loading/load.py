@@ -12,7 +12,7 @@ import torch
 
 from nlp_pipeline import models
 from nlp_pipeline.errors.generation import CheckpointUnreadable
-from nlp_pipeline.generation.devices import resolve_device, resolve_dtype
+from nlp_pipeline.generation.devices import fitting, resolve_device, resolve_dtype
 from nlp_pipeline.generation.distributed import process_group
 from nlp_pipeline.generation.distributed.process_group import ALONE, World
 from nlp_pipeline.generation.loading.assembly import Placement
@@ -82,6 +82,7 @@ def load(
         CheckpointUnreadable: It is there and cannot be read.
         TokenizerNotFound: The tokenizer named apart is not there.
         DeviceUnavailable: The device is not there.
+        ModelDoesNotFit: The device has too little memory.
         InvalidDtype: The dtype is not known.
         InvalidModelSetting: Another setting is not possible, or not together with the rest.
         PackageMissing: An optional package is needed.
@@ -100,11 +101,13 @@ def load(
     with quiet_transformers(), source.opened() as folder:
         own = tokenizer is None
         tokens = load_tokenizer(source.name, folder) if own else named_tokenizer(str(tokenizer))
-        model, parameters = load_model(source.name, folder, tokens, place)
+        with fitting(source.name, where):
+            model, parameters = load_model(source.name, folder, tokens, place)
         model.config.name_or_path = model.name_or_path = source.name
-    if quantization is not None:
-        quantize(model, quantization, where)
-    model = spread(model) if device_map else model.to(where)
+    with fitting(source.name, where):
+        if quantization is not None:
+            quantize(model, quantization, where)
+        model = spread(model) if device_map else model.to(where)
     model.eval().requires_grad_(False)
     details = {
         "digest": source.digest,

@@ -158,14 +158,21 @@ def test_a_choice_that_needs_the_tokens_before_it_is_read_at_once(needs: str) ->
         {"logprobs": 3},
         {"stop": ("zz",), "echo": True},
         {"temperature": 0.8, "top_k": 9, "top_p": 0.9, "min_p": 0.01},
+        {"num_beams": 2},
+        {"repetition_penalty": 1.3},
+        {"constraint": Alternating()},
+        {"constraint": Alternating(), "num_beams": 2},
     ],
 )
 def test_launching_a_step_waits_for_nothing(asked: dict[str, Any]) -> None:
     """No operation is queued whose result the host has to look at."""
     engine = make_engine(lookahead=True, capture=Recorder(), max_batch_size=3)
+    params = {key: value for key, value in asked.items() if key != "constraint"}
     sequences = [
-        sequence(str(n), DOCUMENT[n : n + 12], max_new_tokens=5, **asked) for n in range(6)
+        sequence(str(n), DOCUMENT[n : n + 12], max_new_tokens=5, **params) for n in range(6)
     ]
+    for one in sequences:
+        one.constraint = asked.get("constraint")
     with Recording() as recording:
         finish(engine, sequences)
     assert len(recording.operations) > 500

@@ -25,10 +25,19 @@ from recorder import Recorder
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine
+from nlp_pipeline.generation.engine.attention import bodies
+from nlp_pipeline.generation.engine.attention.bodies import choose_body
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
+from nlp_pipeline.generation.engine.kv_cache.memory import (
+    CUDA_SHARE,
+    default_batch_size,
+    default_step_tokens,
+    kv_tokens_that_fit,
+)
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.kv_cache.pages import PAGE, SCRATCH, Pages
 from nlp_pipeline.generation.engine.kv_cache.table_pair import TablePair
+from nlp_pipeline.generation.engine.scheduler import SMALLEST_STEP
 
 DOCUMENTS = [random.Random(n).choices(range(1, VOCABULARY), k=70) for n in range(3)]
 SHAPE = LayerShape(2, 4, torch.float64, torch.device("cpu"))
@@ -256,3 +265,115 @@ def test_tables_of_the_device_follow() -> None:
     assert int((tables.device != SCRATCH).sum()) == 2
     tables.give_back(rows[1])
     assert tables.take_row() == rows[1]
+
+
+class TestOutOfMemory:
+    """A step that is too much is tried in halves, then in shorter pieces; no run is lost."""
+
+    @staticmethod
+    def limited(tokens: int, error: type[Exception]) -> Spoiling:
+        def refuse(ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+            if ids.numel() > tokens:
+                raise error("CUDA out of memory. Tried to allocate 20.00 MiB")
+            return output
+
+        return Spoiling(refuse)
+
+    @pytest.mark.parametrize("lookahead", [False, True])
+    @pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError, MemoryError, RuntimeError])
+    def test_prompts_are_computed_in_shorter_pieces(
+        self, error: type[Exception], lookahead: bool
+    ) -> None:
+        engine = paged_engine(max_batch_size=4, max_batched_tokens=200, lookahead=lookahead)
+        sequences = [
+            sequence(str(n), DOCUMENTS[n % 3][: 40 + n], max_new_tokens=4) for n in range(6)
+        ]
+        with self.limited(25, error):
+            finish(engine, sequences)
+        assert_right(sequences)
+        assert engine._scheduler._step_tokens == SMALLEST_STEP
+
+    def test_one_token_that_does_not_fit_fails_its_sequence(self) -> None:
+        engine = paged_engine(max_batch_size=4)
+        sequences = [sequence(str(n), [*range(5, 9 + n)], max_new_tokens=3) for n in range(3)]
+        with self.limited(0, torch.cuda.OutOfMemoryError):
+            finish(engine, sequences)
+        assert all("out of memory" in str(one.error) for one in sequences)
+        again = [sequence(str(n), [*range(5, 9 + n)], max_new_tokens=3) for n in range(3)]
+        finish(engine, again)
+        assert_right(again)
+
+
+def test_sequences_start_in_bursts_where_decode_steps_are_replayed() -> None:
+    """Between two bursts no step has a prompt in it, so that all of them are replayed."""
+    recorder = Recorder()
+    engine = paged_engine(max_batch_size=16, eos=frozenset(), capture=recorder)
+    sequences = [
+        sequence(str(n), DOCUMENTS[0][n : n + 9], max_new_tokens=4 + n % 5) for n in range(40)
+    ]
+    steps, done = 0, 0
+    for one in sequences:
+        engine.add(one)
+    while done < 40:
+        done += len(engine.step())
+        steps += 1
+    assert engine._scheduler._limits.burst == 2
+    assert recorder.replays >= steps // 2
+    waiting = paged_engine(max_batch_size=16, eos=frozenset())
+    assert waiting._scheduler._limits.burst == 1  # nothing is replayed there
+
+
+def test_the_budget_is_what_is_really_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch has reserved and nobody holds counts as free; what others hold does not."""
+    cuda = torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000 * 2**20, 0))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 700 * 2**20)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 300 * 2**20)
+    layers = [LayerShape(2, 4, torch.float32, cuda)] * 2
+    assert kv_tokens_that_fit(layers) == int(1400 * 2**20 * CUDA_SHARE) // (2 * 2 * 2 * 4 * 4)
+
+
+def test_defaults_of_a_device() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert [default_batch_size(cpu), default_step_tokens(cpu)] == [32, 512]
+    assert [default_batch_size(cuda), default_step_tokens(cuda)] == [256, 8192]
+
+
+def test_closing_gives_the_memory_back() -> None:
+    engine = paged_engine()
+    assert cache_of(engine).pages.memory.numel() > 0
+    engine.close()
+    assert cache_of(engine).pages.memory.numel() == 0
+
+
+class TestTheBody:
+    """Which body computes attention, and why not the other."""
+
+    @pytest.fixture(autouse=True)
+    def _a_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+
+    def test_too_old(self, caplog: pytest.LogCaptureFixture) -> None:
+        shape = LayerShape(2, 4, torch.float16, torch.device("cuda", 0))
+        assert choose_body(shape).name == "reference"
+        assert caplog.messages == [
+            "Attention on cuda:0 runs in torch's operations, which is slower: the GPU has compute "
+            "capability 7.5, and the Triton kernels need 8.0."
+        ]
+
+    def test_no_triton(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+        monkeypatch.setattr(bodies, "find_spec", lambda name: None)
+        shape = LayerShape(2, 4, torch.bfloat16, torch.device("cuda", 0))
+        assert choose_body(shape).name == "reference"
+        assert "the package triton is missing (pip install triton)" in caplog.text
+
+    def test_float64(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert choose_body(LayerShape(2, 4, torch.float64, torch.device("cuda", 0))).name
+        assert "compute in float32" in caplog.text
+
+    def test_a_cpu(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert choose_body(SHAPE).name == "reference"
+        assert not caplog.messages

@@ -114,7 +114,9 @@ def choose_body(shape: LayerShape) -> AttentionBody:
         from nlp_pipeline.generation.engine.attention.triton_body import TritonBody
 
         return TritonBody()
-    logger.warning("Attention on %s runs in torch's operations: %s.", shape.device, reason)
+    logger.warning(
+        "Attention on %s runs in torch's operations, which is slower: %s.", shape.device, reason
+    )
     return ReferenceBody()
 
 
