@@ -29,7 +29,7 @@ CORE = [
     "rich>=13.7",
     "platformdirs>=4.2",
     "packaging>=23",
-    "filelock>=3.12",
+    "filelock>=3.20",
     "gguf>=0.10",
     # transformers reads a GGUF file, and spreads a model over devices, only beside it.
     "accelerate>=1.1",

@@ -109,6 +109,18 @@ class WorkersFailed(NlpPipelineError):
         )
 
 
+class WorkersUnsupported(NlpPipelineError):
+    """Worker processes on a platform that has no signal masks, on which they rely."""
+
+    stage = "config"
+
+    def __init__(self, n_process: int) -> None:
+        super().__init__(
+            f"--n-process {n_process} is not possible on Windows, where an interrupt cannot be "
+            "kept from the worker processes. Leave it out: one process annotates in a thread."
+        )
+
+
 class DocumentFailed(NlpPipelineError):
     """A document that failed before the language model saw it."""
 

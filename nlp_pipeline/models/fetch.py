@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from nlp_pipeline.errors.generation import ModelDigestMismatch
 from nlp_pipeline.errors.models import (
     DownloadFailed,
@@ -160,17 +162,14 @@ def _rising(progress: Progress | None, total: int) -> Callable[[int], None]:
 @contextmanager
 def _lock(folder: Path, report: Callable[[int], None]) -> Iterator[None]:
     """Holds the folder's lock; while another process does, reports how far that one is."""
-    if sys.platform == "win32":
+    lock = FileLock(folder / ".lock", thread_local=False)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report(sum(bytes_below(place) for place in folder.glob(f"{STAGING}*")))
+            time.sleep(WAIT_SECONDS)
+    try:
         yield
-        return
-    import fcntl
-
-    with (folder / ".lock").open("a") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                report(sum(bytes_below(place) for place in folder.glob(f"{STAGING}*")))
-                time.sleep(WAIT_SECONDS)
-        yield
+    finally:
+        lock.release()

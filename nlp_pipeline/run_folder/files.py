@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -58,7 +59,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def rename_durably(temporary: Path, path: Path) -> None:
     """Gives a whole file its name; both survive a crash of the machine."""
-    with temporary.open("rb") as file:
+    with temporary.open("r+b") as file:  # Windows syncs no file that is open to read only
         os.fsync(file.fileno())
     os.replace(temporary, path)
     sync_folder(path.parent)
@@ -90,7 +91,9 @@ def file_digest(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
+    """Makes the names in a folder durable; Windows does so by itself, and opens no folder."""
+    if sys.platform == "win32":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from nlp_pipeline.errors.run import RunLocked
 from nlp_pipeline.run_folder.files import disk_errors
@@ -25,55 +25,83 @@ def locked(folder: Path) -> Iterator[None]:
         RunLocked: Another process holds it; says which.
         OutputNotWritable: There can be no lock in it.
     """
+    lock = _lock(folder)
     with ExitStack() as stack:
         with disk_errors(folder):
-            file = stack.enter_context((folder / LOCK).open("a+"))
+            holder = _holder(folder)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "an unknown process"
-                raise RunLocked(str(folder), holder) from None
-            _show(file)
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+                lock.acquire()
+            except Timeout:
+                _write_holder(folder, holder)
+                raise RunLocked(str(folder), holder or "an unknown process") from None
+            stack.callback(lock.release)
+            _write_holder(folder, f"process {os.getpid()}")
+            stack.enter_context(_visible_lock(folder))
         yield
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds a folder; the look itself takes no lock.
+    """Whether a process holds a folder; on Linux the look itself takes no lock.
 
-    A shared lock, however short, would make a run fail that begins just then.
+    A lock that is taken to look, however short, would make a run fail that begins just then.
     """
     try:
-        with (folder / LOCK).open("r") as file:
-            return _is_shown(file)
+        return _is_visible(folder)
     except OSError:
         return False
 
 
+def _lock(folder: Path) -> FileLock:
+    # Not tied to a thread: a run may be begun in one and closed in another.
+    return FileLock(folder / LOCK, timeout=0, thread_local=False)
+
+
+def _holder(folder: Path) -> str:
+    """What the process that holds the folder has written into the lock's file."""
+    with suppress(OSError):  # it is not there, or Windows lets nobody read a locked file
+        return (folder / LOCK).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _write_holder(folder: Path, holder: str) -> None:
+    """Writes that text; again after a vain try, as filelock 3 empties a file that it opens."""
+    with suppress(OSError):
+        (folder / LOCK).write_text(holder, encoding="utf-8")
+
+
 if sys.platform == "linux":
+    import fcntl
+
     _LOCK_LAYOUT = "hhqqi4x"  # struct flock: type, whence, start, length, process
 
-    def _show(file: IO[str]) -> None:
-        """Takes a second lock, of the kind that can be asked about: flock's cannot."""
+    @contextmanager
+    def _visible_lock(folder: Path) -> Iterator[None]:
+        """Takes a second lock, of the kind that can be asked about: filelock's cannot."""
         wanted = struct.pack(_LOCK_LAYOUT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        with suppress(OSError):  # a file system without: then `status` says "interrupted"
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+        with (folder / LOCK).open("r+") as file:
+            with suppress(OSError):  # a file system without: then `status` says "interrupted"
+                fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+            yield
 
-    def _is_shown(file: IO[str]) -> bool:
+    def _is_visible(folder: Path) -> bool:
         asked = struct.pack(_LOCK_LAYOUT, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
+        with (folder / LOCK).open("r") as file:
+            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
         return bool(struct.unpack(_LOCK_LAYOUT, answer)[0] != fcntl.F_UNLCK)
 else:
 
-    def _show(file: IO[str]) -> None:
-        """There is no such lock: the process that `locked` writes down is looked for."""
+    @contextmanager
+    def _visible_lock(folder: Path) -> Iterator[None]:
+        """There is no such lock: whoever looks takes the lock itself for a moment."""
+        yield
 
-    def _is_shown(file: IO[str]) -> bool:
-        try:
-            os.kill(int(file.read().removeprefix("process ")), 0)
-        except (ValueError, OSError):
+    def _is_visible(folder: Path) -> bool:
+        if not (folder / LOCK).exists():
             return False
-        return True
+        holder = _holder(folder)
+        try:
+            with _lock(folder):
+                return False
+        except Timeout:
+            _write_holder(folder, holder)
+            return True

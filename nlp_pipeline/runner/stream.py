@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers
+from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import split
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.ledger import Entry
@@ -31,8 +32,11 @@ def check_limits(request: RunRequest) -> None:
         InvalidMaxErrors: `max_errors` is no limit.
         InvalidTimeout: `document_timeout` is no time.
         TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
+        WorkersUnsupported: This platform cannot keep its interrupts from worker processes.
     """
     ErrorLimit(request.max_errors)
+    if request.n_process > 1 and sys.platform == "win32":
+        raise WorkersUnsupported(request.n_process)
     seconds = request.document_timeout
     if seconds is None:
         return

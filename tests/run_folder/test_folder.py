@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from nlp_pipeline.errors.run import (
 )
 from nlp_pipeline.run_folder import files, receipts
 from nlp_pipeline.run_folder.folder import MANIFEST, open_run, read_manifest
+from nlp_pipeline.run_folder.lock import LOCK, is_held, locked
 from nlp_pipeline.tables import TABLES
 from nlp_pipeline.tables.frames import iter_tables
 
@@ -132,6 +134,26 @@ def test_a_busy_folder_says_who_holds_it(tmp_path) -> None:
     begin(tmp_path)
 
 
+def test_the_holder_is_named_however_often_it_is_asked_for(tmp_path) -> None:
+    """filelock 3 empties the file when it tries in vain."""
+    with locked(tmp_path):
+        for _ in range(2):
+            assert is_held(tmp_path)
+            with pytest.raises(RunLocked, match=rf"\(process {os.getpid()}\)"), locked(tmp_path):
+                pass
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "elsewhere")
+
+
+def test_a_lock_may_be_released_in_another_thread(tmp_path) -> None:
+    held = locked(tmp_path)
+    held.__enter__()
+    thread = threading.Thread(target=held.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+    assert not is_held(tmp_path)
+
+
 def test_another_fingerprint_is_refused_and_the_difference_named(tmp_path) -> None:
     begin(tmp_path)
     now = {**MARK, "corpus": {"a.jsonl": "1" * 63 + "2"}, "generators": [{"model": "n\x1b"}]}
@@ -165,7 +187,7 @@ def test_fresh_starts_over_and_keeps_what_is_not_ours(tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "config.cfg").write_text("old")
     begin(tmp_path, parts=0, mark={"other": 1}, fresh=True)
-    assert tree(tmp_path) == {".lock", MANIFEST, "notes.txt"}
+    assert tree(tmp_path) - {LOCK} == {MANIFEST, "notes.txt"}
     assert read_manifest(tmp_path)["fingerprint"] == {"other": 1}
 
 

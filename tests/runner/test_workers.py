@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fresh
 import pandas as pd
@@ -11,8 +13,16 @@ import pytest
 from spacy.language import Language
 
 from nlp_pipeline import read_run, run
-from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersFailed
+from nlp_pipeline.errors.run import (
+    InvalidTimeout,
+    TimeoutNeedsWorkers,
+    WorkersFailed,
+    WorkersUnsupported,
+)
+from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.runner import workers
+from nlp_pipeline.runner.request import RunRequest
+from nlp_pipeline.runner.stream import check_limits
 
 POISON = """\
 import os
@@ -135,3 +145,19 @@ def test_a_component_that_the_processes_do_not_know(tmp_path, quick, corpus, qui
     assert "known_here_alone" in str(error.value)
     assert str(error.value).isprintable()
     assert "Run without --n-process" in str(error.value)
+
+
+def test_worker_processes_are_refused_on_windows(
+    corpus: Any, quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlp_pipeline.runner.stream.sys.platform", "win32")
+    request = RunRequest(
+        corpus("Ada."), tmp_path / "out", PipelineSpec(quick(), dry_run=True), n_process=2
+    )
+    with pytest.raises(WorkersUnsupported) as error:
+        check_limits(request)
+    assert str(error.value) == (
+        "--n-process 2 is not possible on Windows, where an interrupt cannot be kept from the "
+        "worker processes. Leave it out: one process annotates in a thread."
+    )
+    check_limits(replace(request, n_process=1))
