@@ -24,7 +24,8 @@ from unittest import mock
 from spacy.language import Language
 
 from nlp_pipeline.pipeline import PipelineSpec
-from nlp_pipeline.runner.run import RunRequest, execute
+from nlp_pipeline.runner.request import RunRequest
+from nlp_pipeline.runner.run import execute
 
 SMALL = """
 [nlp]

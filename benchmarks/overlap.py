@@ -33,7 +33,7 @@ from nlp_pipeline.generation.interface import (
 )
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
 from nlp_pipeline.runner.annotate import annotate, chain
-from nlp_pipeline.runner.prefetch import ahead
+from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.runner.workers import annotate_in_workers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,12 +137,12 @@ class Ways:
         return self.both(self.plain())
 
     def thread(self) -> float:
-        with closing(ahead(self.plain(), self.batch_size)) as stream:
+        with closing(prefetch(self.plain(), self.batch_size)) as stream:
             return self.both(stream)
 
     def workers(self) -> float:
         """Without the seconds in which the processes start."""
-        with closing(ahead(self.processes(), self.batch_size)) as stream:
+        with closing(prefetch(self.processes(), self.batch_size)) as stream:
             first = next(stream)
 
             def rest() -> Iterator[Any]:

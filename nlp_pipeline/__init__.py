@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
     from nlp_pipeline.run_folder.read import read_run as read_run
-    from nlp_pipeline.runner.retry import retry as retry
+    from nlp_pipeline.runner.run import retry as retry
     from nlp_pipeline.runner.run import run as run
     from nlp_pipeline.tables import to_frames as to_frames
 
@@ -28,7 +28,7 @@ _WHERE = {
     "SamplingParams": "nlp_pipeline.generation.interface",
     "read_corpus": "nlp_pipeline.corpus",
     "read_run": "nlp_pipeline.run_folder.read",
-    "retry": "nlp_pipeline.runner.retry",
+    "retry": "nlp_pipeline.runner.run",
     "run": "nlp_pipeline.runner.run",
     "to_frames": "nlp_pipeline.tables",
 }

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.completion import complete_file
-from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.output import note, print_table
-from nlp_pipeline.cli.run import fetch_models, run, run_request, show_notes, show_progress
+from nlp_pipeline.cli.run import execute_and_show, run, run_request
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
@@ -83,9 +82,12 @@ def evaluate(
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.evaluation import evaluate_run
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
+    from nlp_pipeline.generation.distributed.process_group import is_main
 
     reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
     folder = finished or _run(corpus, **options)
+    if not is_main():
+        return
     bootstrap: Bootstrap = Bootstrap(resamples, seed)
     found = evaluate_run(folder, corpus, bootstrap=bootstrap, with_rouge=not no_rouge, **reading)
     if json_file is not None:
@@ -100,15 +102,7 @@ def _run(
 ) -> Path:
     """Runs the pipeline over the corpus, or finishes that, or finds it finished."""
     request = run_request(corpus, out, format_="parquet", **options)
-    show_notes(quiet=quiet, debug_log=debug_log)
-    from nlp_pipeline.pipeline import resolve_config
-    from nlp_pipeline.runner.run import check, execute
-
-    check(request)
-    config = resolve_config(request.pipeline)
-    fetch_models(config, quiet=quiet)
-    with resumable(request.out), show_progress(quiet=quiet) as progress:
-        return execute(request, progress, config).out
+    return execute_and_show(request, quiet=quiet, debug_log=debug_log).out
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
 
 if TYPE_CHECKING:
-    from nlp_pipeline.golden.check import Checked
+    from nlp_pipeline.golden.checker import Checked
 
 RTOL, ATOL, PER_TABLE = 1e-4, 1e-5, 8
 
@@ -76,16 +76,22 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
     A model in float64 gives the same on every machine, so add for a golden output that others
     check as well: --set components.llama_qa.generator.dtype=float64
     """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.golden.recipe import Recipe
     from nlp_pipeline.golden.recorder import record as record_golden
     from nlp_pipeline.pipeline import resolve_config
 
+    main = is_main()  # of several processes that torchrun started, one speaks
+    quiet = quiet or not main
     if not quiet:
         show_notes()
     spec = {k: v for k, v in options.items() if k not in ("tables", "rtol", "atol")}
-    fetch_models(resolve_config(Recipe(corpus, **spec).spec()), quiet=quiet)
+    if main:
+        fetch_models(resolve_config(Recipe(corpus, **spec).spec()), quiet=quiet)
     with show_progress(quiet=quiet) as progress:
         made = record_golden(corpus, folder, progress=progress, **options)
+    if not main:
+        return
     kind = "portable" if made.portable else "for this platform"
     click.echo(f"Recorded {len(made.tables)} tables in {folder}/ ({kind}).")
     click.echo(f"Check them with: nlp-pipeline golden check {folder}")
@@ -117,21 +123,27 @@ def check(
     Example:
       nlp-pipeline golden check tests/golden/en_qa --per-table 20
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.golden.check import check as check_golden
+    from nlp_pipeline.generation.distributed.process_group import is_main
+    from nlp_pipeline.golden.checker import check as check_golden
 
+    main = is_main()  # of several processes that torchrun started, one speaks
+    quiet = quiet or not main
     if not quiet:
         show_notes()
     status = 0
     for folder in folders:
         try:
-            _fetch(folder, quiet=quiet)
+            if main:
+                _fetch(folder, quiet=quiet)
             with show_progress(quiet=quiet) as progress:
                 done = check_golden(folder, update=update, per_table=per_table, progress=progress)
         except GoldenMismatch as error:
-            click.echo(str(error))
+            if main:
+                click.echo(str(error))
             status = error.exit_code
         except NlpPipelineError as error:
-            click.echo(f"Error: {error}", err=True)
+            if main:
+                click.echo(f"Error: {error}", err=True)
             status = error.exit_code
         else:
             _say(folder, done, quiet=quiet)
@@ -140,7 +152,7 @@ def check(
 
 def _fetch(folder: Path, *, quiet: bool) -> None:
     """Fetches the models that a golden output needs."""
-    from nlp_pipeline.golden.check import recipe_of
+    from nlp_pipeline.golden.checker import recipe_of
     from nlp_pipeline.golden.recipe import working_directory
     from nlp_pipeline.golden.store import read_golden
     from nlp_pipeline.pipeline import resolve_config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,22 @@ def retry(out: Path, *, quiet: bool, as_json: bool, debug_log: Path | None, **op
     Example:
       nlp-pipeline retry runs/sample-en_qa_summary --type generation_failed
     """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.pipeline import PipelineSpec, resolve_config
     from nlp_pipeline.run_folder.read import run_manifest
     from nlp_pipeline.run_folder.writer import CONFIG
-    from nlp_pipeline.runner.retry import retry as try_again
+    from nlp_pipeline.runner.run import retry as try_again
 
+    main = is_main()  # of several processes that torchrun started, one speaks
+    quiet = quiet or not main
     show_notes(quiet=quiet, debug_log=debug_log)
     run_manifest(out)  # before a model is fetched for nothing
-    fetch_models(resolve_config(PipelineSpec(str(out / CONFIG))), quiet=quiet)
-    with resumable(out), show_progress(quiet=quiet) as progress:
+    if main:
+        fetch_models(resolve_config(PipelineSpec(str(out / CONFIG))), quiet=quiet)
+    with resumable(out) if main else nullcontext(), show_progress(quiet=quiet) as progress:
         result = try_again(out, progress=progress, **options)
+    if not main:
+        return
     if as_json:
         click.echo(json.dumps(as_dict(result)))
     elif not quiet:

@@ -21,7 +21,7 @@ from nlp_pipeline.errors.run import DebugLogNotWritable
 if TYPE_CHECKING:
     from confection import Config
 
-    from nlp_pipeline.runner.run import RunRequest, RunResult
+    from nlp_pipeline.runner.request import RunRequest, RunResult
 
 FAILED_DOCUMENTS = 3
 PREVIEW_ROWS = 6
@@ -83,10 +83,25 @@ def run(
     """  # noqa: D301  (click knows the character itself)
     request = run_request(corpus, out, **options)
     from nlp_pipeline.generation.distributed.process_group import is_main
+
+    result = execute_and_show(request, quiet=quiet, debug_log=debug_log)
+    if not is_main():
+        return
+    if as_json:
+        click.echo(json.dumps(as_dict(result)))
+    elif not quiet:
+        _show(result)
+    if result.failed:
+        sys.exit(FAILED_DOCUMENTS)
+
+
+def execute_and_show(request: RunRequest, *, quiet: bool, debug_log: Path | None) -> RunResult:
+    """Runs a request, with progress; of several processes that torchrun started, one speaks."""
+    from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.pipeline import resolve_config
     from nlp_pipeline.runner.run import check, execute
 
-    main = is_main()  # of several processes that torchrun started, one speaks
+    main = is_main()
     quiet = quiet or not main
     show_notes(quiet=quiet, debug_log=debug_log)
     config = None
@@ -95,15 +110,7 @@ def run(
         config = resolve_config(request.pipeline)
         fetch_models(config, quiet=quiet)
     with resumable(request.out) if main else nullcontext(), show_progress(quiet=quiet) as progress:
-        result = execute(request, progress, config)
-    if not main:
-        return
-    if as_json:
-        click.echo(json.dumps(as_dict(result)))
-    elif not quiet:
-        _show(result)
-    if result.failed:
-        sys.exit(FAILED_DOCUMENTS)
+        return execute(request, progress, config, command=sys.argv[1:])
 
 
 def run_request(
@@ -125,7 +132,7 @@ def run_request(
 ) -> RunRequest:
     """The options as what the runner takes."""
     from nlp_pipeline.pipeline import PipelineSpec
-    from nlp_pipeline.runner.run import RunRequest
+    from nlp_pipeline.runner.request import RunRequest
 
     spec = PipelineSpec(
         pipeline,

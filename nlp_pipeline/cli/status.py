@@ -10,6 +10,9 @@ import click
 from nlp_pipeline.cli.interrupts import again
 from nlp_pipeline.cli.output import print_json
 
+_RUNS = ("run", "retry", "evaluate")
+"""The commands that a run can be begun with."""
+
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
@@ -43,4 +46,8 @@ def _command(out: Path) -> str:
     from nlp_pipeline.run_folder.read import run_manifest
 
     command = run_manifest(out).get("command") or [""]
-    return again(command) if command[0] in ("run", "retry") else "the same call of `run` again"
+    return (
+        again(command)
+        if command[0] in ("run", "retry", "evaluate")
+        else "the same call of `run` again"
+    )

@@ -26,7 +26,7 @@ from nlp_pipeline.components.long_summaries import LongSummaries
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.checker import Checker
+from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
 
 _KEY = "summary"

@@ -30,7 +30,7 @@ from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
-from nlp_pipeline.grounding.checker import Checker
+from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans
 from nlp_pipeline.prompts import Example, PromptTemplate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
@@ -147,6 +148,18 @@ class SettingIsSection(ConfigError):
         super().__init__(
             f"--set {key}: that is a section and takes a JSON object; its settings are: "
             f"{listing(settings, 20)}."
+        )
+
+
+class UnknownKeyword(ConfigError, TypeError):
+    """A keyword argument that a public function does not have."""
+
+    def __init__(self, function: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        super().__init__(
+            f"{function}() has no argument '{name}'. {hint}It takes: {listing(names, 40)}."
         )
 
 

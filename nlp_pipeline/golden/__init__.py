@@ -17,13 +17,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlp_pipeline.golden.check import check as check
-    from nlp_pipeline.golden.check import check_frames as check_frames
+    from nlp_pipeline.golden.checker import check as check
+    from nlp_pipeline.golden.checker import check_frames as check_frames
     from nlp_pipeline.golden.recorder import record as record
 
 _WHERE = {
-    "check": "nlp_pipeline.golden.check",
-    "check_frames": "nlp_pipeline.golden.check",
+    "check": "nlp_pipeline.golden.checker",
+    "check_frames": "nlp_pipeline.golden.checker",
     "record": "nlp_pipeline.golden.recorder",
 }
 __all__ = [*sorted(_WHERE)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nlp_pipeline.golden.check import Checked
+    from nlp_pipeline.golden.checker import Checked
 
 OPTION = "--golden-update"
 _WRITTEN = pytest.StashKey[list[str]]()
@@ -103,7 +103,7 @@ class GoldenFixture:
             other_platform: What to do with a golden output that is not portable on another
                 platform than it was recorded on: compare (a failure says so) or skip the test.
         """
-        from nlp_pipeline.golden.check import check
+        from nlp_pipeline.golden.checker import check
         from nlp_pipeline.golden.facts import recorded_elsewhere
         from nlp_pipeline.golden.store import read_golden
 
@@ -135,7 +135,7 @@ class GoldenFixture:
             atol: The same, absolute; the two add up.
             portable: Whether other machines should give the same.
         """
-        from nlp_pipeline.golden.check import check_frames
+        from nlp_pipeline.golden.checker import check_frames
 
         path = self._path(folder)
         command = f"pytest '{self._node}' {OPTION}"

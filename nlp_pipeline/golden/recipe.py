@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlp_pipeline.pipeline import PipelineSpec
-    from nlp_pipeline.runner.run import RunRequest
+    from nlp_pipeline.runner.request import RunRequest
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Recipe:
 
     def request(self, out: Path) -> RunRequest:
         """The run, into a folder."""
-        from nlp_pipeline.runner.run import RunRequest
+        from nlp_pipeline.runner.request import RunRequest
 
         return RunRequest(
             self.corpus,

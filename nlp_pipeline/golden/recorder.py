@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import source_files
 from nlp_pipeline.errors.golden import GoldenFromStdin
+from nlp_pipeline.generation.distributed.process_group import is_main
 from nlp_pipeline.golden.facts import facts, is_portable
 from nlp_pipeline.golden.plain_values import plain_tables
 from nlp_pipeline.golden.recipe import Recipe, relative_path
@@ -21,9 +23,11 @@ from nlp_pipeline.golden.store import (
     write,
 )
 from nlp_pipeline.models.digests import sha256
+from nlp_pipeline.pipeline import resolve_config
 from nlp_pipeline.run_folder.folder import read_manifest
 from nlp_pipeline.run_folder.read import read_run
-from nlp_pipeline.runner.run import Progress, execute
+from nlp_pipeline.runner.request import Progress
+from nlp_pipeline.runner.run import execute, on_rank0
 from nlp_pipeline.tables.equality import ATOL, RTOL, Tolerance
 
 if TYPE_CHECKING:
@@ -79,14 +83,22 @@ def record(
     found, made_with = rerun(recipe, progress)
     columns = {name: table.columns for name, table in found.items()}
     golden = replace(with_facts(golden, made_with), tables=columns)
-    write(path, golden, found)
+    if is_main():
+        write(path, golden, found)
     return golden
 
 
 def rerun(
     recipe: Recipe, progress: Progress | None = None
 ) -> tuple[dict[str, Table], dict[str, Any]]:
-    """Runs a recipe in the working directory: its tables, and what they were made with."""
+    """Runs a recipe in the working directory: its tables, and what they were made with.
+
+    Of the processes that torchrun starts rank 0 does it, and all return the same.
+    """
+    return on_rank0(resolve_config(recipe.spec()), partial(_rerun, recipe, progress))
+
+
+def _rerun(recipe: Recipe, progress: Progress | None) -> tuple[dict[str, Table], dict[str, Any]]:
     with TemporaryDirectory(prefix="nlp-pipeline-golden-") as name:
         out = Path(name)
         execute(recipe.request(out), progress)

@@ -13,7 +13,7 @@ from nlp_pipeline.models.cache import verify as verify
 from nlp_pipeline.models.digests import digest as digest
 from nlp_pipeline.models.digests import file_digests as file_digests
 from nlp_pipeline.models.download import pip_download as pip_download
-from nlp_pipeline.models.fetch import fetch as fetch
+from nlp_pipeline.models.fetcher import fetch as fetch
 from nlp_pipeline.models.known import DEFAULT_MODEL as DEFAULT_MODEL
 from nlp_pipeline.models.known import KNOWN_MODELS as KNOWN_MODELS
 from nlp_pipeline.models.known import KnownModel as KnownModel

@@ -16,7 +16,7 @@ from nlp_pipeline.errors.generation import (
 )
 from nlp_pipeline.models.cache import cached_path, verify
 from nlp_pipeline.models.digests import digest
-from nlp_pipeline.models.fetch import fetch
+from nlp_pipeline.models.fetcher import fetch
 from nlp_pipeline.models.known import KNOWN_MODELS, KnownModel
 
 ModelKind = Literal["hf-folder", "gguf", "hub", "meta"]

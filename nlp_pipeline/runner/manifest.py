@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
@@ -64,8 +63,17 @@ def versions() -> dict[str, str | None]:
     return {"nlp-pipeline": __version__} | {name: installed_version(name) for name in _PACKAGES}
 
 
-def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[str, Any]:
-    """The manifest without the figures that only the end of the run knows."""
+def describe(
+    request: RunRequest, nlp: Language, mark: dict[str, Any], command: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """The manifest without the figures that only the end of the run knows.
+
+    Args:
+        request: The run.
+        nlp: Its pipeline.
+        mark: Its fingerprint.
+        command: The words that were typed; a call from Python has none.
+    """
     return {
         "corpus": request.corpus,
         "pipeline": request.pipeline.name,
@@ -74,7 +82,7 @@ def describe(request: RunRequest, nlp: Language, mark: dict[str, Any]) -> dict[s
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "command": sys.argv[1:],
+        **({} if command is None else {"command": list(command)}),
         "fingerprint": mark,
     }
 

@@ -9,8 +9,8 @@ drained has idle places while its last requests run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.runner.annotate import Annotated
 
@@ -23,52 +23,50 @@ ZONE_DOCUMENTS = 4096
 ZONE_CHARACTERS = 2**24
 """Code points in a zone, for corpora of long documents."""
 
-T = TypeVar("T")
 
-
-def in_zones(
+def memory_zones(
     nlp: Language,
     batches: Iterator[list[Annotated]],
-    work: Callable[[Generator[Annotated, None, None]], Iterable[T]],
     *,
     documents: int = ZONE_DOCUMENTS,
     characters: int = ZONE_CHARACTERS,
-) -> Iterator[T]:
-    """What `work` makes of annotated documents, a zone of whole batches after the other.
+) -> Generator[Generator[Annotated, None, None], None, None]:
+    """The annotated documents, zone by zone; a zone ends when the next one is asked for.
+
+    No Doc of a zone may be used after it has ended. Whoever leaves the stream early closes it,
+    and with it the zone that is open.
 
     Args:
         nlp: The pipeline whose vocabulary the Docs share.
         batches: Makes the Docs of a batch when the batch is asked for, not before.
-        work: Called once a zone; takes in all it is given, and gives back plain values.
-        documents: A zone ends with the batch that reaches this number,
-        characters: or this one.
+        documents: A zone ends with the batch that reaches this number of documents,
+        characters: or this number of code points.
     """
     while True:
-        # A zone ends when this generator is closed, too: what it yields outlives it.
         with nlp.memory_zone():
             batch = next(batches, None)
             if batch is None:
                 return
-            yield from work(_filling(batch, batches, documents, characters))
+            yield _zone(batch, batches, documents, characters)
             batch = None
-        _forget_forms(nlp)
+        _empty_lemma_caches(nlp)
 
 
-def _filling(
+def _zone(
     batch: list[Annotated], batches: Iterator[list[Annotated]], documents: int, characters: int
 ) -> Generator[Annotated, None, None]:
     """The items of batches, until the zone is full or there are no more."""
-    following: list[Annotated] | None = batch
-    while following is not None:
-        yield from following
-        documents -= len(following)
-        characters -= sum(len(item.doc.text) for item in following)
+    current: list[Annotated] | None = batch
+    while current is not None:
+        yield from current
+        documents -= len(current)
+        characters -= sum(len(item.doc.text) for item in current)
         if documents <= 0 or characters <= 0:
             return
-        following = next(batches, None)
+        current = next(batches, None)
 
 
-def _forget_forms(nlp: Language) -> None:
+def _empty_lemma_caches(nlp: Language) -> None:
     """Empties the caches of lemmatizers, which keep every word they have seen."""
     for _, pipe in nlp.pipeline:
         cache: Any = getattr(pipe, "cache", None)

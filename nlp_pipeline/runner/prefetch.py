@@ -17,7 +17,7 @@ _Item = TypeVar("_Item")
 _POLL_S = 0.05
 
 
-def ahead(items: Generator[_Item, None, None], depth: int) -> Generator[_Item, None, None]:
+def prefetch(items: Generator[_Item, None, None], depth: int) -> Generator[_Item, None, None]:
     """The same items in the same order, made up to `depth` ahead of whoever takes them.
 
     Args:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import PipelineSpec
+from nlp_pipeline.run_folder.error_limit import ErrorLimit
 
 if TYPE_CHECKING:
     from nlp_pipeline.run_folder.files import Format
@@ -87,6 +90,26 @@ class RunRequest:
     retry: bool = True
     on_error: Literal["continue", "stop"] = "continue"
     max_errors: str | None = None
+
+    def check_limits(self) -> None:
+        """Checks the limits, before anything is loaded.
+
+        Raises:
+            InvalidMaxErrors: `max_errors` is no limit.
+            InvalidTimeout: `document_timeout` is no time.
+            TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
+            WorkersUnsupported: This platform cannot keep its interrupts from worker processes.
+        """
+        ErrorLimit(self.max_errors)
+        if self.n_process > 1 and sys.platform == "win32":
+            raise WorkersUnsupported(self.n_process)
+        seconds = self.document_timeout
+        if seconds is None:
+            return
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise InvalidTimeout(seconds)
+        if self.n_process < 2:
+            raise TimeoutNeedsWorkers(seconds)
 
 
 @dataclass(frozen=True)

@@ -1,88 +1,212 @@
-"""Joins reader, pipeline, tables and run folder; decides nothing."""
+"""`run` and `retry`: one way from what is asked for to a finished folder."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from nlp_pipeline.corpus import count_documents, read_corpus, source_files
-from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.process_group import world_size
-from nlp_pipeline.generation.distributed.rank0 import together
+from nlp_pipeline.generation.distributed.rank0 import run_on_rank0
+from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_place
-from nlp_pipeline.run_folder.folder import FINISHED, open_run, read_manifest, refuse_strangers
-from nlp_pipeline.run_folder.ledger import Entry, entry_of, failed_ones, none
-from nlp_pipeline.run_folder.parts import Assembler, Item, Load
-from nlp_pipeline.run_folder.resume import Comparison, compare
-from nlp_pipeline.run_folder.stdin import keep, spooled
-from nlp_pipeline.run_folder.writer import RunFolder
-from nlp_pipeline.runner.manifest import (
-    NAMED_BY_STEM,
-    beginning,
-    describe,
-    figures,
-    fingerprint,
-    input_digests,
-    named_by_stem,
-)
-from nlp_pipeline.runner.request import Progress as Progress
-from nlp_pipeline.runner.request import RunRequest as RunRequest
-from nlp_pipeline.runner.request import RunResult as RunResult
-from nlp_pipeline.runner.request import Silent as Silent
-from nlp_pipeline.runner.stream import check_limits, result_of, write_parts
+from nlp_pipeline.run_folder.error_limit import ErrorLimit
+from nlp_pipeline.run_folder.files import Format
+from nlp_pipeline.run_folder.folder import FINISHED, open_run
+from nlp_pipeline.run_folder.parts import Assembler
+from nlp_pipeline.run_folder.read import run_manifest
+from nlp_pipeline.run_folder.resume import compare
+from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
+from nlp_pipeline.runner.manifest import beginning, describe, figures, fingerprint
+from nlp_pipeline.runner.records import CorpusRecords, FailedRecords, RecordSource
+from nlp_pipeline.runner.request import PART_SIZE, Progress, RunRequest, RunResult, Silent
+from nlp_pipeline.runner.stream import document_rows
 
 if TYPE_CHECKING:
     from confection import Config
+    from spacy.language import Language
+
+_Result = TypeVar("_Result")
 
 
+@known_keywords
 def run(
     corpus: str | Path,
     out: str | Path,
     *,
     pipeline: str = "en_qa_summary",
     questions: Iterable[str] = (),
-    **options: Any,
+    settings: Iterable[str] = (),
+    model: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    tensor_parallel_size: int | None = None,
+    device_map: str | None = None,
+    quantization: str | None = None,
+    dry_run: bool = False,
+    text_key: str = "text",
+    id_key: str = "id",
+    limit: int | None = None,
+    max_length: int = 100_000,
+    n_process: int = 1,
+    document_timeout: float | None = None,
+    batch_size: int | None = None,
+    format: Format = "parquet",
+    part_size: int = PART_SIZE,
+    fresh: bool = False,
+    retry: bool = True,
+    on_error: Literal["continue", "stop"] = "continue",
+    max_errors: str | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Annotates a corpus and writes its tables: `nlp-pipeline run` for Python.
 
+    The same call again goes on where an interrupted run stopped, computes what is new or has
+    changed in the corpus, tries again what failed, and keeps the rest.
+
     Args:
-        corpus: As in `RunRequest`, like `out` and all that `options` may hold.
+        corpus: A file, a folder, or `-` for standard input.
         out: The run's folder.
-        pipeline: A shipped pipeline's name or a path.
-        questions: Asked instead of the pipeline's own.
-        options: Other fields of `RunRequest` and `PipelineSpec`.
+        pipeline: A shipped pipeline's name, the path of a `.cfg` or of a saved pipeline's folder,
+            or an installed spaCy pipeline package.
+        questions: Asked of every document instead of the pipeline's own.
+        settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=16`.
+        model: Replaces the model of every Llama component: a known model, a Hugging Face folder
+            or hub name, a `.gguf` file or a Meta folder.
+        device: Replaces the device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        dtype: Replaces the number format: `auto` or a dtype's name.
+        tensor_parallel_size: Processes that share a model; all that torchrun started by default.
+        device_map: `auto` spreads a model over all GPUs of one process.
+        quantization: `int8`, `int4` or `int8_dynamic`; lossy.
+        dry_run: Replaces every generator by the echo, which needs no model.
+        text_key: The field or column that holds the text; `a.b` is the field b of the object a.
+        id_key: The one that holds the id.
+        limit: Only so many records, from the first.
+        max_length: Longer texts become error records; in code points.
+        n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
+            where the Llama always stays.
+        document_timeout: Seconds that a worker process may take for a document; needs
+            `n_process` above 1.
+        batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
+        format: Of the tables on disk: `parquet`, `csv` or `jsonl`.
+        part_size: Documents in a part: what an interrupted run has to do again at most.
+        fresh: Throws away the run that the folder holds.
+        retry: Whether documents that failed when an earlier process had them are tried again.
+        on_error: `stop` ends the run at the first document that fails.
+        max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
+            them, `"5%"`; both are counted from the start of this process.
+        progress: Is told how the run goes.
+
+    Returns:
+        How the run ended.
 
     Raises:
+        UnknownKeyword: There is no argument of that name; the message says which is near.
+        TooManyErrors: More documents failed than `on_error` or `max_errors` allow; what is done is
+            safe.
         NlpPipelineError: The run cannot begin or go on; documents that fail raise nothing.
     """
-    names = PipelineSpec.__dataclass_fields__
-    mine = {key: options.pop(key) for key in list(options) if key in names}
-    spec = PipelineSpec(pipeline, questions=tuple(questions), **mine)
-    return execute(RunRequest(str(corpus), Path(out), spec, **options))
+    spec = PipelineSpec(
+        pipeline,
+        questions=tuple(questions),
+        settings=tuple(settings),
+        model=model,
+        device=device,
+        dry_run=dry_run,
+        dtype=dtype,
+        tensor_parallel_size=tensor_parallel_size,
+        device_map=device_map,
+        quantization=quantization,
+    )
+    request = RunRequest(
+        corpus=str(corpus),
+        out=Path(out),
+        pipeline=spec,
+        text_key=text_key,
+        id_key=id_key,
+        limit=limit,
+        max_length=max_length,
+        n_process=n_process,
+        document_timeout=document_timeout,
+        batch_size=batch_size,
+        format=format,
+        part_size=part_size,
+        fresh=fresh,
+        retry=retry,
+        on_error=on_error,
+        max_errors=max_errors,
+    )
+    return execute(request, progress)
 
 
-def check(request: RunRequest) -> None:
-    """Finds out, before anything is loaded, whether corpus and folder can be used.
+@known_keywords
+def retry(
+    out: str | Path,
+    *,
+    types: Iterable[str] = (),
+    ids: Iterable[str] = (),
+    n_process: int = 1,
+    document_timeout: float | None = None,
+    batch_size: int | None = None,
+    on_error: Literal["continue", "stop"] = "continue",
+    max_errors: str | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Tries again what failed in the finished parts of a run, without its corpus.
+
+    The pipeline is the one that the run has kept. Records that could not be read stay as they
+    are: only the corpus can mend them. A run that was interrupted stays so: the command of the
+    run goes on with it.
+
+    Args:
+        out: The run's folder.
+        types: Only documents with an error of one of these types.
+        ids: Only these documents.
+        n_process: Worker processes for the linguistic pipes, as in `run`.
+        document_timeout: Seconds that a worker process may take for a document.
+        batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
+        on_error: `stop` ends the work at the first document that fails.
+        max_errors: Ends it when more documents have failed, as in `run`.
+        progress: Is told how it goes.
+
+    Returns:
+        How the whole run stands now; `resumed` counts the documents that were left as they are.
 
     Raises:
-        CorpusError: The corpus cannot be read.
-        OutputError: The folder holds something else than a run.
-        InvalidMaxErrors: `max_errors` is no limit.
-        TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
+        UnknownKeyword: There is no argument of that name; the message says which is near.
+        RunNotFound: The folder holds no run.
+        DifferentRun: Something that can change a row has changed since, such as a version.
+        CorpusNeeded: A record cannot be read back from the tables.
+        NlpPipelineError: As in `run`.
     """
-    check_limits(request)
-    source_files(request.corpus)
-    refuse_strangers(request.out)
+    path = Path(out)
+    manifest = run_manifest(path)
+    request = RunRequest(
+        corpus=manifest["corpus"],
+        out=path,
+        pipeline=PipelineSpec(str(path / CONFIG)),
+        n_process=n_process,
+        document_timeout=document_timeout,
+        batch_size=batch_size,
+        on_error=on_error,
+        max_errors=max_errors,
+        **_reading_options(manifest),
+    )
+    records = FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
+    return execute(request, progress, records=records)
 
 
 def execute(
-    request: RunRequest, progress: Progress | None = None, config: Config | None = None
+    request: RunRequest,
+    progress: Progress | None = None,
+    config: Config | None = None,
+    *,
+    records: RecordSource | None = None,
+    command: Iterable[str] | None = None,
 ) -> RunResult:
     """Runs a request from the first record, or from where an earlier run was stopped.
 
@@ -93,97 +217,123 @@ def execute(
         request: What to run.
         progress: Is told how it goes.
         config: The pipeline's resolved config, where the caller has it already.
+        records: Where the records come from; the corpus of the request by default.
+        command: The words of the command line that asked for this, where one did: the manifest
+            keeps them, so that a message can say what to type.
 
     Raises:
         TooManyErrors: More documents failed than the request allows; what is done is safe.
         NlpPipelineError: As in `run`.
     """
     config = config or resolve_config(request.pipeline)
-    if world_size() == 1:
-        return _execute(request, progress or Silent(), config)
-    place = shared_place(config)
-    return together(
-        *place,
-        lambda: _execute(request, progress or Silent(), config),
-        generator=LlamaGenerator,
-    )
+    progress = progress or Silent()
+    records = records or CorpusRecords(request, progress)
+    work = partial(_execute, request, progress, config, records, command)
+    return work() if world_size() == 1 else on_rank0(config, work)
 
 
-def _execute(request: RunRequest, progress: Progress, config: Config) -> RunResult:
+def on_rank0(config: Config, work: Callable[[], _Result]) -> _Result:
+    """Does the work on rank 0 of the processes that torchrun started, which all return the same.
+
+    Args:
+        config: Of the pipeline that the work uses: says which processes share its model.
+        work: Called on rank 0 only.
+
+    Raises:
+        LeaderStopped: On the other ranks, where the work raised an exception on rank 0.
+    """
+    size, device = shared_place(config)
+    return run_on_rank0(size, device, work, generator=LlamaGenerator)
+
+
+def check(request: RunRequest) -> None:
+    """Finds out, before anything is loaded, whether corpus, folder and limits can be used.
+
+    Raises:
+        CorpusError: The corpus cannot be read.
+        OutputError: The folder holds something else than a run.
+        InvalidMaxErrors: `max_errors` is no limit.
+        InvalidTimeout: `document_timeout` is no time.
+        TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
+    """
+    request.check_limits()
+    CorpusRecords(request, Silent()).check()
+
+
+def _execute(
+    request: RunRequest,
+    progress: Progress,
+    config: Config,
+    records: RecordSource,
+    command: Iterable[str] | None,
+) -> RunResult:
+    """The whole way: what is there, what is to do, the documents one by one, the books closed."""
     started = time.perf_counter()
-    check(request)
+    request.check_limits()
+    records.check()
     nlp = build(config, request.pipeline.name)
-    again = failed_ones if request.retry else none
-    with _standard_input(request) as stdin:
+    with records.open():
         mark = fingerprint(request, nlp, config)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            stems = named_by_stem(read_manifest(request.out))
-            entries = (entry for entry, _ in _records(request, stdin, stems, lambda _: None))
-            found = compare(request.out, entries, request.part_size, again)
-            if found.nothing_to_do and _is_finished(request, folder):
-                return result_of(folder, found.kept, time.perf_counter() - started)
-            kept = stdin and keep(stdin)
-            manifest = {
-                **describe(request, nlp, mark),
-                "inputs": input_digests(request.corpus, kept),
-                NAMED_BY_STEM: stems,
-            }
-            total = count_documents(request.corpus, request.limit, stdin=kept)
-            now = {"total": total, **beginning(found), "state": "running"}
-            folder.write_manifest({**manifest, **now})
+            entries = records.entries(folder)
+            plan = compare(request.out, entries, request.part_size, records.retry_when)
+            if records.is_complete(folder, plan):
+                return _result(folder, plan.kept, started)
+            manifest = records.begin(plan, describe(request, nlp, mark, command))
+            total = records.total(folder)
+            running = {"total": total, **manifest, **beginning(plan), "state": "running"}
+            folder.write_manifest(running)
             folder.write_config(config.to_str())
-            _tell(progress, found)
-            progress.start(total, found.kept)
-            parts = Assembler(folder, request.part_size, again)
-            records = _records(request, kept, stems, progress.warn)
-            write_parts(request, nlp, parts, records, progress)
-            result = result_of(folder, found.kept, time.perf_counter() - started)
-            end = {"total": result.documents, "state": FINISHED}
-            folder.write_manifest({**manifest, **end, **figures(result)})
+            progress.start(total, plan.kept)
+            _write_parts(request, nlp, folder, records, progress)
+            result = _result(folder, plan.kept, started)
+            if manifest.get("state", FINISHED) == FINISHED:  # a retry leaves others unfinished
+                end = {"total": result.documents, "state": FINISHED, **figures(result)}
+                folder.write_manifest({**manifest, **end})
             return result
 
 
-def _is_finished(request: RunRequest, folder: RunFolder) -> bool:
-    """Whether nothing is left to do: the manifest says so, and no part was found damaged."""
-    manifest = read_manifest(request.out) or {}
-    done = folder.documents_done
-    return manifest.get("state") == FINISHED and manifest.get("total", done) == done
-
-
-def _standard_input(request: RunRequest) -> AbstractContextManager[Path | None]:
-    """A copy of standard input in the run's folder, where it is the corpus."""
-    if request.corpus != STDIN:
-        return nullcontext()
-    return spooled(request.out, sys.stdin.buffer, fresh=request.fresh)
-
-
-def _records(
+def _write_parts(
     request: RunRequest,
-    stdin: Path | None,
-    stems: Collection[str],
-    on_warning: Callable[[str], None],
-) -> Iterator[tuple[Entry, Load]]:
-    """The records of the corpus as the ledger knows them, and themselves."""
-    items = read_corpus(
-        request.corpus,
-        text_key=request.text_key,
-        id_key=request.id_key,
-        limit=request.limit,
-        max_length=request.max_length,
-        on_warning=on_warning,
-        stdin=stdin,
-        named_by_stem=stems,
+    nlp: Language,
+    folder: RunFolder,
+    records: RecordSource,
+    progress: Progress,
+) -> None:
+    """Sends the records that are not done yet through the pipeline and commits their rows.
+
+    Raises:
+        TooManyErrors: More documents failed than the request allows; what is done is safe.
+        PartDamaged: A part does not hold what its receipt says.
+    """
+    limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
+    parts = Assembler(folder, request.part_size, records.retry_when)
+    try:
+        wanted = parts.wanted(records.records(folder))
+        with closing(document_rows(request, nlp, wanted)) as documents:
+            for rows in documents:
+                failed, tokens = parts.add(rows)
+                progress.document(failed=failed, output_tokens=tokens)
+                limit.count(failed=failed)
+        parts.finish()
+    finally:
+        parts.close()
+
+
+def _result(folder: RunFolder, kept: int, started: float) -> RunResult:
+    """How a run stands after a process that left `kept` documents as they were."""
+    receipts = folder.receipts
+    return RunResult(
+        out=folder.path,
+        documents=sum(receipt.documents for receipt in receipts),
+        failed=sum(receipt.failed for receipt in receipts),
+        output_tokens=sum(receipt.output_tokens for receipt in receipts),
+        seconds=time.perf_counter() - started,
+        resumed=kept,
     )
-    return ((entry_of(item), partial(_itself, item)) for item in items)
 
 
-def _itself(item: Item) -> Item:
-    return item
-
-
-def _tell(progress: Progress, found: Comparison) -> None:
-    """Says what of an earlier process's work does not stay."""
-    if found.changed:
-        progress.warn(f"{found.changed} records have changed and are computed again.")
-    if found.failed:
-        progress.warn(f"{found.failed} documents failed before and are tried again.")
+def _reading_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run reads its corpus and writes its parts, as its manifest tells it."""
+    names = ("text_key", "id_key", "max_length", "format", "part_size")
+    return {name: manifest["fingerprint"][name] for name in names}

@@ -36,7 +36,7 @@ from nlp_pipeline.runner.annotate import (
     origin_of,
     rejected,
 )
-from nlp_pipeline.runner.memory_zones import in_zones
+from nlp_pipeline.runner.memory_zones import memory_zones
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -254,13 +254,10 @@ def _annotate(records: list[Record]) -> _Batch:
     if "problem" in _worker:
         raise RuntimeError(_worker["problem"])
     nlp, pipes, size = _worker["nlp"], _worker["pipes"], max(1, len(records))
-
-    def packed(found: Iterable[Annotated]) -> Iterator[bytes]:
-        return (_packed(nlp, item) for item in found)
-
     with _ended_after(_worker["limit"]):
         batches = annotate_batches(nlp, records, pipes=pipes, batch_size=size)
-        return _Batch(list(in_zones(nlp, batches, packed)), _worker["debug"].take())
+        packed = [_packed(nlp, item) for zone in memory_zones(nlp, batches) for item in zone]
+        return _Batch(packed, _worker["debug"].take())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from nlp_pipeline.corpus import Record
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.ledger import entry_of, failed_ones
 from nlp_pipeline.run_folder.parts import Assembler
-from nlp_pipeline.runner.prefetch import ahead
+from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.tables.schemas import TABLES
 
 
@@ -39,7 +39,7 @@ def assemble(out, records: list[Record]) -> list[int]:
         folder.write_manifest({"fingerprint": {}, "format": "jsonl"})
         parts = Assembler(folder, 2, failed_ones)
         pairs = [(entry_of(record), lambda record=record: record) for record in records]
-        with closing(ahead(parts.wanted(iter(pairs)), 16)) as stream:
+        with closing(prefetch(parts.wanted(iter(pairs)), 16)) as stream:
             for record in stream:
                 parts.add(rows_of(record))
         parts.finish()

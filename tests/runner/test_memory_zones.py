@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import spacy
 
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
-from nlp_pipeline.runner.annotate import Annotated, annotate_batches, chain
-from nlp_pipeline.runner.memory_zones import in_zones
+from nlp_pipeline.runner.annotate import annotate_batches, chain
+from nlp_pipeline.runner.memory_zones import memory_zones
 from nlp_pipeline.tables.rows import doc_rows
 
 TEXTS = (
@@ -28,14 +26,13 @@ def records(number: int) -> list[Record]:
 
 def rows(nlp: spacy.Language, number: int, **width: int) -> list[dict]:
     first, second = split(nlp)
-
-    def work(annotated: Iterator[Annotated]) -> Iterator[dict]:
-        items = list(annotated)
-        for item, doc in zip(items, chain(nlp, second, (i.doc for i in items)), strict=True):
-            yield doc_rows(doc, item.origin)
-
     batches = annotate_batches(nlp, records(number), pipes=first, batch_size=2)
-    return list(in_zones(nlp, batches, work, **width))
+    made = []
+    for zone in memory_zones(nlp, batches, **width):
+        items = list(zone)
+        docs = chain(nlp, second, (item.doc for item in items))
+        made += [doc_rows(doc, item.origin) for item, doc in zip(items, docs, strict=True)]
+    return made
 
 
 @pytest.mark.parametrize("width", [{"documents": 1}, {"documents": 5}, {"characters": 100}])
@@ -60,8 +57,8 @@ def test_the_vocabulary_does_not_grow() -> None:
 def test_a_zone_that_is_left_early_is_closed() -> None:
     nlp = spacy.blank("en")
     batches = annotate_batches(nlp, records(4), pipes=[], batch_size=1)
-    found = in_zones(nlp, batches, lambda items: (item.doc.text for item in items))
-    next(found)
-    found.close()
+    zones = memory_zones(nlp, batches)
+    next(next(zones))
+    zones.close()
     with nlp.memory_zone():
         pass

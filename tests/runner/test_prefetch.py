@@ -14,7 +14,7 @@ import pytest
 from nlp_pipeline import read_run, run
 from nlp_pipeline.runner import run as runner
 from nlp_pipeline.runner import stream
-from nlp_pipeline.runner.prefetch import ahead
+from nlp_pipeline.runner.prefetch import prefetch
 
 PLACE: ContextVar[str] = ContextVar("PLACE", default="nowhere")
 
@@ -46,7 +46,7 @@ def running() -> int:
 @pytest.mark.parametrize("stop", [0, 1, 30])
 def test_the_same_in_the_same_order(depth: int, stop: int) -> None:
     source = Source(stop)
-    assert list(ahead(source.items(), depth)) == list(range(stop))
+    assert list(prefetch(source.items(), depth)) == list(range(stop))
     assert source.closed
     assert source.threads == ({"annotate"} if stop else set())
     assert running() == 0
@@ -61,7 +61,7 @@ def test_it_runs_ahead_and_no_further_than_the_line_is_long() -> None:
                 reached.set()
             yield number
 
-    with closing(ahead(watched(), 5)) as stream:
+    with closing(prefetch(watched(), 5)) as stream:
         assert next(stream) == 0
         assert reached.wait(20)  # 1 to 5 stand in the line, 6 is in the making
         assert source.made == 7
@@ -70,7 +70,7 @@ def test_it_runs_ahead_and_no_further_than_the_line_is_long() -> None:
 
 
 def test_what_it_raises_comes_after_what_was_before() -> None:
-    stream = ahead(Source(5, fail=True).items(), 2)
+    stream = prefetch(Source(5, fail=True).items(), 2)
     assert [next(stream) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(OSError, match="the disk is gone"):
         next(stream)
@@ -79,7 +79,7 @@ def test_what_it_raises_comes_after_what_was_before() -> None:
 
 def test_who_stops_early_ends_it() -> None:
     source = Source(1000)
-    with closing(ahead(source.items(), 3)) as stream:
+    with closing(prefetch(source.items(), 3)) as stream:
         next(stream)
     assert source.closed
     assert source.made < 10
@@ -91,7 +91,7 @@ def test_the_context_goes_along() -> None:
         yield PLACE.get()
 
     PLACE.set("on the device")
-    assert list(ahead(places(), 1)) == ["on the device"]
+    assert list(prefetch(places(), 1)) == ["on the device"]
 
 
 def inline(items: Generator[Any, None, None], depth: int) -> Iterator[Any]:
@@ -107,7 +107,7 @@ def test_a_run_is_the_plain_run(
     source = corpus(*texts, "", {"text": "UNSPEAKABLE", "questions": ["Who?"]}, "東京 é.")
     options = {"pipeline": quick(), "batch_size": batch_size, "part_size": 7}
     run(source, tmp_path / "ahead", **options)
-    monkeypatch.setattr(stream, "ahead", inline)
+    monkeypatch.setattr(stream, "prefetch", inline)
     run(source, tmp_path / "plain", **options)
     found, plain = read_run(tmp_path / "ahead"), read_run(tmp_path / "plain")
     assert len(found["documents"]) == 26

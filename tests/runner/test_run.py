@@ -19,8 +19,8 @@ from nlp_pipeline.errors.corpus import CorpusNotFound, NoTextColumn
 from nlp_pipeline.errors.run import DifferentRun, OutputNotARun, RunLocked
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.folder import open_run, read_manifest
-from nlp_pipeline.runner.request import PART_SIZE
-from nlp_pipeline.runner.run import RunRequest, check, execute
+from nlp_pipeline.runner.request import PART_SIZE, RunRequest
+from nlp_pipeline.runner.run import check, execute
 
 HOSTILE = Path(__file__).parents[2] / "corpora" / "hostile"
 COMPONENTS = """\

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from nlp_pipeline.errors.parallel import LeaderStopped
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator, LlamaSettings
 from nlp_pipeline.generation.distributed import rank0
 from nlp_pipeline.generation.distributed.process_group import World
-from nlp_pipeline.generation.distributed.rank0 import Leader, together
+from nlp_pipeline.generation.distributed.rank0 import Rank0, run_on_rank0
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 
 CONFIG = """\
@@ -83,9 +83,12 @@ def texts(count: int) -> list[str]:
     return [f"Anna Berg of Northwind Ltd said {i}. " * (1 + i % 3) for i in range(count)]
 
 
-def same_run(left: Path, right: Path, but: str = "") -> None:
+def same_run(left: Path, right: Path, but: Sequence[str] = ()) -> None:
     one, other = (
-        {name: frame.drop(columns=but, errors="ignore") for name, frame in read_run(out).items()}
+        {
+            name: frame.drop(columns=list(but), errors="ignore")
+            for name, frame in read_run(out).items()
+        }
         for out in (left, right)
     )
     for name in one:
@@ -121,6 +124,62 @@ def test_two_processes_write_what_one_writes(
     assert "RunLocked" not in said
 
 
+EVERY_COMMAND = """\
+import json, os, sys, time
+from pathlib import Path
+from nlp_pipeline.cli import main
+rank = int(os.environ["RANK"])
+for number, words in enumerate(json.loads(sys.argv[1])):
+    sys.argv = ["nlp-pipeline", *words]
+    try:
+        main()
+    except SystemExit as end:
+        Path(f"{number}.{rank}").write_text(str(end.code or 0))
+    while not Path(f"{number}.{1 - rank}").exists():
+        time.sleep(0.01)
+"""
+"""Types command after command on every rank, as `torchrun -m nlp_pipeline` does with one."""
+
+
+def test_every_command_works_in_two_processes(
+    tmp_path: Path, launch: Launch, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    records = [
+        {"id": "ada", "text": "Ada.", "questions": [{"text": "Who?", "answers": ["Ada"]}]},
+        {"id": "long", "text": "Bo.", "questions": [{"text": "why " * 5000}]},
+    ]
+    Path("corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    Path("every.py").write_text(EVERY_COMMAND)
+    pipeline = ("corpus.jsonl", "-p", "two_llamas.cfg")
+    commands = [
+        ["run", *pipeline, "-o", "out", "--json"],
+        ["retry", "out", "--json"],
+        ["evaluate", *pipeline, "-o", "evaluated", "--no-rouge"],
+        ["golden", "record", *pipeline, "-d", "golden"],
+        ["golden", "check", "golden"],
+    ]
+    words = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("every.py", json.dumps(commands)),
+    ]
+    done = subprocess.run(
+        words,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    codes = [[Path(f"{i}.{rank}").read_text() for i in range(len(commands))] for rank in (0, 1)]
+    assert codes == [["3", "3", "0", "0", "0"], ["0"] * 5], done.stderr  # the first one speaks
+    first, second, *others = done.stdout.splitlines()
+    assert (json.loads(first)["failed"], json.loads(second)["resumed"]) == (1, 1)
+    assert sum("Recorded" in line for line in others) == 1
+    assert read_run("out", "errors")["errors"]["attempt"].tolist() == [2]
+    same_run(Path("out"), Path("evaluated"), but=["attempt", "reused_tokens"])
+    assert cli("golden", "check", "golden").code == 0  # one process finds what two have recorded
+
+
 @pytest.mark.slow
 def test_a_rank_that_is_killed_ends_the_run(tmp_path: Path, corpus: Any, launch: Launch) -> None:
     source, out = corpus(*texts(300)), tmp_path / "out"
@@ -140,7 +199,7 @@ def test_a_rank_that_is_killed_ends_the_run(tmp_path: Path, corpus: Any, launch:
     assert json.loads(printed)["resumed"] > 0
     launch(source, tmp_path / "clean", 1).communicate(timeout=200)
     # Where a run begins anew, prefixes are computed anew.
-    same_run(out, tmp_path / "clean", but="reused_tokens")
+    same_run(out, tmp_path / "clean", but=["reused_tokens"])
 
 
 @pytest.mark.slow
@@ -210,16 +269,16 @@ class Counting:
 
 class TestOrders:
     def test_alone_the_work_is_done_as_it_is(self) -> None:
-        assert together(None, "cpu", lambda: 7, generator=LlamaGenerator) == 7
+        assert run_on_rank0(None, "cpu", lambda: 7, generator=LlamaGenerator) == 7
 
     def test_the_others_do_the_same(self, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = LlamaSettings("a model")
         own, others = Counting(), Counting()
 
         def work() -> str:
-            with rank0.announced("load", settings):
+            with rank0.broadcast("load", settings):
                 pass
-            session = rank0.led(settings, own)
+            session = rank0.mirrored(settings, own)
             session.submit(GenerationRequest("one", "1", SamplingParams(2)))
             session.submit(GenerationRequest("two", "2", SamplingParams(2)))
             session.step()
@@ -227,48 +286,47 @@ class TestOrders:
             assert (session.room, session.running) == (3, 1)
             return "done"
 
-        assert together(None, "cpu", work, generator=LlamaGenerator) == "done"
+        assert run_on_rank0(None, "cpu", work, generator=LlamaGenerator) == "done"
         loaded: list[LlamaSettings] = []
         monkeypatch.setattr(LlamaGenerator, "load", lambda self: loaded.append(self.settings))
         monkeypatch.setattr(LlamaGenerator, "session", lambda _: others)
         monkeypatch.setenv("RANK", "1")
         never: Any = partial(pytest.fail, "only rank 0 works")
-        assert together(None, "cpu", never, generator=LlamaGenerator) == "done"
+        assert run_on_rank0(None, "cpu", never, generator=LlamaGenerator) == "done"
         assert loaded == [settings]
         assert own.calls == others.calls == ["one", "two", "step", "close"]
         assert not wire.sent
 
     def test_work_that_fails_lets_the_others_go(self, wire: Wire, monkeypatch: Any) -> None:
         def work() -> None:
-            with rank0.announced("load", LlamaSettings("a model")):
+            with rank0.broadcast("load", LlamaSettings("a model")):
                 pass
             raise KeyError("lost")
 
         with pytest.raises(KeyError):
-            together(None, "cpu", work, generator=LlamaGenerator)
+            run_on_rank0(None, "cpu", work, generator=LlamaGenerator)
         monkeypatch.setenv("RANK", "1")
         monkeypatch.setattr(LlamaGenerator, "load", lambda _: None)
         with pytest.raises(LeaderStopped) as caught:
-            together(None, "cpu", lambda: None, generator=LlamaGenerator)
+            run_on_rank0(None, "cpu", lambda: None, generator=LlamaGenerator)
         said = "Rank 0 ended the work (KeyError); it says why in its own output."
         assert str(caught.value) == said
 
     def test_in_the_middle_of_a_step_there_is_nobody_to_tell(self, wire: Wire) -> None:
         def work() -> None:
-            with rank0.announced("step", 1):
+            with rank0.broadcast("step", 1):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            together(None, "cpu", work, generator=LlamaGenerator)
+            run_on_rank0(None, "cpu", work, generator=LlamaGenerator)
         assert wire.sent == [[("step", 1)]]
 
     def test_who_never_met_the_others_tells_them_nothing(self) -> None:
-        leader = Leader(lambda: pytest.fail("joined"))
-        leader.stop(ValueError())
+        Rank0(lambda: pytest.fail("joined")).stop(ValueError())
 
     def test_alone_nothing_is_told(self) -> None:
         session = Counting()
-        assert rank0.led(LlamaSettings("a model"), session) is session
-        with rank0.announced("load", LlamaSettings("a model")):
+        assert rank0.mirrored(LlamaSettings("a model"), session) is session
+        with rank0.broadcast("load", LlamaSettings("a model")):
             pass
         assert World().size == 1

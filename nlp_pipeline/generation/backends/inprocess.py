@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nlp_pipeline.generation.distributed.rank0 import announced, led
+from nlp_pipeline.generation.distributed.rank0 import broadcast, mirrored
 from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
 from nlp_pipeline.generation.settings import LlamaSettings as LlamaSettings
 
@@ -38,7 +38,7 @@ class LlamaGenerator:
             from nlp_pipeline.generation.llama import Llama
 
             values = asdict(self.settings)
-            with announced("load", self.settings):
+            with broadcast("load", self.settings):
                 _LOADED[self.settings] = Llama.build(values.pop("model"), **values)
 
     @property
@@ -53,7 +53,7 @@ class LlamaGenerator:
 
     def session(self) -> Session:
         """Opens a stream of requests. Loads the model."""
-        return led(self.settings, self.llama.session())
+        return mirrored(self.settings, self.llama.session())
 
     def close(self) -> None:
         """Frees the model, for everybody who shares it."""

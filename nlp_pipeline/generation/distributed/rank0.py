@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
+_current: list[Rank0] = []
+
 
 class RankGenerator(Protocol):
     """What the other ranks need of a generator."""
@@ -36,10 +38,7 @@ class RankGenerator(Protocol):
         ...
 
 
-_current: list[Leader] = []
-
-
-def together(
+def run_on_rank0(
     size: int | None,
     device: str,
     work: Callable[[], _Result],
@@ -64,38 +63,38 @@ def together(
     """
     from nlp_pipeline.generation.distributed.process_group import is_main, join, world_size
 
-    if world_size() == 1:
+    if world_size() == 1 or _current:  # a part of the work may come here again
         return work()
     if not is_main():
         with _no_interrupts():
-            result: _Result = _follow(join(size, device), generator)
-        return result
-    leader = Leader(lambda: join(size, device))
-    _current.append(leader)
+            mirrored_result: _Result = _follow(join(size, device), generator)
+        return mirrored_result
+    rank0 = Rank0(lambda: join(size, device))
+    _current.append(rank0)
     try:
-        found = work()
+        result = work()
     except BaseException as error:
-        leader.stop(error)
+        rank0.stop(error)
         raise
     else:
-        leader.end(found)
-        return found
+        rank0.end(result)
+        return result
     finally:
-        _current.remove(leader)
+        _current.remove(rank0)
 
 
-def announced(verb: str, *details: Any) -> AbstractContextManager[None]:
+def broadcast(verb: str, *details: Any) -> AbstractContextManager[None]:
     """While the block runs, the other ranks do as the order says, where there are any."""
-    return _current[-1].announced(verb, *details) if _current else nullcontext()
+    return _current[-1].broadcast(verb, *details) if _current else nullcontext()
 
 
-def led(settings: LlamaSettings, session: Session) -> Session:
+def mirrored(settings: LlamaSettings, session: Session) -> Session:
     """The session, and on the other ranks one that does the same."""
     return _current[-1].open(settings, session) if _current else session
 
 
-class Leader:
-    """What rank 0 tells the others. Made by `together`.
+class Rank0:
+    """What rank 0 tells the others. Made by `run_on_rank0`.
 
     Args:
         join: Joins the other ranks; called when there is something to tell.
@@ -112,7 +111,7 @@ class Leader:
         self._orders.append((verb, *details))
 
     @contextmanager
-    def announced(self, verb: str, *details: Any) -> Iterator[None]:
+    def broadcast(self, verb: str, *details: Any) -> Iterator[None]:
         """Sends an order, and what was noted before; its block is what this rank does of it."""
         self._busy = True  # and stays so where the block fails: the others are in the middle of it
         self.tell(verb, *details)
@@ -124,7 +123,7 @@ class Leader:
         """A session of every rank."""
         self._opened += 1
         self.tell("open", self._opened, settings)
-        return _LedSession(self, self._opened, session)
+        return _MirroredSession(self, self._opened, session)
 
     def end(self, result: Any) -> None:
         """The work is done: the others return the result too."""
@@ -143,11 +142,11 @@ class Leader:
         world.from_main(orders)
 
 
-class _LedSession:
+class _MirroredSession:
     """A session of rank 0 whose calls the other ranks repeat. See `interface.Session`."""
 
-    def __init__(self, leader: Leader, number: int, session: Session) -> None:
-        self._leader, self._number, self._session = leader, number, session
+    def __init__(self, rank0: Rank0, number: int, session: Session) -> None:
+        self._rank0, self._number, self._session = rank0, number, session
 
     @property
     def room(self) -> int:
@@ -158,15 +157,15 @@ class _LedSession:
         return self._session.running
 
     def submit(self, request: GenerationRequest) -> None:
-        self._leader.tell("submit", self._number, request)
+        self._rank0.tell("submit", self._number, request)
         self._session.submit(request)
 
     def step(self) -> list[Completion]:
-        with self._leader.announced("step", self._number):
+        with self._rank0.broadcast("step", self._number):
             return self._session.step()
 
     def close(self) -> None:
-        self._leader.tell("close", self._number)
+        self._rank0.tell("close", self._number)
         self._session.close()
 
 

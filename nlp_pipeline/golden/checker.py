@@ -16,6 +16,7 @@ from nlp_pipeline.errors.golden import (
     GoldenNotFound,
     GoldenPlaceMissing,
 )
+from nlp_pipeline.generation.distributed.process_group import is_main
 from nlp_pipeline.golden.compare import Difference, compare, merged
 from nlp_pipeline.golden.difference_text import PER_TABLE, render
 from nlp_pipeline.golden.facts import facts, model_digests, notes
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nlp_pipeline.runner.run import Progress
+    from nlp_pipeline.runner.request import Progress
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _settle(
         hints = _notes(old.made_with, new)
         raise GoldenMismatch(str(path), len(differences), report, hints, how)
     changed = bool(differences) or force or old.tolerance != new.tolerance
-    if update and changed:
+    if update and changed and is_main():
         write(path, new, merged(expected, found, new.tolerance))
     return Checked(len(found), _rows(found), update and changed, tuple(differences), report)
 

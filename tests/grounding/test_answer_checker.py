@@ -9,8 +9,8 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
+from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.answer_reader import Reader, split_sentences
-from nlp_pipeline.grounding.checker import Checker
 from nlp_pipeline.tables import to_frames
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1"}

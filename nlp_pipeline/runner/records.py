@@ -1,0 +1,212 @@
+"""Where the records of a run come from: its corpus or, for `retry`, its own tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from nlp_pipeline.corpus import count_documents, read_corpus, source_files
+from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.errors.run import CorpusNeeded
+from nlp_pipeline.run_folder.failed_records import chosen, ledger_entries, records_again
+from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
+from nlp_pipeline.run_folder.ledger import Again, Entry, entry_of, failed_ones, none
+from nlp_pipeline.run_folder.parts import Item, Load
+from nlp_pipeline.run_folder.resume import Comparison
+from nlp_pipeline.run_folder.stdin import keep, spooled
+from nlp_pipeline.run_folder.writer import RunFolder
+from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
+from nlp_pipeline.runner.request import Progress, RunRequest
+
+
+class RecordSource(Protocol):
+    """The records of a run, and what the run has to know of where they come from."""
+
+    @property
+    def retry_when(self) -> Again:
+        """Which documents that failed before are computed again."""
+        ...
+
+    def check(self) -> None:
+        """Finds out, before anything is loaded, whether there can be records.
+
+        Raises:
+            NlpPipelineError: There can be none; the message says why.
+        """
+        ...
+
+    def open(self) -> AbstractContextManager[None]:
+        """Holds what the records are read from until the end of the block."""
+        ...
+
+    def entries(self, folder: RunFolder) -> Iterable[Entry]:
+        """The records as the ledger knows them, from the first. Nothing is written yet."""
+        ...
+
+    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+        """Whether the plan leaves nothing to compute."""
+        ...
+
+    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Tells of what is computed again, and returns the manifest of the run.
+
+        Args:
+            plan: What will be computed.
+            description: What `describe` says of this process.
+        """
+        ...
+
+    def total(self, folder: RunFolder) -> int | None:
+        """How many records there are; None where only reading them would tell."""
+        ...
+
+    def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
+        """All records from the first: as the ledger knows each, and a way to have it."""
+        ...
+
+
+class CorpusRecords:
+    """The records of a run's corpus, as they are now.
+
+    Args:
+        request: The run.
+        progress: Is told what the reader notices.
+    """
+
+    def __init__(self, request: RunRequest, progress: Progress) -> None:
+        self._request = request
+        self._progress = progress
+        self._stdin: Path | None = None
+        self._stems: list[str] = []
+        self.retry_when: Again = failed_ones if request.retry else none
+
+    def check(self) -> None:
+        """See `RecordSource.check`.
+
+        Raises:
+            CorpusError: The corpus cannot be read.
+            OutputError: The folder holds something else than a run.
+        """
+        source_files(self._request.corpus)
+        refuse_strangers(self._request.out)
+
+    def open(self) -> AbstractContextManager[None]:
+        """Copies standard input into the run's folder, where that is the corpus."""
+        return self._spooled() if self._request.corpus == STDIN else nullcontext()
+
+    @contextmanager
+    def _spooled(self) -> Iterator[None]:
+        request = self._request
+        with spooled(request.out, sys.stdin.buffer, fresh=request.fresh) as copy:
+            self._stdin = copy
+            yield
+
+    def entries(self, folder: RunFolder) -> Iterable[Entry]:
+        """See `RecordSource.entries`. Warnings come with the records, which are read later."""
+        self._stems = named_by_stem(read_manifest(folder.path))
+        return map(entry_of, self._read(lambda _: None))
+
+    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+        """Whether the manifest says that all is done, and no part was found damaged."""
+        manifest = read_manifest(folder.path) or {}
+        done = folder.documents_done
+        finished = manifest.get("state") == FINISHED and manifest.get("total", done) == done
+        return plan.nothing_to_do and finished
+
+    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RecordSource.begin`; the copy of standard input becomes the run's."""
+        if plan.changed:
+            self._progress.warn(f"{plan.changed} records have changed and are computed again.")
+        if plan.failed:
+            self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
+        if self._stdin is not None:
+            self._stdin = keep(self._stdin)
+        inputs = input_digests(self._request.corpus, self._stdin)
+        return {**description, "inputs": inputs, NAMED_BY_STEM: self._stems}
+
+    def total(self, folder: RunFolder) -> int | None:
+        """See `RecordSource.total`."""
+        return count_documents(self._request.corpus, self._request.limit, stdin=self._stdin)
+
+    def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
+        """See `RecordSource.records`."""
+        for item in self._read(self._progress.warn):
+            yield entry_of(item), partial(_same, item)
+
+    def _read(self, on_warning: Any) -> Iterator[Item]:
+        request = self._request
+        return read_corpus(
+            request.corpus,
+            text_key=request.text_key,
+            id_key=request.id_key,
+            limit=request.limit,
+            max_length=request.max_length,
+            on_warning=on_warning,
+            stdin=self._stdin,
+            named_by_stem=self._stems,
+        )
+
+
+class FailedRecords:
+    """The records of the finished parts of a run, read back from its own tables.
+
+    Args:
+        request: The run, as its manifest tells it.
+        manifest: The run's manifest before this process.
+        types: Only documents with an error of one of these types are computed again.
+        ids: Only these documents.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        manifest: Mapping[str, Any],
+        *,
+        types: tuple[str, ...] = (),
+        ids: tuple[str, ...] = (),
+    ) -> None:
+        self._request = request
+        self._manifest = manifest
+        self.retry_when: Again = chosen(types, ids)
+
+    def check(self) -> None:
+        """See `RecordSource.check`: whoever has the manifest has the folder of a run."""
+
+    def open(self) -> AbstractContextManager[None]:
+        """See `RecordSource.open`."""
+        return nullcontext()
+
+    def entries(self, folder: RunFolder) -> Iterable[Entry]:
+        """See `RecordSource.entries`.
+
+        Raises:
+            CorpusNeeded: A part of the finished run was found damaged, or a ledger is.
+        """
+        finished = self._manifest.get("state") == FINISHED
+        if finished and folder.documents_done != self._manifest.get("total"):
+            raise CorpusNeeded(str(folder.path), self._request.corpus)
+        return ledger_entries(folder, self._request.corpus)
+
+    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+        """Whether nothing that failed is to be computed again."""
+        return not plan.failed
+
+    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RecordSource.begin`: the run stays the one that it was, begun anew."""
+        return {**self._manifest, "started": description["started"]}
+
+    def total(self, folder: RunFolder) -> int | None:
+        """See `RecordSource.total`."""
+        return folder.documents_done
+
+    def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
+        """See `RecordSource.records`."""
+        return records_again(folder, self._request.part_size, self._request.corpus)
+
+
+def _same(item: Item) -> Item:
+    return item
