@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlp_pipeline.corpus import read_corpus as read_corpus
+    from nlp_pipeline.evaluation import evaluate_run as evaluate_run
     from nlp_pipeline.generation.interface import Chat as Chat
     from nlp_pipeline.generation.interface import Message as Message
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
@@ -26,6 +27,7 @@ _WHERE = {
     "Llama": "nlp_pipeline.generation.llama",
     "Message": "nlp_pipeline.generation.interface",
     "SamplingParams": "nlp_pipeline.generation.interface",
+    "evaluate_run": "nlp_pipeline.evaluation",
     "read_corpus": "nlp_pipeline.corpus",
     "read_run": "nlp_pipeline.run_folder.read",
     "retry": "nlp_pipeline.runner.run",

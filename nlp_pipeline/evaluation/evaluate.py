@@ -17,9 +17,10 @@ from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
 from nlp_pipeline.evaluation.thresholds import best_threshold
+from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.run_folder.folder import read_manifest
 from nlp_pipeline.run_folder.read import read_run
-from nlp_pipeline.runner.manifest import NAMED_BY_STEM, named_by_stem
+from nlp_pipeline.runner.manifest import named_by_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 MEASURES = ("exact_match", "f1")
 
 
+@known_keywords
 def evaluate_run(
     run: str | Path,
     corpus: str | Path,
     *,
     bootstrap: Bootstrap | None = None,
     with_rouge: bool = True,
-    **reading: Any,
+    text_key: str = "text",
+    id_key: str = "id",
+    limit: int | None = None,
+    max_length: int = 100_000,
 ) -> dict[str, Any]:
     """Compares a run with what its corpus says is right.
 
@@ -42,21 +47,33 @@ def evaluate_run(
         corpus: The corpus that was run, with references.
         bootstrap: How intervals are drawn.
         with_rouge: Whether summaries are scored, which needs the extra `evaluate`.
-        reading: As in `read_corpus`: `text_key`, `id_key`, `limit`, `max_length`.
+        text_key: The field or column that holds the text, as when the corpus was run.
+        id_key: The one that holds the id.
+        limit: Only so many records, from the first.
+        max_length: Longer texts, in code points, count as error records.
 
     Returns:
         Plain JSON: `answers`, `summaries`, `labels` and `annotation`, each null where there is
         nothing to compare. A mean is `{"value", "low", "high", "n"}`.
 
     Raises:
+        UnknownKeyword: There is no argument of that name; the message says which is near.
         NoReferences: The corpus holds none.
         NothingToCompare: The run has nothing that there are references for.
         RougeMissing: The extra is needed and not installed.
     """
     bootstrap = bootstrap or Bootstrap()
-    stems = named_by_stem(read_manifest(Path(run)))
-    reading = {**reading, NAMED_BY_STEM: stems}
-    items = list(read_corpus(corpus, on_warning=lambda _: None, **reading))
+    items = list(
+        read_corpus(
+            corpus,
+            text_key=text_key,
+            id_key=id_key,
+            limit=limit,
+            max_length=max_length,
+            on_warning=lambda _: None,
+            named_by_stem=named_by_stem(read_manifest(Path(run))),
+        )
+    )
     references = read_references(items)
     gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
     if not references and not gold:

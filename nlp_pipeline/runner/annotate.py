@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Item = Record | Reject
+ORIGIN = "nlp_pipeline.origin"
+"""The key under which a Doc carries what the corpus says of it, on its way to its rows."""
 _TRF_DATA: Any = ("._.", "trf_data", None, None)
 
 
@@ -158,4 +160,6 @@ def _one_by_one(name: str, pipe: Callable[[Doc], Doc], docs: Iterable[Doc]) -> I
             doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
             yield doc
         else:
+            if result is not doc:  # its rows need what the corpus says of it
+                result.user_data[ORIGIN] = doc.user_data.get(ORIGIN)
             yield result

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nlp_pipeline.pipeline import split
 from nlp_pipeline.runner.annotate import (
+    ORIGIN,
     Annotated,
     Item,
     annotate_batches,
@@ -27,9 +28,6 @@ from nlp_pipeline.tables.rows import Rows, doc_rows
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
-
-_ORIGIN = "nlp_pipeline.origin"
-"""The key under which a Doc carries what the corpus says of it, from here to its rows."""
 
 
 def document_rows(
@@ -51,7 +49,7 @@ def document_rows(
             with closing(prefetch(zone, batch_size)) as annotated:
                 docs = (_with_origin(item) for item in annotated)
                 for doc in chain(nlp, generating, docs):
-                    yield doc_rows(doc, doc.user_data[_ORIGIN])
+                    yield doc_rows(doc, doc.user_data[ORIGIN])
 
 
 def _annotated_batches(
@@ -77,5 +75,5 @@ def _annotated_batches(
 
 def _with_origin(item: Annotated) -> Doc:
     """The Doc of a record, which carries its own origin: no component has to keep an order."""
-    item.doc.user_data[_ORIGIN] = item.origin
+    item.doc.user_data[ORIGIN] = item.origin
     return item.doc

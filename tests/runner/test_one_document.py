@@ -67,10 +67,10 @@ STAGES = [
     "nlp_pipeline.components.long_documents.LongDocuments.plan",
     "nlp_pipeline.prompts.template.PromptTemplate.render",
     "nlp_pipeline.generation.backends.echo._EchoSession.submit",
-    "nlp_pipeline.grounding.checker.Checker.check_answers",
-    "nlp_pipeline.grounding.checker.Checker.check_summary",
-    "nlp_pipeline.grounding.checker.ground",
-    "nlp_pipeline.grounding.checker.rank_evidence",
+    "nlp_pipeline.grounding.answer_checker.Checker.check_answers",
+    "nlp_pipeline.grounding.answer_checker.Checker.check_summary",
+    "nlp_pipeline.grounding.answer_checker.ground",
+    "nlp_pipeline.grounding.answer_checker.rank_evidence",
     "nlp_pipeline.grounding.support.find_units",
     "nlp_pipeline.tables.linguistic_rows._place",
     "nlp_pipeline.tables.linguistic_rows.vector",
@@ -157,8 +157,8 @@ def test_a_stage_that_raises_costs_one_document(
 def test_failed_documents_keep_a_row_for_each_question(
     config: str, corpus, cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = "nlp_pipeline.grounding.checker.ground"
-    monkeypatch.setattr(stage, struck(locate("nlp_pipeline.grounding.checker").ground))
+    stage = "nlp_pipeline.grounding.answer_checker.ground"
+    monkeypatch.setattr(stage, struck(locate("nlp_pipeline.grounding.answer_checker").ground))
     cli("run", corpus(*TEXTS), "-p", config, "-o", tmp_path / "out")
     tables = read_run(tmp_path / "out")
     assert tables["answers"].status.tolist() == ["ok", "error", "ok"]

@@ -387,6 +387,37 @@ def test_kill_9_frees_the_lock_and_the_run_resumes_to_the_same_bytes(
     assert manifest["counts"]["resumed"] == result.resumed
 
 
+def test_only_the_command_line_leaves_a_command(tmp_path, quick, corpus, cli) -> None:
+    """What started the host program is no business of the manifest."""
+    source = corpus("Ada.")
+    run(source, tmp_path / "python", pipeline=quick())
+    words = ["run", source, "-p", quick(), "-o", str(tmp_path / "typed"), "--quiet"]
+    assert cli(*words).code == 0
+    assert "command" not in read_manifest(tmp_path / "python")
+    assert read_manifest(tmp_path / "typed")["command"] == words
+    assert "type:\n  nlp-pipeline run" not in cli("status", tmp_path / "python").out
+
+
+def test_a_pipe_that_returns_another_doc(tmp_path, corpus, register) -> None:
+    register(
+        "swapping",
+        "from spacy.language import Language\nfrom spacy.tokens import Doc\n"
+        '@Language.component("swapping")\ndef swapping(doc):\n'
+        "    return Doc(doc.vocab, words=[t.text for t in doc])\n",
+    )
+    config = tmp_path / "swapping.cfg"
+    config.write_text(
+        '[nlp]\nlang = "en"\npipeline = ["llama_qa", "swapping"]\n\n[components]\n\n'
+        '[components.llama_qa]\nfactory = "llama_qa"\nquestions = ["Who?"]\n\n'
+        '[components.llama_qa.generator]\n@llama_generators = "nlp_pipeline.echo.v1"\n\n'
+        '[components.swapping]\nfactory = "swapping"\n'
+    )
+    run(corpus("Ada.", "Bo."), tmp_path / "out", pipeline=str(config))
+    documents = read_run(tmp_path / "out", "documents")["documents"]
+    assert documents["text"].tolist() == ["Ada.", "Bo."]
+    assert documents["line"].tolist() == [1, 2]
+
+
 def test_a_part_is_a_few_hundred_documents() -> None:
     assert PART_SIZE == RunRequest("a", Path("b")).part_size == 256
 
