@@ -184,7 +184,7 @@ class TestIdsOfFilesInAFolder:
 
     def test_a_run_of_before_keeps_its_ids(self, folder: Path, quick, monkeypatch) -> None:
         old = ["2024/notes.txt", "2024/report.txt"]
-        monkeypatch.setattr("nlp_pipeline.runner.run.named_by_stem", lambda _: old)
+        monkeypatch.setattr("nlp_pipeline.runner.records.named_by_stem", lambda _: old)
         assert self.ids(folder, quick(), kept=0) == ["notes", "report"]
         monkeypatch.undo()
         file = folder.parent / "out" / "manifest.json"
