@@ -22,7 +22,6 @@ from nlp_pipeline.errors.run import (
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.runner import workers
 from nlp_pipeline.runner.request import RunRequest
-from nlp_pipeline.runner.stream import check_limits
 
 POISON = """\
 import os
@@ -150,14 +149,14 @@ def test_a_component_that_the_processes_do_not_know(tmp_path, quick, corpus, qui
 def test_worker_processes_are_refused_on_windows(
     corpus: Any, quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nlp_pipeline.runner.stream.sys.platform", "win32")
+    monkeypatch.setattr("nlp_pipeline.runner.request.sys.platform", "win32")
     request = RunRequest(
         corpus("Ada."), tmp_path / "out", PipelineSpec(quick(), dry_run=True), n_process=2
     )
     with pytest.raises(WorkersUnsupported) as error:
-        check_limits(request)
+        request.check_limits()
     assert str(error.value) == (
         "--n-process 2 is not possible on Windows, where an interrupt cannot be kept from the "
         "worker processes. Leave it out: one process annotates in a thread."
     )
-    check_limits(replace(request, n_process=1))
+    replace(request, n_process=1).check_limits()
