@@ -61,9 +61,8 @@ _PACE = (
     click.option(
         "--n-process",
         type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Worker processes for spaCy; 1 is a thread of this one.",
+        help="Worker processes for spaCy; 1 is a thread of this one. By default 1, and several "
+        "beside a GPU.",
     ),
     click.option(
         "--document-timeout",

@@ -61,7 +61,7 @@ class RunRequest:
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
-            where the Llama always stays.
+            where the Llama always stays. None takes several where the Llama is on a GPU, else 1.
         document_timeout: Seconds that a worker process may take for a document; None for any time.
             A batch that takes longer is tried again one document at a time.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
@@ -81,7 +81,7 @@ class RunRequest:
     id_key: str = "id"
     limit: int | None = None
     max_length: int = 100_000
-    n_process: int = 1
+    n_process: int | None = None
     document_timeout: float | None = None
     batch_size: int | None = None
     format: Format = "parquet"
@@ -101,14 +101,15 @@ class RunRequest:
             WorkersUnsupported: This platform cannot keep its interrupts from worker processes.
         """
         ErrorLimit(self.max_errors)
-        if self.n_process > 1 and sys.platform == "win32":
-            raise WorkersUnsupported(self.n_process)
+        workers = 1 if self.n_process is None else self.n_process
+        if workers > 1 and sys.platform == "win32":
+            raise WorkersUnsupported(workers)
         seconds = self.document_timeout
         if seconds is None:
             return
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise InvalidTimeout(seconds)
-        if self.n_process < 2:
+        if workers < 2:
             raise TimeoutNeedsWorkers(seconds)
 
 

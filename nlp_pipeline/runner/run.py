@@ -52,7 +52,7 @@ def run(
     id_key: str = "id",
     limit: int | None = None,
     max_length: int = 100_000,
-    n_process: int = 1,
+    n_process: int | None = None,
     document_timeout: float | None = None,
     batch_size: int | None = None,
     format: Format = "parquet",
@@ -88,7 +88,7 @@ def run(
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
-            where the Llama always stays.
+            where the Llama always stays. None takes several where the Llama is on a GPU, else 1.
         document_timeout: Seconds that a worker process may take for a document; needs
             `n_process` above 1.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
@@ -149,7 +149,7 @@ def retry(
     *,
     types: Iterable[str] = (),
     ids: Iterable[str] = (),
-    n_process: int = 1,
+    n_process: int | None = None,
     document_timeout: float | None = None,
     batch_size: int | None = None,
     on_error: Literal["continue", "stop"] = "continue",

@@ -22,6 +22,7 @@ from nlp_pipeline.runner.annotate import (
 from nlp_pipeline.runner.memory_zones import memory_zones
 from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.runner.request import RunRequest
+from nlp_pipeline.runner.worker_count import runs_on_cuda, short_switches, worker_count
 from nlp_pipeline.runner.workers import annotate_in_workers
 from nlp_pipeline.tables.rows import Rows, doc_rows
 
@@ -43,7 +44,8 @@ def document_rows(
     linguistic, generating = split(nlp)
     batch_size = request.batch_size or nlp.batch_size
     batches = _annotated_batches(request, nlp, records, linguistic, batch_size)
-    with closing(batches), closing(memory_zones(nlp, batches)) as zones:
+    switches = short_switches(wanted=runs_on_cuda(nlp))
+    with switches, closing(batches), closing(memory_zones(nlp, batches)) as zones:
         for zone in zones:
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
@@ -60,7 +62,8 @@ def _annotated_batches(
     batch_size: int,
 ) -> Generator[list[Annotated], None, None]:
     """The records as annotated Docs, in this process or in workers."""
-    if request.n_process == 1:
+    n_process = worker_count(request.n_process, nlp)
+    if n_process == 1:
         return annotate_batches(nlp, records, pipes=pipes, batch_size=batch_size)
     return annotate_in_workers(
         nlp,
@@ -68,7 +71,7 @@ def _annotated_batches(
         spec=request.pipeline,
         pipes=pipes,
         batch_size=batch_size,
-        n_process=request.n_process,
+        n_process=n_process,
         document_timeout=request.document_timeout,
     )
 

@@ -22,6 +22,15 @@ class LlamaGenerator:
     def __init__(self, settings: LlamaSettings) -> None:
         self.settings = settings
 
+    @property
+    def on_cuda(self) -> bool:
+        """Whether the Llama runs on a GPU, or will when it is loaded."""
+        if self.settings.device == "auto":
+            import torch
+
+            return torch.cuda.is_available()
+        return self.settings.device.startswith("cuda")
+
     @cached_property
     def llama(self) -> Llama:
         """The loaded model: the same object for every generator with equal settings.
