@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from nlp_pipeline.generation.interface import (
 )
 
 logger = logging.getLogger(__name__)
+
+_READ_TOGETHER = 64
+"""Docs whose answers are read together at most."""
 
 MAX_PENDING = 512
 """Docs held back at most while an earlier one is still being answered."""
@@ -164,8 +167,10 @@ class LlamaComponent(ABC):
                         break
                 if pending and pending[0].missing:
                     self._collect(session, owners)
+                ready: list[_Pending] = []
                 while pending and pending[0].missing == 0:
-                    yield self._finish(pending.popleft())
+                    ready.append(pending.popleft())
+                yield from self._finish_all(ready)
         finally:
             session.close()
 
@@ -243,6 +248,31 @@ class LlamaComponent(ABC):
                     self._go_on(item, session, owners)
             except Exception as error:
                 item.error = self._failure(item.doc, error)
+
+    def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
+        """May read what several Docs' completions say, together, before `predict` does.
+
+        Args:
+            answered: Docs with their completions; none where all that was read is to be forgotten.
+        """
+        del answered
+
+    def _finish_all(self, items: list[_Pending]) -> Iterator[Doc]:
+        """Finishes Docs whose answers are all there."""
+        for begin in range(0, len(items), _READ_TOGETHER):
+            batch = items[begin : begin + _READ_TOGETHER]
+            try:
+                self.read_ahead([(i.doc, i.completions) for i in batch if i.error is None])
+            except Exception as error:  # whose fault it is shows when each is read by itself
+                logger.debug("[%s] cannot read answers together", self.name, exc_info=error)
+            try:
+                for item in batch[:-1]:
+                    yield self._finish(item)
+                last = self._finish(batch[-1])
+            finally:
+                # Before the last Doc is handed on: whoever takes it may end its memory zone.
+                self.read_ahead([])
+            yield last
 
     def _finish(self, item: _Pending) -> Doc:
         """Writes a Doc's results, then says what failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,6 +150,14 @@ class LlamaSummarizer(LlamaComponent):
     def _chat(self, text: str) -> Chat:
         values = {"text": text, "max_sentences": self.max_sentences}
         return self.template.render(values, self.examples)
+
+    def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
+        """Reads the summaries of several Docs together."""
+        self.checker.read_ahead(
+            (doc, completions[_KEY].text.strip())
+            for doc, completions in answered
+            if _KEY in completions and completions[_KEY].text.strip()
+        )
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> SummaryResult:
         """The summary and its figures."""

@@ -165,6 +165,15 @@ class LlamaQA(LlamaComponent):
 
         return render
 
+    def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
+        """Reads the answers of several Docs together."""
+        self.checker.read_ahead(
+            (doc, done.text.strip())
+            for doc, completions in answered
+            for done in completions.values()
+            if self.status(done) == "ok"
+        )
+
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
         """One answer, as a plain dict, per question."""
         plan = self.long.recall(doc)

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from spacy.tokens import Doc, Span
 
+from nlp_pipeline.grounding.folding import fold, fold_hyphens
 from nlp_pipeline.grounding.fuzzy import align_words
-from nlp_pipeline.grounding.text import TextIndex, fold
+from nlp_pipeline.grounding.text import TextIndex
 
 Grounded = Literal["exact", "normalized", "fuzzy", "none"]
 
+_LONGER = 1024
+"""Characters, such as invisible ones, by which an answer may be longer than twice its place."""
 _EDGES = " \t\r\n.,;:!?\"'“”‘’„«»"
 
 
@@ -22,9 +25,10 @@ class Grounding:
 
     Attributes:
         grounded: `exact`: the document holds these very characters; `normalized`: it does once
-            case, runs of white space, kinds of quotes and dashes, punctuation, accents and
-            inflection (lemmas) are set aside; `fuzzy`: most of its words stand there in this
-            order (`grounding.fuzzy`); `none`: it does not stand there.
+            case, runs of white space, kinds of quotes and dashes, hyphens at line ends, what is
+            invisible, punctuation, accents and inflection (lemmas) are set aside; `fuzzy`: most of
+            its words stand there in this order (`grounding.fuzzy`); `none`: it does not stand
+            there.
         start_char: First character, in Unicode code points of the document's text.
         end_char: One past the last.
         start_token: First spaCy token that the piece touches.
@@ -76,19 +80,43 @@ def ground(
     span = _best(index, _mentions(index.text, answer), question)
     if span is not None:
         return _at(index.doc, "exact", span)
-    text, places = index.folded
-    mentions = _mentions(text, fold(answer.strip(_EDGES))[0])
-    folded = ((places[start], places[end - 1] + 1) for start, end in mentions)
-    span = _best(index, folded, question)
+    span = _best_folded(index, answer.strip(_EDGES), question)
     if span is not None:
         return _at(index.doc, "normalized", span)
-    found = align_words(index, read) if read is not None else None
+    return Grounding.nowhere() if read is None else ground_words(index, read)
+
+
+def ground_words(index: TextIndex, read: Doc | Span) -> Grounding:
+    """Finds the piece of a Doc that has an answer's words, by their lemmas, or most of them.
+
+    Args:
+        index: Where to look.
+        read: The answer with lemmas.
+    """
+    found = align_words(index, read)
     if found is None:
         return Grounding.nowhere()
     piece = index.doc[found.start : found.end]
     kind: Grounded = "normalized" if found.score == 1 else "fuzzy"
     grounding = _at(index.doc, kind, (piece.start_char, piece.end_char))
     return replace(grounding, alignment_score=found.score)
+
+
+def _best_folded(
+    index: TextIndex, answer: str, question: Mapping[str, float] | None
+) -> tuple[int, int] | None:
+    """The best mention with spelling set aside; then with hyphens set aside as well."""
+    if len(answer) > 2 * len(index.text) + _LONGER:
+        return None
+    for folded, piece in (
+        (index.folded, fold(answer)),
+        (index.hyphenless, fold_hyphens(answer)),
+    ):
+        places = (folded.span(*place) for place in _mentions(folded.text, piece.text.strip()))
+        span = _best(index, places, question)
+        if span is not None:
+            return span
+    return None
 
 
 def _mentions(text: str, piece: str) -> Iterator[tuple[int, int]]:

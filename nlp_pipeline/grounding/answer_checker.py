@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from nlp_pipeline.grounding.align import Grounding, ground
+from nlp_pipeline.grounding.align import Grounding, ground, ground_words
 from nlp_pipeline.grounding.answer_reader import Reader, split_sentences
 from nlp_pipeline.grounding.evidence import rank_evidence
 from nlp_pipeline.grounding.support import Support, Supported, support_score, unsupported
@@ -25,6 +27,25 @@ class Checker:
 
     def __init__(self, nlp: Language | None, name: str) -> None:
         self.reader = Reader(nlp, name)
+        # What is kept are plain texts and numbers, which no memory zone takes away.
+        self._terms = lru_cache(maxsize=1024)(self._question_terms)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Checker, (None, self.reader.name)
+
+    def _question_terms(self, question: str, lang: str) -> dict[str, float]:
+        return terms(self.reader.read([question], lang)[0])
+
+    def read_ahead(self, texts: Iterable[tuple[Doc, str]]) -> None:
+        """Reads what generated texts need reading, together, before the checks that ask for it.
+
+        What stands in its document needs none: the document was read.
+
+        Args:
+            texts: Documents, each with a text about it.
+        """
+        unread = dict.fromkeys(text for doc, text in texts if text not in doc.text)
+        self.reader.read_ahead(list(unread))
 
     def check_answers(
         self, doc: Doc, answers: Sequence[tuple[str, str | None, Grounding | None]]
@@ -36,17 +57,23 @@ class Checker:
             answers: Question, answer (None where there is none), and the grounding where it is
                 known by construction.
         """
-        index = TextIndex(doc)
-        support = Support(index)
-        said = [(question, text) for question, text, _ in answers if text]
-        texts = list(dict.fromkeys(text for pair in said for text in pair))
-        read = dict(zip(texts, self.reader.read(texts, doc.lang_), strict=True))
+        support = Support(TextIndex(doc))
         return [
-            self._check(support, read[text], terms(read[question]), known)
+            self._check_answer(support, text, self._terms(question, doc.lang_), known)
             if text
             else unchecked(known)
             for question, text, known in answers
         ]
+
+    def _check_answer(
+        self, support: Support, text: str, question: dict[str, float], known: Grounding | None
+    ) -> dict[str, Any]:
+        index = support.index
+        found = known or ground(index, text.strip(), question=question)
+        if found.grounded == "exact":
+            return self._check_in_place(support, found, question)
+        (read,) = self.reader.read([text], index.lang)
+        return self._check(support, read, question, found)
 
     def check_summary(self, doc: Doc, summary: str | None) -> dict[str, Any]:
         """Support of a summary, and under `sentences` all that is known of each of them."""
@@ -57,10 +84,15 @@ class Checker:
         sentences: list[dict[str, Any]] = []
         units: list[Supported] = []
         for number, sentence in enumerate(split_sentences(read)):
-            found = self._check(support, sentence, {}, None)
-            units += [Supported(**unit) for unit in found["entities"]]
+            found = ground(support.index, sentence.text.strip())
+            if found.grounded == "exact":
+                shift = len(sentence.text) - len(sentence.text.lstrip())
+                checked = self._check_in_place(support, found, {}, sentence.start_char + shift)
+            else:
+                checked = self._check(support, sentence, {}, found)
+            units += [Supported(**unit) for unit in checked["entities"]]
             place = {"summary_start": sentence.start_char, "summary_end": sentence.end_char}
-            sentences.append({"sentence": number, "text": sentence.text, **place, **found})
+            sentences.append({"sentence": number, "text": sentence.text, **place, **checked})
         return {
             "support_score": support_score(units),
             **unsupported(units),
@@ -68,22 +100,78 @@ class Checker:
         }
 
     @staticmethod
-    def _check(
-        support: Support, piece: Doc | Span, question: dict[str, float], known: Grounding | None
+    def _check_in_place(
+        support: Support, found: Grounding, question: dict[str, float], shift: int = 0
     ) -> dict[str, Any]:
-        index = support.index
-        found = known or ground(index, piece.text.strip(), read=piece, question=question)
+        """What is known of a piece of the document itself, without reading it again.
+
+        Args:
+            support: Of the document.
+            found: The piece.
+            question: Terms of the question.
+            shift: Where the piece stands in the text whose offsets the units have.
+        """
+        assert found.start_char is not None
+        assert found.end_char is not None
+        units = support.check_in_place(found.start_char, found.end_char)
+        if shift:
+            units = [
+                replace(
+                    unit,
+                    answer_start=unit.answer_start + shift,
+                    answer_end=unit.answer_end + shift,
+                )
+                for unit in units
+            ]
+        doc = support.index.doc
+        return _columns(
+            support.index, doc[found.start_token : found.end_token], question, found, units
+        )
+
+    @staticmethod
+    def _check(
+        support: Support, piece: Doc | Span, question: dict[str, float], known: Grounding
+    ) -> dict[str, Any]:
+        """What is known of a text that was read."""
+        found = known if known.grounded != "none" else ground_words(support.index, piece)
         units = support.check(piece)
-        evidence = rank_evidence(index, found, terms(piece), question)
-        return {
-            **found.as_dict(),
-            "evidence": evidence,
-            # By these the sentences are known again when a later pipe has moved their ends.
-            "evidence_starts": [index.sentences[number].start_char for number in evidence],
-            "support_score": support_score(units),
-            **unsupported(units),
-            "entities": [unit.as_dict() for unit in units],
-        }
+        if found.grounded == "normalized":
+            units = [_as_grounded(unit, found) for unit in units]
+        return _columns(support.index, piece, question, found, units)
+
+
+def _as_grounded(unit: Supported, found: Grounding) -> Supported:
+    """A unit of a text that stands in the document but for its spelling: so does its name."""
+    if unit.supported or unit.kind != "name":
+        return unit
+    return replace(
+        unit,
+        supported=True,
+        matched="normalized",
+        score=1.0,
+        start_char=found.start_char,
+        end_char=found.end_char,
+    )
+
+
+def _columns(
+    index: TextIndex,
+    piece: Doc | Span,
+    question: dict[str, float],
+    found: Grounding,
+    units: list[Supported],
+) -> dict[str, Any]:
+    """All of it as plain values."""
+    evidence = rank_evidence(index, found, terms(piece), question)
+    return {
+        **found.as_dict(),
+        "evidence": evidence,
+        # By these the sentences are known again when a later pipe has moved their ends.
+        "evidence_starts": [index.sentences[number].start_char for number in evidence],
+        "support_score": support_score(units),
+        **unsupported(units),
+        "entities": [unit.as_dict() for unit in units],
+    }
 
 
 def unchecked_support() -> dict[str, Any]:

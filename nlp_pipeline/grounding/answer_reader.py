@@ -44,21 +44,38 @@ class Reader:
     def __init__(self, nlp: Language | None, name: str) -> None:
         self.nlp = nlp
         self.name = name
+        self._read_ahead: dict[str, Doc] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to another process: there, texts are read as plain tokens.
 
         A pipeline does not pickle as a part of one of its own pipes.
         """
-        return {"nlp": None, "name": self.name}
+        return {"nlp": None, "name": self.name, "_read_ahead": {}}
+
+    def read_ahead(self, texts: Sequence[str]) -> None:
+        """Reads texts together, for whoever asks for one of them by `read`; forgets those before.
+
+        A pipe takes hardly longer for many texts than for one. No text (`[]`) forgets all: what is
+        read must not outlive a memory zone.
+        """
+        self._read_ahead = {}
+        if self.nlp is not None and texts:
+            docs = self._read(texts, str(self.nlp.lang))
+            self._read_ahead = dict(zip(texts, docs, strict=True))
 
     def read(self, texts: Sequence[str], lang: str) -> list[Doc]:
-        """The texts as Docs, in their order.
+        """The texts as Docs, in their order; not to be changed.
 
         Args:
             texts: What was generated.
             lang: The language's code, where there is no pipeline.
         """
+        unread = [text for text in texts if text not in self._read_ahead]
+        docs = iter(self._read(unread, lang))
+        return [self._read_ahead[t] if t in self._read_ahead else next(docs) for t in texts]
+
+    def _read(self, texts: Sequence[str], lang: str) -> list[Doc]:
         nlp = self.nlp or _plain(lang)
         docs = [nlp.make_doc(text) for text in texts]
         if not docs or self.nlp is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from nlp_pipeline.grounding.folding import visible
 from nlp_pipeline.grounding.languages import language_data
 
 Fields = tuple[int | None, int | None, int | None]
@@ -35,14 +36,19 @@ def find_dates(text: str, lang: str) -> list[Date]:
     """
     found: list[Date] = []
     taken: set[int] = set()
+    seen = visible(text)
     for pattern in _patterns(lang):
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(seen.text):
             if match.start() in taken:
                 continue
             dates = list(_read(match, lang))
             found += dates
             taken.update(*(range(date.start, date.end) for date in dates))
-    return sorted(found, key=lambda date: date.start)
+    found.sort(key=lambda date: date.start)
+    if seen.places is None:
+        return found
+    places = (seen.span(date.start, date.end) for date in found)
+    return [d._replace(start=a, end=b) for d, (a, b) in zip(found, places, strict=True)]
 
 
 def agrees(said: Iterable[Fields], written: Iterable[Fields]) -> bool:

@@ -91,7 +91,9 @@ EN = LanguageData(
         "queen;prince;princess;count;countess;duke;duchess;baron;mayor;minister;"
         "chancellor;archbishop;bishop;cllr councillor;"
         "ambassador;admiral;major;commander;chief;sister;brother;father;nurse;chairman;"
-        "secretary;treasurer;director;curator"
+        "secretary;treasurer;director;curator;constable;detective;corporal;marshal;sheriff;"
+        "emperor;empress;cardinal;pope;rabbi;imam;premier;coach;attorney;spokesman "
+        "spokeswoman spokesperson;congressman congresswoman;ceo"
     ),
     particles=frozenset({"of", "the", "and", "for", "in", "on", "at", "to", "a", "an"}),
 )

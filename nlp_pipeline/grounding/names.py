@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nlp_pipeline.grounding.folding import fold, fold_hyphens
 from nlp_pipeline.grounding.languages import LanguageData, language_data
-from nlp_pipeline.grounding.text import TextIndex, Word, fold, words
+from nlp_pipeline.grounding.text import TextIndex, Word, cuts_word, words
 
 _NEAR = 12
 """Words between the parts of a name that the document gives apart ("Ada and Peter Marsh")."""
@@ -29,18 +30,17 @@ def find_name(index: TextIndex, name: str) -> Match:
 
     Returns:
         `exact` (score 1): these very words; `normalized` (1): but for case, accents, possessive
-        or plural; `title` (0.9): with another title, or none, in front; `acronym` (0.9): the
-        initials of capitalised words; `words` (0.8): all its words, in one run of names. Else None,
-        with half of the share of its words that the document has. A title that the document
-        never gives to a person whom it gives others of the kind is not supported.
+        or plural; `title` (0.9): with another form of address, or none, in front; `acronym` (0.9):
+        the initials of capitalised words; `words` (0.8): all its words, in one run of names. Else
+        None, with half of the share of its words that the document has. A title that the document
+        never gives to a person whom it gives others of the kind is not supported, nor is a rank or
+        an office that it never speaks of.
     """
     data = language_data(index.lang)
     parts = words(name)
     if not parts:
         return Match("exact", 1.0)
-    whole = _contiguous(index, parts)
-    if whole is None and not any(char.lower() != char.upper() for char in name):
-        whole = _anywhere(index, name)  # a script without spaces between words
+    whole = _contiguous(index, parts) or _anywhere(index, name)
     if whole is not None:
         start, end = whole
         exact = index.text[start:end] == name
@@ -79,10 +79,26 @@ def _contiguous(index: TextIndex, parts: list[Word]) -> tuple[int, int] | None:
 
 
 def _anywhere(index: TextIndex, name: str) -> tuple[int, int] | None:
-    folded, places = index.folded
-    piece = fold(name)[0]
-    start = folded.find(piece)
-    return None if start < 0 else (places[start], places[start + len(piece) - 1] + 1)
+    """Offsets of a mention that need not be whole words, as in scripts without spaces.
+
+    First as it stands, for no piece of the document is unsupported; then folded, over hyphens.
+    """
+    for view, piece in (
+        (None, name),
+        (index.folded, fold(name).text),
+        (index.hyphenless, fold_hyphens(name).text),
+    ):
+        text = index.text if view is None else view.text
+        start = text.find(piece)
+        while piece and start >= 0:
+            end = start + len(piece)
+            place = (start, end) if view is None else view.span(start, end)
+            # Of an adjective or a common noun of the same letters it is no mention.
+            capital = index.text[place[0]].isupper() or " " in piece or not name[:1].isupper()
+            if capital and not cuts_word(index.text, *place):
+                return place
+            start = text.find(piece, start + 1)
+    return None
 
 
 def _title_of(key: str, data: LanguageData) -> tuple[str, str] | None:
@@ -114,6 +130,9 @@ def _titled(
     classes = {found[0] for found in said - written if found}
     if classes & {found[0] for found in written if found}:
         return Match(None, 0.5)
+    everywhere = {_title_of(word.key, data) for word in index.words}
+    if any(found and found[0] == "title" and found not in everywhere for found in said):
+        return Match(None, 0.5)  # a rank or an office that the document never speaks of
     return Match("title", 0.9, *place)
 
 

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from nlp_pipeline.grounding.folding import visible
 from nlp_pipeline.grounding.languages import LanguageData, language_data
+from nlp_pipeline.grounding.text import has_case
 
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 _FIGURES = re.compile(
-    r"(?<![^\W_])\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
+    r"(?<!\d)\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _AFTER = re.compile(r"([ \u00a0\u202f]?)([^\W\d_]+)")
 _MAX_DIGITS = 40
+_PAIR = re.compile(r"(?<![\w.,/:\-–−])(\d{1,4})[-‐‑–−](\d{1,4})(?![\w/:\-–−]|[.,]\d)")
 
 
 class Number(NamedTuple):
@@ -38,23 +41,62 @@ class Number(NamedTuple):
     spelled: bool
 
 
+class Pair(NamedTuple):
+    """Two numbers with a dash between them: a score, a range, a span of years.
+
+    Attributes:
+        first: What the first may mean.
+        second: What the second may mean.
+        start: First character.
+        end: One past the last.
+    """
+
+    first: frozenset[Decimal]
+    second: frozenset[Decimal]
+    start: int
+    end: int
+
+
+def find_pairs(text: str) -> list[Pair]:
+    """The pairs of a text, in their order: "2-1", "10–12", "1939-1945".
+
+    Three numbers in a row, as in a date, are none.
+    """
+    seen = visible(text)
+    return [
+        Pair(
+            frozenset({Decimal(match[1])}),
+            frozenset({Decimal(match[2])}),
+            *seen.span(*match.span()),
+        )
+        for match in _PAIR.finditer(seen.text)
+    ]
+
+
 def find_numbers(text: str, lang: str) -> list[Number]:
-    """The numbers of a text, in their order.
+    """The numbers of a text, in their order; what is invisible in one is no part of it.
 
     Understood are figures with thousands separators (comma, point, apostrophe, spaces) and a
     decimal point or comma, fractions of one sign, a scale after them ("4.2 million", "£3m"), and
     in English and French number words up to the billions.
     """
     data = language_data(lang)
-    figures = list(_in_figures(text, data))
+    seen = visible(text)
+    figures = list(_in_figures(seen.text, data))
     taken = {place for number in figures for place in range(number.start, number.end)}
-    spelled = [number for number in _in_words(text, data) if number.start not in taken]
-    return sorted([*figures, *spelled], key=lambda number: number.start)
+    spelled = [number for number in _in_words(seen.text, data) if number.start not in taken]
+    numbers = sorted([*figures, *spelled], key=lambda number: number.start)
+    if seen.places is None:
+        return numbers
+    places = (seen.span(number.start, number.end) for number in numbers)
+    return [n._replace(start=a, end=b) for n, (a, b) in zip(numbers, places, strict=True)]
 
 
 def _in_figures(text: str, data: LanguageData) -> Iterator[Number]:
     for match in _FIGURES.finditer(text):
         start, end = match.span()
+        if start and has_case(text[start - 1]):
+            continue  # "A320"; a script without case may write no space before a number
         values = _readings(match[0], data)
         after = _AFTER.match(text, end)
         if after:

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline.grounding.dates import Date, agrees, find_dates
 from nlp_pipeline.grounding.names import Match, find_name
-from nlp_pipeline.grounding.numbers import Number, find_numbers
-from nlp_pipeline.grounding.text import TextIndex
+from nlp_pipeline.grounding.numbers import Number, Pair, find_numbers
+from nlp_pipeline.grounding.text import TextIndex, cuts_word
 from nlp_pipeline.grounding.units import Unit, find_units
 
 
@@ -57,6 +58,12 @@ class Supported:
         return asdict(self)
 
 
+_PAIR_GAP = 12
+"""Characters between the two numbers of a pair that is written out: "two goals to one"."""
+_IN_PLACE = {"name": "exact", "number": "number", "date": "date"}
+"""How a unit of a piece of the document itself is matched."""
+
+
 class Support:
     """Looks units up in one document.
 
@@ -73,11 +80,46 @@ class Support:
         units = find_units(piece, self.index.lang)
         return [self._check(unit, base.text[unit.start : unit.end]) for unit in units]
 
+    def check_in_place(self, start: int, end: int) -> list[Supported]:
+        """The units of a piece of the document itself: they stand there, so they are supported.
+
+        Only a number that the piece cuts, as "200" of "1,200" is one, is looked up like any other.
+
+        Args:
+            start: First character of the piece.
+            end: One past the last.
+        """
+        index = self.index
+        place = index.doc.char_span(start, end, alignment_mode="expand")
+        found: list[Supported] = []
+        for unit in [] if place is None else find_units(place, index.lang):
+            first, last = unit.start, unit.end
+            if unit.kind == "name":  # without the title before the piece, the mark behind it
+                first, last = max(start, first), min(end, last)
+            if start <= first < last <= end:
+                places = (first - start, last - start, True, _IN_PLACE[unit.kind], 1.0, first, last)
+                text = index.text[first:last]
+                found.append(Supported(text, unit.kind, unit.label, *places))
+        if cuts_word(index.text, start, end):
+            found += self._cut_numbers(start, end)
+        return sorted(found, key=lambda unit: unit.answer_start)
+
+    def _cut_numbers(self, start: int, end: int) -> list[Supported]:
+        """The numbers at the ends of a piece that are parts of longer ones."""
+        text = self.index.text[start:end]
+        return [
+            self._check(Unit("number", "NUMBER", n.start, n.end, n), text[n.start : n.end])
+            for n in find_numbers(text, self.index.lang)
+            if cuts_word(self.index.text, start + n.start, start + n.end)
+        ]
+
     def _check(self, unit: Unit, text: str) -> Supported:
         if isinstance(unit.value, Date):
             match = self._date(unit.value)
         elif isinstance(unit.value, Number):
             match = self._number(unit.value.values)
+        elif isinstance(unit.value, Pair):
+            match = self._pair(unit.value)
         else:
             match = find_name(self.index, text)
             if match.how is None:
@@ -95,10 +137,14 @@ class Support:
         return self._number(numbers[0].values) if whole else None
 
     @cached_property
+    def _number_list(self) -> list[Number]:
+        return find_numbers(self.index.text, self.index.lang)
+
+    @cached_property
     def _numbers(self) -> dict[Decimal, Number]:
         """Every value of the document to where it first stands."""
         found: dict[Decimal, Number] = {}
-        for number in find_numbers(self.index.text, self.index.lang):
+        for number in self._number_list:
             for value in number.values:
                 found.setdefault(value, number)
         return found
@@ -113,6 +159,17 @@ class Support:
                 number = self._numbers[value]
                 return Match("number", 1.0, number.start, number.end)
         return Match(None, 0.0)
+
+    def _pair(self, pair: Pair) -> Match:
+        """Two numbers that follow each other in the document too, in either order."""
+        for one, other in pairwise(self._number_list):
+            near = other.start - one.end <= _PAIR_GAP
+            same = one.values & pair.first and other.values & pair.second
+            turned = one.values & pair.second and other.values & pair.first
+            if near and (same or turned):
+                return Match("number", 1.0, one.start, other.end)
+        there = sum(any(v in self._numbers for v in side) for side in (pair.first, pair.second))
+        return Match(None, 0.25 * there)
 
     def _date(self, said: Date) -> Match:
         for date in self._dates:

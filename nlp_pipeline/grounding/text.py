@@ -7,18 +7,27 @@ answers about the Doc.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span, Token
 
-_KINDS = {"'": "’‘`", '"': "“”„«»", "-": "‐‑–"}
-_PLAIN = {char: plain for plain, kinds in _KINDS.items() for char in kinds}
-_WORD = re.compile(r"[\w\u0300-\u036f]+")
+from nlp_pipeline.grounding.folding import (
+    INVISIBLE,
+    LINE_BREAK,
+    Folded,
+    fold,
+    fold_hyphens,
+    fold_word,
+)
+
+_BROKEN = re.compile(rf"{LINE_BREAK}[\s{INVISIBLE}]*")
+_LETTER = rf"(?:(?![²³¹⁰-⁹])[\w\u0300-\u036f{INVISIBLE}])"
+_WORD = re.compile(rf"{_LETTER}+(?:{LINE_BREAK}[\s{INVISIBLE}]*(?=[^\W\d_A-ZÀ-ÖØ-Þ]){_LETTER}+)*")
+"""Letters and figures, without the raised figures of footnotes, over a hyphen at a line's end."""
 
 
 class Word(NamedTuple):
@@ -30,36 +39,19 @@ class Word(NamedTuple):
     capital: bool
 
 
-def fold(text: str) -> tuple[str, list[int]]:
-    """A text without case, runs of white space and kinds of quotes; where each character was."""
-    folded: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        plain = " " if char.isspace() else _PLAIN.get(char) or char.casefold()
-        if plain == " " and folded[-1:] == [" "]:
-            continue
-        folded += plain  # a character may fold to two
-        places += [place] * len(plain)
-    return "".join(folded), places
-
-
-@lru_cache(maxsize=1 << 16)
-def fold_word(word: str) -> str:
-    """A word without case and accents."""
-    if word.isascii():
-        return word.lower()
-    plain = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(char for char in plain if not unicodedata.combining(char))
-
-
 def words(text: str) -> list[Word]:
-    """The words of a text, without the `s` of a possessive."""
+    """The words of a text, without the `s` of a possessive.
+
+    What holds no letter and no figure, such as an accent that stands alone, is none.
+    """
     found: list[Word] = []
     for match in _WORD.finditer(text):
         word = match[0]
         if word in ("s", "S") and text[match.start() - 1 : match.start()] in ("'", "’", "‘"):
             continue
-        found.append(Word(fold_word(word), *match.span(), word[0].isupper()))
+        key = fold_word(word if word.isalnum() else _BROKEN.sub("", word))
+        if key:
+            found.append(Word(key, *match.span(), word[0].isupper()))
     return found
 
 
@@ -88,6 +80,34 @@ def terms(piece: Doc | Span) -> dict[str, float]:
     return found
 
 
+def cuts_word(text: str, start: int, end: int) -> bool:
+    """Whether a piece of a text begins or ends inside a word or a number.
+
+    In scripts without case, which mostly write no spaces, there is nothing to be cut but numbers:
+    "200" is no piece of "1,200", and "art" none of "Martha", but "北京" is one of "在北京工作".
+    """
+    return _joins(text, start) or _joins(text, end)
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether the characters on both sides of a place belong to one word or number."""
+    if not 0 < place < len(text):
+        return False
+    before, after = text[place - 1], text[place]
+    if before.isdecimal() and after.isdecimal():
+        return True
+    if before in ".,'’" and after.isdecimal():
+        return place > 1 and text[place - 2].isdecimal()
+    if before.isdecimal() and after in ".,'’":
+        return text[place + 1 : place + 2].isdecimal()
+    return has_case(before) and has_case(after)
+
+
+def has_case(char: str) -> bool:
+    """Whether a character is a letter of a script with capitals."""
+    return char.lower() != char.upper()
+
+
 class TextIndex:
     """The views of one Doc, which must not change meanwhile."""
 
@@ -97,9 +117,14 @@ class TextIndex:
         self.lang = doc.lang_
 
     @cached_property
-    def folded(self) -> tuple[str, list[int]]:
+    def folded(self) -> Folded:
         """As `fold` gives it."""
         return fold(self.text)
+
+    @cached_property
+    def hyphenless(self) -> Folded:
+        """As `fold_hyphens` gives it."""
+        return fold_hyphens(self.text)
 
     @cached_property
     def starts(self) -> dict[int, int]:

@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span, Token
 
 from nlp_pipeline.grounding.dates import Date, find_dates
 from nlp_pipeline.grounding.languages import language_data
-from nlp_pipeline.grounding.numbers import Number, find_numbers
+from nlp_pipeline.grounding.numbers import Number, Pair, find_numbers, find_pairs
 from nlp_pipeline.grounding.text import words
 
 Kind = Literal["name", "number", "date"]
@@ -28,24 +28,25 @@ class Unit(NamedTuple):
         label: The entity's label; `PROPN`, `NUMBER` or `DATE` outside of entities.
         start: First character.
         end: One past the last.
-        value: What a number or a date means; None for a name.
+        value: What a number, a pair of them or a date means; None for a name.
     """
 
     kind: Kind
     label: str
     start: int
     end: int
-    value: Number | Date | None = None
+    value: Number | Pair | Date | None = None
 
 
 def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
     """The units of a piece of generated text, in their order; offsets are those of its Doc.
 
-    Dates come first, then names, then the numbers that are part of neither. Names are the
-    entities that are no amounts, cut to the part with capitals or figures, and runs of proper
-    nouns; where the pipeline has no entities and no tags, runs of capitalised words that do not
-    begin a sentence and words that mix letters and figures. A title belongs to the name after it
-    and is no name by itself. The number one is no unit: it is an article or a pronoun too often.
+    Dates come first, then names, then pairs such as "2-1", then the numbers that are part of none.
+    Names are the entities that are no amounts, cut to the part with capitals or figures, and runs
+    of proper nouns; where the pipeline has no entities and no tags, runs of capitalised words that
+    do not begin a sentence and words that mix letters and figures. A title belongs to the name
+    after it and is no name by itself. The number one is no unit: it is an article or a pronoun too
+    often.
     """
     doc = piece.doc if isinstance(piece, Span) else piece
     begin = piece.start_char if isinstance(piece, Span) else 0
@@ -58,8 +59,15 @@ def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
         taken.update(range(begin + date.start, begin + date.end))
     titles = {**language_data(lang).polite, **language_data(lang).titles}
     for label, start, end in _titled(doc, _names(doc, piece, taken), titles):
+        if start and doc.text[start - 1].isdecimal():
+            continue  # the G of "5G", where the tokenizer parts them, is the number's
         units.append(Unit("name", label, start, end))
         taken.update(range(start, end))
+    for pair in find_pairs(text):
+        start, end = begin + pair.start, begin + pair.end
+        if taken.isdisjoint(range(start, end)):
+            units.append(Unit("number", labels.get(start, "NUMBER"), start, end, pair))
+            taken.update(range(start, end))
     for number in find_numbers(text, lang):
         start, end = begin + number.start, begin + number.end
         if start not in taken and not number.values <= {1} and number.values:
@@ -125,7 +133,7 @@ def _proper(token: Token, tagged: bool) -> bool:
     if mixed:
         return True
     if tagged:
-        return token.pos_ == "PROPN" and text[0].isupper()
+        return token.pos_ == "PROPN" and (text[0].isupper() or _caseless(text))
     if not text[0].isupper() or token.is_stop:
         return False
     before = token.nbor(-1) if token.i else None
