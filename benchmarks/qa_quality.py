@@ -26,7 +26,7 @@ import spacy
 import torch
 from spacy.language import Language
 
-from nlp_pipeline.evaluation.answers import exact_match, f1
+from nlp_pipeline.components.answer_overlap import exact_match, f1
 from nlp_pipeline.generation.constraints.bound_spans import BoundSpans
 from nlp_pipeline.models import DEFAULT_MODEL
 

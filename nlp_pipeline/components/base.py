@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.util import raise_error
 
 from nlp_pipeline.components.extensions import new_error, record_id
@@ -334,6 +335,20 @@ class LlamaComponent(ABC):
             logger.warning("[%s] document %s: %s", self.name, name, said)
         else:
             handler(self.name, self, [doc], error)
+
+    def has_reference(self, doc: Doc) -> bool:
+        """Whether a reference Doc holds anything that `score` would compare a result with."""
+        return False
+
+    def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+        """Scores of the results against references, for `nlp.evaluate`; none without references.
+
+        Generates nothing: the results are those on the Docs.
+
+        Args:
+            examples: Docs with results beside Docs with references.
+        """
+        return {}
 
     def model_name(self, completion: Completion) -> str | None:
         """The model's name; None for a failure, which must not load a model to name it."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import Any
 
 from spacy.tokens import Doc
+
+from nlp_pipeline.components.answer_list import Answers
 
 EXTENSIONS: dict[str, Any] = {
     # From the record:
@@ -13,8 +17,9 @@ EXTENSIONS: dict[str, Any] = {
     "questions": [],  # list of {"id", "text"}: asked of this document alone
     # From the components:
     "answers": [],  # list of dicts, one per question; the keys are those of `new_answer`
-    "summary": None,  # str: the summary's text
-    "summary_details": None,  # dict: status, tokens and log-probabilities of the summary
+    "summary": None,  # str: the text of the last summarizer's summary
+    "summary_details": None,  # dict: its status, tokens and log-probabilities
+    "summaries": [],  # list of such dicts, one per summarizer
     "extraction": None,  # dict: the object of the last extractor
     "extractions": [],  # list of dicts, one per extractor
     "classifications": [],  # list of dicts, one per classifier
@@ -27,8 +32,56 @@ EXTENSIONS: dict[str, Any] = {
 def register_extensions() -> None:
     """Registers the Doc extensions, once; extensions of the same name that are there stay."""
     for name, default in EXTENSIONS.items():
-        if not Doc.has_extension(name):
-            Doc.set_extension(name, default=default)
+        register_extension(name, default)
+
+
+def register_extension(name: str, default: Any = None) -> None:
+    """Registers a Doc extension for a plain JSON value, unless there is one of that name.
+
+    A `DocBin` gives lists back as tuples. What is read is what was written: lists, and answers
+    that show themselves in a notebook.
+
+    Args:
+        name: Of `doc._.NAME`.
+        default: The value of a Doc to which nothing was written; each gets its own.
+    """
+    if not Doc.has_extension(name):
+        getter, setter = partial(_read, name, default), partial(_write, name)
+        Doc.set_extension(name, getter=getter, setter=setter)
+
+
+def _key(name: str) -> Any:
+    """Where spaCy keeps the value of an extension in `doc.user_data`."""
+    return ("._.", name, None, None)
+
+
+def _read(name: str, default: Any, doc: Doc) -> Any:
+    key = _key(name)
+    value = doc.user_data.get(key)
+    if value is None and key not in doc.user_data:
+        value = copy(default)
+        if isinstance(value, list | dict):  # it may be appended to
+            doc.user_data[key] = value
+    plain = _with_lists(value)
+    if name == "answers" and type(plain) is list:
+        plain = Answers(plain)
+    if plain is not value:
+        doc.user_data[key] = plain
+    return plain
+
+
+def _write(name: str, doc: Doc, value: Any) -> None:
+    doc.user_data[_key(name)] = value
+
+
+def _with_lists(value: Any) -> Any:
+    """A value with lists for tuples, however deep; the value itself where it has none."""
+    if isinstance(value, tuple):
+        return [_with_lists(item) for item in value]
+    if type(value) is dict:
+        items = {key: _with_lists(item) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in value) else value
+    return value
 
 
 def record_id(doc: Doc) -> str | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from spacy.language import Language
+from spacy.scorer import Scorer
 from spacy.tokens import Doc
+from spacy.training import Example
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.labels import corrected, parse_labels
+from nlp_pipeline.components.reference_scores import evaluate_with_references
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.constraints.forced import Forced
@@ -57,6 +60,7 @@ def make_llama_classifier(
     generator: Any,
 ) -> LlamaClassifier:
     """Makes a `LlamaClassifier`; the settings are described there."""
+    evaluate_with_references(nlp)
     template = template or ("classify_each.v1" if multi_label else "classify.v1")
     return LlamaClassifier(
         name,
@@ -180,6 +184,21 @@ class LlamaClassifier(LlamaComponent):
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
         """No labels, and why."""
         return self._result("error", {}, {}, [], error)
+
+    def has_reference(self, doc: Doc) -> bool:
+        """Whether a reference Doc has scores of one of the labels."""
+        return any(label["name"] in doc.cats for label in self.labels)
+
+    def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+        """The labels as spaCy scores categories (`cats_score` and its parts)."""
+        found = [example for example in examples if self.has_reference(example.reference)]
+        if not found:
+            return {}
+        names = [label["name"] for label in self.labels]
+        scores: dict[str, Any] = Scorer.score_cats(
+            found, "cats", labels=names, multi_label=self.multi_label
+        )
+        return scores
 
     def _keys(self) -> list[list[str]]:
         """Keys of the asks, in the rows that are normalised together."""

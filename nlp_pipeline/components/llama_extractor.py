@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import token_figures
 from nlp_pipeline.components.extraction_schema import ExtractionSchema, parse_schema
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding, ground
@@ -47,6 +49,7 @@ def make_llama_extractor(
     params: SamplingParams,
 ) -> LlamaExtractor:
     """Makes a `LlamaExtractor`; the settings are described there and in `SamplingParams`."""
+    evaluate_with_references(nlp)
     parsed = parse_schema(name, schema, substrings)
     return LlamaExtractor(name, generator, params, schema=parsed, template=load_template(template))
 
@@ -112,6 +115,21 @@ class LlamaExtractor(LlamaComponent):
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
         """No object, and why."""
         return self._result(doc, None, "error", Completion.failed("", error))
+
+    def has_reference(self, doc: Doc) -> bool:
+        """Whether a reference Doc has an object."""
+        return doc._.extraction is not None
+
+    def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+        """The share of objects that are the reference's, as `extraction_em`."""
+        same = [
+            float(found["extraction"] == example.reference._.extraction)
+            for example in examples
+            if self.has_reference(example.reference)
+            for found in example.predicted._.extractions
+            if found["component"] == self.name
+        ]
+        return {"extraction_em": mean(same)} if same else {}
 
     def _result(self, doc: Doc, value: Any, status: str, completion: Completion) -> dict[str, Any]:
         return {

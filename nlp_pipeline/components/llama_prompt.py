@@ -11,10 +11,11 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import token_figures
-from nlp_pipeline.components.extensions import EXTENSIONS
+from nlp_pipeline.components.extensions import EXTENSIONS, register_extension
 from nlp_pipeline.components.extraction_schema import ExtractionSchema, parse_schema
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.reference_scores import evaluate_with_references
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
@@ -45,6 +46,7 @@ def make_llama_prompt(
     params: SamplingParams,
 ) -> LlamaPrompt:
     """Makes a `LlamaPrompt`; the settings are described there and in `SamplingParams`."""
+    evaluate_with_references(nlp)
     if bool(template) == bool(prompt):
         allowed = "given where 'prompt' is not: one of the two, and not both"
         raise InvalidSetting(name, "template", template, allowed)
@@ -87,8 +89,7 @@ class LlamaPrompt(LlamaComponent):
             taken = ", ".join(sorted(EXTENSIONS))
             allowed = f"a Python name that is none of: {taken}"
             raise InvalidSetting(name, "attribute", attribute, allowed)
-        if not Doc.has_extension(attribute):
-            Doc.set_extension(attribute, default=None)
+        register_extension(attribute)
         self.template = template
         self.attribute = attribute
         self.schema = schema

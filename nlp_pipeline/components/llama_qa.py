@@ -12,6 +12,7 @@ from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.long_documents import ChunkSettings
 from nlp_pipeline.components.question_answering import LlamaQA
+from nlp_pipeline.components.reference_scores import evaluate_with_references
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.prompts import load_examples, load_template
 
@@ -66,6 +67,7 @@ def make_llama_qa(
     `extractive_qa.v1` and 3. The extractive mode needs no `stop`; without beams there is no use
     for `length_penalty`.
     """
+    evaluate_with_references(nlp)
     mode = checked_mode(name, mode)
     beams = _BEAMS[mode] if num_beams is None else num_beams
     if mode == "extractive":

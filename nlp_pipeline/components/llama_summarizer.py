@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example as ScoredExample
 
+from nlp_pipeline.components.answer_overlap import f1
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import token_figures
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
@@ -23,6 +25,7 @@ from nlp_pipeline.components.long_documents import (
     without_chunk,
 )
 from nlp_pipeline.components.long_summaries import LongSummaries
+from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
@@ -45,7 +48,7 @@ _DEFAULTS: dict[str, Any] = {
 
 @Language.factory(
     "llama_summarizer",
-    assigns=["doc._.chunks", "doc._.summary", "doc._.summary_details"],
+    assigns=["doc._.chunks", "doc._.summary", "doc._.summary_details", "doc._.summaries"],
     default_config=_DEFAULTS,
 )
 @takes_sampling
@@ -61,6 +64,7 @@ def make_llama_summarizer(
     params: SamplingParams,
 ) -> LlamaSummarizer:
     """Makes a `LlamaSummarizer`; the settings are described there and in `SamplingParams`."""
+    evaluate_with_references(nlp)
     return LlamaSummarizer(
         name,
         generator,
@@ -83,6 +87,8 @@ class SummaryResult:
 
 class LlamaSummarizer(LlamaComponent):
     """Summarizes each Doc into `doc._.summary`, with figures in `doc._.summary_details`.
+
+    Of several summarizers these are the last one's; `doc._.summaries` has the details of all.
 
     Args:
         name: The component's name in the pipeline.
@@ -176,6 +182,21 @@ class LlamaSummarizer(LlamaComponent):
         """The failure in place of a summary."""
         return SummaryResult(self._details(doc, Completion.failed("", error), 1, 0), Plan())
 
+    def has_reference(self, doc: Doc) -> bool:
+        """Whether a reference Doc has a summary."""
+        return bool(doc._.summary)
+
+    def score(self, examples: Iterable[ScoredExample], **_: Any) -> dict[str, Any]:
+        """F1 of the summary's words against the reference's, as `summary_f1`."""
+        overlaps = [
+            f1(details["summary"], [example.reference._.summary])
+            for example in examples
+            if example.reference._.summary
+            for details in example.predicted._.summaries
+            if details["component"] == self.name
+        ]
+        return {"summary_f1": mean(overlaps)} if overlaps else {}
+
     def _details(
         self, doc: Doc, completion: Completion, n_chunks: int, rounds: int
     ) -> dict[str, Any]:
@@ -196,5 +217,6 @@ class LlamaSummarizer(LlamaComponent):
         """Writes the summary, its details and the chunks."""
         doc._.chunks = [*self.of_others(doc._.chunks), *chunk_rows(self.name, result.plan)]
         self.long.forget(doc)
+        doc._.summaries = [*self.of_others(doc._.summaries), result.details]
         doc._.summary = result.details["summary"]
         doc._.summary_details = result.details

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spacy.language import Language
+from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
+from spacy.training import Example as ScoredExample
 
 from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.answer_list import Answers
@@ -27,6 +29,7 @@ from nlp_pipeline.components.long_documents import (
     without_chunk,
 )
 from nlp_pipeline.components.questions import parse_questions, questions_of
+from nlp_pipeline.components.reference_scores import answer_scores, reference_answers
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
@@ -240,6 +243,30 @@ class LlamaQA(LlamaComponent):
             "chunk_id": None,
             **token_figures(completion, self.model_name(completion)),
         }
+
+    def has_reference(self, doc: Doc) -> bool:
+        """Whether a reference Doc has answers, or spans of answers."""
+        return bool(reference_answers(doc, self.name)) or bool(doc.spans.get(SPANS_KEY))
+
+    def score(self, examples: Iterable[ScoredExample], **_: Any) -> dict[str, Any]:
+        """Exact match and F1 of the answers, and their spans as spaCy scores spans.
+
+        Returns:
+            `answers_em`, `answers_f1`, and `spans_answers_p`, `_r`, `_f` and `_per_type`, each
+            where there are references for it.
+        """
+        found = list(examples)
+        scores: dict[str, Any] = dict(answer_scores(found, self.name))
+        spans = [example for example in found if SPANS_KEY in example.reference.spans]
+        if spans:
+            scores |= Scorer.score_spans(
+                spans,
+                f"spans_{SPANS_KEY}",
+                getter=lambda doc, _: doc.spans.get(SPANS_KEY, []),
+                has_annotation=lambda doc: SPANS_KEY in doc.spans,
+                allow_overlap=True,
+            )
+        return scores
 
     def status(self, completion: Completion, reply: Completion | None = None) -> str:
         """Whether a completion is an answer (`ok`), says that there is none, or failed.

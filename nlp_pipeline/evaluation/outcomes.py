@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nlp_pipeline.evaluation.answers import exact_match, f1
+from nlp_pipeline.components.answer_overlap import exact_match, f1
 from nlp_pipeline.evaluation.references import Answers, References
 
 OTHER = "other"

@@ -5,7 +5,7 @@ from math import log
 
 import pytest
 
-from nlp_pipeline.evaluation.answers import exact_match, f1, normalized
+from nlp_pipeline.components.answer_overlap import exact_match, f1, normalized
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, length_class, question_type
 from nlp_pipeline.evaluation.plot import reliability_svg

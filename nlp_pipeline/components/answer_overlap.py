@@ -8,19 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation + "’‘“”«»„、。，！？：；（）「」")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _IDEOGRAPHS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+_FULL_WIDTH = str.maketrans("", "", "“”‘’„«»、。，！？：；（）「」")
 
 
 def normalized(text: str) -> list[str]:
     """The words of an answer without case, punctuation and English articles.
 
-    As SQuAD's evaluation does it (Rajpurkar et al. 2016), and beside that typographic and
-    Chinese punctuation left out, and Chinese and Japanese characters as words of their own, as
-    MLQA's evaluation has them (Lewis et al. 2020): those scripts write no spaces.
+    As SQuAD's evaluation does it, to the letter (Rajpurkar et al. 2016). Only where a text has
+    Chinese or Japanese characters, which stand without spaces, these are words of their own and
+    their punctuation is left out, as MLQA's evaluation has it (Lewis et al. 2020).
     """
-    bare = _ARTICLES.sub(" ", text.casefold().translate(_PUNCTUATION))
-    return _IDEOGRAPHS.sub(r" \1 ", bare).split()
+    bare = text.lower().translate(_PUNCTUATION)
+    if _IDEOGRAPHS.search(bare):
+        bare = _IDEOGRAPHS.sub(r" \1 ", bare.translate(_FULL_WIDTH))
+    return _ARTICLES.sub(" ", bare).split()
 
 
 def exact_match(answer: str | None, references: Iterable[str]) -> float:
