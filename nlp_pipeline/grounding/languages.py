@@ -92,7 +92,7 @@ EN = LanguageData(
         "chancellor;archbishop;bishop;cllr councillor;"
         "ambassador;admiral;major;commander;chief;sister;brother;father;nurse;chairman;"
         "secretary;treasurer;director;curator;constable;detective;corporal;marshal;sheriff;"
-        "emperor;empress;cardinal;pope;rabbi;imam;premier;coach;attorney;spokesman "
+        "emperor;cardinal;pope;rabbi;imam;premier;coach;attorney;spokesman "
         "spokeswoman spokesperson;congressman congresswoman;ceo"
     ),
     particles=frozenset({"of", "the", "and", "for", "in", "on", "at", "to", "a", "an"}),

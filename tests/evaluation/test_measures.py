@@ -27,8 +27,9 @@ ONE = Outcome("d", "q", "who", LENGTHS[0], True, "ok", -1.0, 1.0, 1.0)
         (None, [], 1, 1),
         (None, ["x"], 0, 0),
         ("x", [], 0, 0),
-        ("« à l’aube »", ["à l'aube"], 1, 1),
+        ("« à l’aube »", ["à l'aube"], 0, 1 / 3),  # as SQuAD's evaluation has it
         ("港口建于1901年", ["1901年"], 0, 4 / 8),
+        ("「港口」。", ["港口"], 1, 1),
     ],
 )
 def test_exact_match_and_f1(
@@ -41,6 +42,8 @@ def test_exact_match_and_f1(
 def test_normalization_is_that_of_squad() -> None:
     assert normalized("The U.S.  Navy's an idea") == ["us", "navys", "idea"]
     assert normalized("theatre another") == ["theatre", "another"], "articles are whole words"
+    assert normalized("Straße “so”, a–b") == ["straße", "“so”", "a–b"], "ASCII punctuation alone"
+    assert normalized("a-the-an b.a.n") == ["athean", "ban"], "punctuation goes before articles"
 
 
 @pytest.mark.parametrize(

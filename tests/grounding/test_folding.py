@@ -50,7 +50,7 @@ def test_no_invisible_character_hides_an_answer(code: int) -> None:
     piece = text[found["start_char"] : found["end_char"]]
     assert piece == f"Martha Lind{char}qvist{char} for 1{char}200"
     assert (found["unsupported_entities"], found["unsupported_numbers"]) == ([], [])
-    assert checked("Martha Lindqvist left.", f"Mar{char}tha{char} Lindqvist")["start_char"] == 0
+    assert checked("Martha Lindqvist left.", f"Martha{char} Lind{char}qvist")["start_char"] == 0
 
 
 @pytest.mark.parametrize(
