@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from nlp_pipeline import __version__
 from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.config import ArgumentNotText
 
 _COMMANDS = {
     "run": "nlp_pipeline.cli.run:run",
@@ -74,6 +76,7 @@ def main() -> None:
     # Threads that wait for each other in a busy loop take ten times as long beside other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        _check_arguments(sys.argv[1:])
         status = group.main(prog_name="nlp-pipeline", standalone_mode=False)
     except NlpPipelineError as error:
         _let_rank_0_speak()
@@ -89,6 +92,20 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Looks whether every argument is text: bytes that are none would end in a table or a message.
+
+    Raises:
+        ArgumentNotText: One is not, and names no file that is there.
+    """
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            if not os.path.lexists(argument):
+                raise ArgumentNotText(argument) from None
+
+
 def _let_rank_0_speak() -> None:
     """What is wrong is mostly wrong on every rank, and torchrun ends the others after the first.
 
@@ -100,5 +117,8 @@ def _let_rank_0_speak() -> None:
 
 def _say(message: str) -> None:
     from nlp_pipeline.cli.output import coloured
+    from nlp_pipeline.errors.escapes import escaped
 
+    # A message may name what somebody has typed or a server has said; its own line ends stay.
+    message = "\n".join(escaped(line, limit=10_000) for line in message.split("\n"))
     click.echo(click.style(message, fg="red") if coloured(sys.stderr) else message, err=True)

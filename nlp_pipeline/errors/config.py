@@ -16,11 +16,32 @@ class ConfigError(NlpPipelineError):
     stage = "config"
 
 
+class ArgumentNotText(ConfigError):
+    """An argument of the command line whose bytes are no UTF-8."""
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(
+            f"The argument '{escaped(argument)}' is not valid UTF-8. Type it in UTF-8; the name of "
+            "a file that is there may hold any bytes."
+        )
+
+
 class InvalidSetting(ConfigError):
     """A component's setting of the wrong type or out of its range."""
 
     def __init__(self, component: str, name: str, value: object, allowed: str) -> None:
         super().__init__(f"components.{component}.{name} is {value!r} and must be {allowed}.")
+
+
+class SettingTooLarge(ConfigError):
+    """An integer that no setting can hold."""
+
+    def __init__(self, key: str, value: int) -> None:
+        # Python refuses to write out thousands of digits.
+        bits = value.bit_length()
+        super().__init__(
+            f"{escaped(key, 200)} is an integer of {bits} bits; settings hold at most 64 bits."
+        )
 
 
 class PromptTemplateNotFound(ConfigError):

@@ -88,12 +88,38 @@ class TimeoutNeedsWorkers(NlpPipelineError):
 
 
 class InvalidTimeout(NlpPipelineError):
-    """A time limit that is no positive number."""
+    """A time limit that is no positive number of seconds."""
 
     stage = "config"
 
-    def __init__(self, seconds: object) -> None:
-        super().__init__(f"document_timeout is {seconds!r}; give seconds above 0, or None.")
+    def __init__(self, seconds: object, most: int) -> None:
+        super().__init__(
+            f"document_timeout (--document-timeout) is {escaped(repr(seconds), 40)}; give seconds "
+            f"above 0 and up to {most:,}, or None."
+        )
+
+
+class InvalidNumber(NlpPipelineError):
+    """A number of documents, characters or processes that no run could have."""
+
+    stage = "config"
+
+    def __init__(self, name: str, value: object, least: int, most: int) -> None:
+        option = name if "." in name else f"{name} (--{name.replace('_', '-')})"
+        super().__init__(
+            f"{option} is {escaped(repr(value), 40)}; give an integer from {least:,} to {most:,}."
+        )
+
+
+class RecordsLost(NlpPipelineError):
+    """A run that came to its end without the rows of some records."""
+
+    def __init__(self, missing: int | None) -> None:
+        what = "some records were never asked for" if missing is None else f"{missing} are missing"
+        super().__init__(
+            f"The run has not the rows of all its records: {what}. What is done is safe; a "
+            "component of the pipeline drops documents, or a batch holds none."
+        )
 
 
 class WorkersFailed(NlpPipelineError):
@@ -287,8 +313,8 @@ class DocumentNotFound(OutputError):
 
     def __init__(self, document_id: str, path: str) -> None:
         super().__init__(
-            f"The run in '{path}' has no document '{document_id}' (or has not come to it yet). "
-            "The ids are in the column document_id of its table documents."
+            f"The run in '{escaped(path, 300)}' has no document '{escaped(document_id)}' (or has "
+            "not come to it yet). The ids are in the column document_id of its table documents."
         )
 
 

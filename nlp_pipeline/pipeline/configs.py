@@ -12,10 +12,12 @@ from confection import Config
 from spacy.util import load_config
 
 from nlp_pipeline.components.generators import ECHO
+from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
-from nlp_pipeline.pipeline.overrides import components, fill_defaults, override
+from nlp_pipeline.pipeline.overrides import check_integers, components, fill_defaults, override
 from nlp_pipeline.pipeline.small_english import installed_name
 from nlp_pipeline.pipeline.spacy_sources import package_folder
 
@@ -72,6 +74,17 @@ def resolve_config(spec: PipelineSpec) -> Config:
     Raises:
         ConfigError: The pipeline or a setting cannot be used.
     """
+    try:
+        config = _resolved(spec)
+    except NlpPipelineError:
+        raise
+    except Exception as error:  # confection and catalogue raise what they like on odd settings
+        raise PipelineInvalid(spec.name, described(error)) from error
+    check_integers(config)
+    return config
+
+
+def _resolved(spec: PipelineSpec) -> Config:
     folder, config = _read(spec.name)
     if not isinstance(config.get("nlp"), dict):
         raise PipelineInvalid(spec.name, "it has no section [nlp]")

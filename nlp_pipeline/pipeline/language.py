@@ -10,6 +10,7 @@ from spacy.language import Language
 from spacy.util import load_model_from_config
 
 from nlp_pipeline.components.base import LlamaComponent
+from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import PipelineInvalid
 from nlp_pipeline.pipeline.configs import PipelineSpec, resolve_config
 from nlp_pipeline.pipeline.spacy_sources import base_of, locate_sources
@@ -45,7 +46,9 @@ def build(config: Config, name: str) -> Language:
             located.pop(section, None)
         base = base_of(located)
         nlp = load_model_from_config(located, vocab=base.vocab if base else True, auto_fill=True)
-    except (ValueError, OSError, TypeError, KeyError, AttributeError, ImportError) as error:
+    except NlpPipelineError:
+        raise
+    except Exception as error:  # spaCy, and whatever component somebody has written
         raise PipelineInvalid(name, str(error) or type(error).__name__) from error
     if base is not None and located["nlp"].get("tokenizer") in (
         None,

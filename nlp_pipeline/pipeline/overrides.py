@@ -15,7 +15,12 @@ from confection import Config
 from spacy.language import Language
 from spacy.util import registry
 
-from nlp_pipeline.errors.config import SettingIsSection, SettingSyntax, UnknownSetting
+from nlp_pipeline.errors.config import (
+    SettingIsSection,
+    SettingSyntax,
+    SettingTooLarge,
+    UnknownSetting,
+)
 
 
 def components(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -97,6 +102,20 @@ def override(config: Config, setting: str) -> bool:
     with suppress(ValueError, ImportError):  # another generator has other settings
         _fill_generator(value)
     return True
+
+
+def check_integers(section: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuses integers of more than 64 bits: spaCy's own JSON breaks on them with a riddle.
+
+    Raises:
+        SettingTooLarge: A setting is one, or holds one.
+    """
+    for key, value in section.items():
+        items = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+        if isinstance(items, Mapping):
+            check_integers(items, f"{prefix}{key}.")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise SettingTooLarge(f"{prefix}{key}", value)
 
 
 def _value(text: str) -> Any:

@@ -49,6 +49,8 @@ def temporary_name(path: Path) -> Path:
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary file, makes it durable, and gives it its name."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = temporary_name(path)
     try:
         write(temporary)

@@ -14,6 +14,7 @@ The layout, in the order in which a part comes to be:
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ from nlp_pipeline.tables.schemas import TABLES
 
 FINISHED = "finished"
 """The state of a run whose every record is in a part."""
+_OURS = re.compile(r"part-\d{5,}(\.(parquet|csv|jsonl?))?|\.part-\d{5,}\..*\.tmp-\d+")
+"""What the files of parts are called, and those that are not whole yet."""
 CLEARED = "cleared"
 """The state of a run that was thrown away."""
 
@@ -127,10 +130,23 @@ def _clear(path: Path) -> None:
         # A process killed in the middle of this leaves a run that the next one clears again.
         write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
         for name in (RECEIPTS, LEDGER, WIP, *TABLES):
-            if (path / name).exists():
-                shutil.rmtree(path / name)
+            _clear_room(path / name)
         for name in (ERRORS, CONFIG):
             (path / name).unlink(missing_ok=True)
+
+
+def _clear_room(room: Path) -> None:
+    """Removes the files of parts from a folder, and the folder where that was all."""
+    if not room.is_dir() or room.is_symlink():
+        return
+    for entry in room.iterdir():
+        if _OURS.fullmatch(entry.name):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    if not any(room.iterdir()):
+        room.rmdir()
 
 
 def _sweep(path: Path) -> None:

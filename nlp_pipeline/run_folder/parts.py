@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 from nlp_pipeline.corpus import Record, Reject
+from nlp_pipeline.errors.run import RecordsLost
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import ENTRY, Again, Earlier, Entry, Rows
 from nlp_pipeline.run_folder.writer import RunFolder
@@ -42,6 +43,7 @@ class Assembler:
         self._again = again
         self._open: deque[_Part] = deque()
         self._position = 0
+        self._all_asked = False
         # Records are asked for by a thread that runs ahead of the one that brings the rows.
         self._lock = threading.Lock()
 
@@ -58,6 +60,7 @@ class Assembler:
                 yield load()
         with self._lock:
             self._end_of_part()
+            self._all_asked = True
 
     def add(self, rows: Rows) -> tuple[bool, int]:
         """Takes in a computed document; returns whether it failed and its generated tokens."""
@@ -69,8 +72,15 @@ class Assembler:
         return figures
 
     def finish(self) -> None:
-        """Writes what is left; an empty corpus has one part without rows."""
+        """Writes what is left; an empty corpus has one part without rows.
+
+        Raises:
+            RecordsLost: Not every record was asked for, or some have no rows.
+        """
         self._write_ready()
+        if not self._all_asked or self._open:
+            waiting = sum(part.waiting for part in self._open)
+            raise RecordsLost(waiting if self._all_asked else None)
         if not self._folder.receipts:
             part = self._begin(0)
             part.ended = True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
+from nlp_pipeline.runner.limits import MAX_SECONDS, check_numbers
 
 if TYPE_CHECKING:
     from nlp_pipeline.run_folder.files import Format
@@ -96,19 +97,22 @@ class RunRequest:
 
         Raises:
             InvalidMaxErrors: `max_errors` is no limit.
+            InvalidNumber: A number is out of its range.
             InvalidTimeout: `document_timeout` is no time.
             TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
             WorkersUnsupported: This platform cannot keep its interrupts from worker processes.
         """
         ErrorLimit(self.max_errors)
+        check_numbers(self)
         workers = 1 if self.n_process is None else self.n_process
         if workers > 1 and sys.platform == "win32":
             raise WorkersUnsupported(workers)
         seconds = self.document_timeout
         if seconds is None:
             return
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-            raise InvalidTimeout(seconds)
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not (is_number and 0 < seconds <= MAX_SECONDS):
+            raise InvalidTimeout(seconds, MAX_SECONDS)
         if workers < 2:
             raise TimeoutNeedsWorkers(seconds)
 

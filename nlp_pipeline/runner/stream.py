@@ -19,6 +19,7 @@ from nlp_pipeline.runner.annotate import (
     annotate_batches,
     chain,
 )
+from nlp_pipeline.runner.limits import batch_size_of
 from nlp_pipeline.runner.memory_zones import memory_zones
 from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.runner.request import RunRequest
@@ -42,7 +43,7 @@ def document_rows(
         records: Taken by a thread that runs ahead of whoever takes the rows.
     """
     linguistic, generating = split(nlp)
-    batch_size = request.batch_size or nlp.batch_size
+    batch_size = batch_size_of(request, nlp)
     batches = _annotated_batches(request, nlp, records, linguistic, batch_size)
     switches = short_switches(wanted=runs_on_cuda(nlp))
     with switches, closing(batches), closing(memory_zones(nlp, batches)) as zones:

@@ -191,6 +191,18 @@ def test_fresh_starts_over_and_keeps_what_is_not_ours(tmp_path) -> None:
     assert read_manifest(tmp_path)["fingerprint"] == {"other": 1}
 
 
+def test_fresh_keeps_a_strangers_file_in_the_folder_of_a_table(tmp_path) -> None:
+    begin(tmp_path, parts=2, errors=1)
+    theirs = ["documents/notes.md", "_receipts/x.json", "tokens/part-1.parquet.bak", "_wip/a/b.txt"]
+    for name in theirs:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("theirs")
+    begin(tmp_path, parts=1, fresh=True)
+    assert all((tmp_path / name).read_text() == "theirs" for name in theirs)
+    assert not (tmp_path / "documents" / "part-00001.parquet").exists()
+    assert not (tmp_path / "_receipts" / "part-00001.json").exists()
+
+
 def test_a_process_killed_while_it_cleared_leaves_nothing_half(tmp_path, monkeypatch) -> None:
     begin(tmp_path, parts=2)
     manifest = {**read_manifest(tmp_path), "state": "finished"}
