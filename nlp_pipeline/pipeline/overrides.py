@@ -104,7 +104,7 @@ def override(config: Config, setting: str) -> bool:
     return True
 
 
-def check_integers(section: Mapping[str, Any], prefix: str = "") -> None:
+def check_integers(section: Mapping[Any, Any], prefix: str = "") -> None:
     """Refuses integers of more than 64 bits: spaCy's own JSON breaks on them with a riddle.
 
     Raises:

@@ -171,6 +171,9 @@ class FailedRecords:
     ) -> None:
         self._request = request
         self._manifest = manifest
+        # Only a finished run has counts: with them, one that is not finished now is a retry that
+        # was interrupted, and no record of it is missing.
+        self._finished = manifest.get("state") == FINISHED or "counts" in manifest
         self.retry_when: Again = chosen(types, ids)
 
     def check(self) -> None:
@@ -186,18 +189,18 @@ class FailedRecords:
         Raises:
             CorpusNeeded: A part of the finished run was found damaged, or a ledger is.
         """
-        finished = self._manifest.get("state") == FINISHED
-        if finished and folder.documents_done != self._manifest.get("total"):
+        if self._finished and folder.documents_done != self._manifest.get("total"):
             raise CorpusNeeded(str(folder.path), self._request.corpus)
         return ledger_entries(folder, self._request.corpus)
 
     def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
-        """Whether nothing that failed is to be computed again."""
-        return not plan.failed
+        """Whether nothing that failed is to be computed again, and the books are closed."""
+        return not plan.failed and self._finished == (self._manifest.get("state") == FINISHED)
 
     def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
         """See `RecordSource.begin`: the run stays the one that it was, begun anew."""
-        return {**self._manifest, "started": description["started"]}
+        state = FINISHED if self._finished else self._manifest.get("state")
+        return {**self._manifest, "started": description["started"], "state": state}
 
     def total(self, folder: RunFolder) -> int | None:
         """See `RecordSource.total`."""

@@ -211,7 +211,7 @@ def test_a_process_killed_while_it_cleared_leaves_nothing_half(tmp_path, monkeyp
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shutil.rmtree", die)
+    monkeypatch.setattr("nlp_pipeline.run_folder.folder._clear_room", die)
     with pytest.raises(KeyboardInterrupt):
         begin(tmp_path, fresh=True)
     monkeypatch.undo()

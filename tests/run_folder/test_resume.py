@@ -22,6 +22,7 @@ from nlp_pipeline.run_folder import staging
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.status import run_status
+from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner import run as runner
 from nlp_pipeline.runner.request import RunRequest
 from nlp_pipeline.tables.schemas import TABLES
@@ -378,3 +379,64 @@ def test_the_manifest_says_running_while_it_goes_on(tmp_path, go, mood, corpus) 
         go(source, on_error="stop")
     assert json.loads((tmp_path / "out" / MANIFEST).read_text())["state"] == "running"
     assert run_status(tmp_path / "out").state == "interrupted"
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_an_interrupted_retry_is_finished_by_the_next(
+    tmp_path, go, mood, corpus, patience: int
+) -> None:
+    source = corpus(*texts(8, 1, 4, 7))
+    mood.bad()
+    go(source)
+    mood.good()
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        retry(out, progress=Stop(patience))
+    assert run_status(out).state == "interrupted"
+    result = retry(out)
+    assert (result.documents, result.failed) == (8, 0)
+    assert run_status(out).state == "finished"
+    assert retry(out).resumed == 8
+    go(source, "whole")
+    assert bytes_of(out) == bytes_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("heal", ["retry", "run"])
+def test_a_retry_killed_before_it_closed_the_books(
+    tmp_path, go, mood, corpus, monkeypatch, heal
+) -> None:
+    source = corpus(*texts(5, 1, 4))
+    mood.bad()
+    go(source)
+    mood.good()
+    out = tmp_path / "out"
+    written = RunFolder.write_manifest
+
+    def killed(folder: RunFolder, manifest: dict) -> None:
+        if manifest["state"] == "finished":
+            raise KeyboardInterrupt
+        written(folder, manifest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_manifest", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retry(out)
+    found = run_status(out)
+    assert (found.state, found.failed) == ("interrupted", 0)
+    mood.seen()
+    result = retry(out) if heal == "retry" else go(source)
+    assert (result.documents, result.failed) == (5, 0)
+    assert mood.seen() == []
+    assert run_status(out).state == "finished"
+
+
+def test_a_retry_of_an_interrupted_run_leaves_it_so(tmp_path, go, mood, corpus) -> None:
+    source = corpus(*texts(8, 1))
+    mood.bad()
+    with pytest.raises(KeyboardInterrupt):
+        go(source, progress=Stop(5))
+    mood.good()
+    retry(tmp_path / "out")
+    assert run_status(tmp_path / "out").state == "interrupted"
+    assert go(source).failed == 0
+    assert run_status(tmp_path / "out").state == "finished"
