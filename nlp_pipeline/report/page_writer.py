@@ -17,7 +17,7 @@ import orjson
 from nlp_pipeline.report.colors import entity_colors
 from nlp_pipeline.report.documents import Row, read_documents
 from nlp_pipeline.report.overview import Overview, pace
-from nlp_pipeline.run_folder.files import disk_errors, write_atomically
+from nlp_pipeline.run_folder.files import disk_errors, sweep_beside, write_atomically
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.status import run_status
 
@@ -73,6 +73,7 @@ def write_report(
 
     with disk_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+        sweep_beside(target)
         write_atomically(target, write)
     return target
 

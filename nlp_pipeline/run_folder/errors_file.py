@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nlp_pipeline.run_folder.files import Format, read_table, write_atomically
-from nlp_pipeline.run_folder.receipts import Receipt, part_file
-from nlp_pipeline.tables.schemas import TABLES
+from nlp_pipeline.run_folder.files import Format, write_atomically
+from nlp_pipeline.run_folder.receipts import Receipt, read_table_of
 
 ERRORS = "errors.jsonl"
 
@@ -73,8 +72,7 @@ class ErrorsFile:
     def _parts(self, receipts: Sequence[Receipt]) -> Iterator[bytes]:
         for receipt in receipts:
             if receipt.rows.get("errors"):
-                table = part_file(self._run, "errors", receipt.part, self._format)
-                yield _lines(read_table(table, TABLES["errors"], self._format))
+                yield _lines(read_table_of(self._run, receipt, "errors", self._format))
 
 
 def _lines(errors: pa.Table) -> bytes:

@@ -11,7 +11,7 @@ from typing import Literal
 import pyarrow as pa
 
 from nlp_pipeline.errors.run import DuckdbMissing, TableNotFound, cells_quoted
-from nlp_pipeline.run_folder.files import disk_errors, lists_as_json, write_atomically
+from nlp_pipeline.run_folder.files import disk_errors, lists_as_json, sweep_beside, write_atomically
 from nlp_pipeline.run_folder.read import iter_parts
 from nlp_pipeline.run_folder.spreadsheet import guarded
 from nlp_pipeline.tables.schemas import TABLES
@@ -61,6 +61,7 @@ def export_run(
         path.mkdir(parents=True, exist_ok=True)
         files = [path / f"{name}.{format_}" for name in names]
         for name, file in zip(names, files, strict=True):
+            sweep_beside(file)
             if format_ == "csv":
                 _to_csv(run, name, file, raw=raw)
             else:

@@ -8,12 +8,10 @@ from functools import lru_cache, partial
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.run import CorpusNeeded
-from nlp_pipeline.run_folder.files import read_table
 from nlp_pipeline.run_folder.ledger import Again, Entry, entry_of, read_ledger
 from nlp_pipeline.run_folder.parts import Load
-from nlp_pipeline.run_folder.receipts import part_file
+from nlp_pipeline.run_folder.receipts import read_table_of
 from nlp_pipeline.run_folder.writer import RunFolder
-from nlp_pipeline.tables.schemas import TABLES
 
 
 def chosen(types: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Again:
@@ -53,8 +51,8 @@ def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tu
 
     @lru_cache(maxsize=1)  # they are asked for in their order
     def texts(part: int) -> list[str | None]:
-        file = part_file(folder.path, "documents", part, folder.format)
-        table = read_table(file, TABLES["documents"], folder.format, ["text"])
+        receipt = folder.receipts[part]
+        table = read_table_of(folder.path, receipt, "documents", folder.format, ["text"])
         found: list[str | None] = table["text"].to_pylist()
         return found
 

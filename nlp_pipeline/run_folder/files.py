@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,31 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         rename_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep_beside(path: Path) -> None:
+    """Removes what processes that were killed have left of a file that is written anew now.
+
+    Only of those that are gone: another may be writing the same file at this moment.
+    """
+    prefix = f".{path.name}{TEMPORARY}"
+    for file in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process = file.name.removeprefix(prefix)
+        if process.isascii() and process.isdigit() and not _is_alive(int(process)):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # to ask would send a signal there
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def rename_durably(temporary: Path, path: Path) -> None:

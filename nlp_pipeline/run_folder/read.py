@@ -16,13 +16,14 @@ from nlp_pipeline.errors.run import (
     RunNotFound,
     TableNotFound,
 )
-from nlp_pipeline.run_folder.files import Format, lacks_columns, read_table
+from nlp_pipeline.run_folder.files import Format, lacks_columns
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
     compare_digest,
     compare_rows,
     part_file,
+    read_table_of,
     unreadable_is_damage,
     whole_receipts,
 )
@@ -120,7 +121,7 @@ def read_part(
     except PartDamaged:
         if not was_replaced(run, receipt):
             raise
-    return read_table(part_file(run, table, receipt.part, format_), TABLES[table], format_, columns)
+    return read_table_of(run, receipt, table, format_, columns)
 
 
 def _checked_part(
@@ -133,7 +134,7 @@ def _checked_part(
         # not of the names of its columns, and a name that is not there is read as nulls.
         if format_ != "parquet" or lacks_columns(file, TABLES[table]):
             compare_digest(run, file, receipt.digests.get(table))
-        found = read_table(file, TABLES[table], format_, columns)
+        found = read_table_of(run, receipt, table, format_, columns)
     if table in receipt.rows:
         compare_rows(run, file, rows, found.num_rows)
     return found

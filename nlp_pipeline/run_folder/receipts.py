@@ -16,6 +16,7 @@ import pyarrow as pa
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
 from nlp_pipeline.run_folder.files import Format, file_digest, read_table, write_json
+from nlp_pipeline.run_folder.spreadsheet import unguarded
 from nlp_pipeline.tables.schemas import TABLES
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Receipt:
         rows: Rows of each table.
         bytes: Size of each table's file.
         digests: Of each table's file; none in a run of before there were any.
+        guarded: Whether its tables are CSV with a quote before what a spreadsheet would run.
     """
 
     part: int
@@ -46,6 +48,7 @@ class Receipt:
     rows: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    guarded: bool = False
 
 
 def write_receipt(file: Path, receipt: Receipt) -> None:
@@ -194,6 +197,15 @@ def recount_file(run: Path, receipt: Receipt, table: str, format_: Format) -> No
         compare_digest(run, file, receipt.digests.get(table))
         counted = _rows(file, TABLES[table], format_)
     compare_rows(run, file, rows, counted)
+
+
+def read_table_of(
+    run: Path, receipt: Receipt, table: str, format_: Format, columns: list[str] | None = None
+) -> pa.Table:
+    """A table of a part as it was before it was written; what it holds is not checked."""
+    file = part_file(run, table, receipt.part, format_)
+    found = read_table(file, TABLES[table], format_, columns)
+    return unguarded(table, found) if receipt.guarded else found
 
 
 def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:

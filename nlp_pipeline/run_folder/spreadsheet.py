@@ -76,23 +76,50 @@ def would_run(text: str) -> bool:
 def guarded(name: str, table: pa.Table) -> Guarded:
     """A table in which a quote stands before each cell of free text that would be run.
 
+    A cell that looks like one with its quote gets another, so that `unguarded` gives back what
+    there was.
+
     Args:
         name: The table's.
         table: Some of its rows.
     """
     cells = 0
-    for column in FREE_TEXT[name]:
-        if column not in table.column_names:
-            continue
+    for column in _free_texts(name, table):
         values = table[column].to_pylist()
-        marks = [value is not None and would_run(value) for value in values]
+        marks = [value is not None and would_run(value.lstrip("'")) for value in values]
         if any(marks):
             cells += sum(marks)
             quoted = [
                 f"'{value}" if mark else value for value, mark in zip(values, marks, strict=True)
             ]
-            index = table.column_names.index(column)
-            table = table.set_column(
-                index, table.schema.field(index), pa.array(quoted, pa.string())
-            )
+            table = _replaced(table, column, quoted)
     return Guarded(table, cells)
+
+
+def unguarded(name: str, table: pa.Table) -> pa.Table:
+    """The table that `guarded` was given.
+
+    Args:
+        name: The table's.
+        table: Some rows and some columns of what came out.
+    """
+    for column in _free_texts(name, table):
+        values = table[column].to_pylist()
+        if any(value is not None and value.startswith("'") for value in values):
+            table = _replaced(table, column, [_without_quote(value) for value in values])
+    return table
+
+
+def _without_quote(value: str | None) -> str | None:
+    if value is not None and value.startswith("'") and would_run(value.lstrip("'")):
+        return value[1:]
+    return value
+
+
+def _free_texts(name: str, table: pa.Table) -> list[str]:
+    return [column for column in FREE_TEXT[name] if column in table.column_names]
+
+
+def _replaced(table: pa.Table, column: str, values: list[str | None]) -> pa.Table:
+    index = table.column_names.index(column)
+    return table.set_column(index, table.schema.field(index), pa.array(values, pa.string()))

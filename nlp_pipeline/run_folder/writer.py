@@ -12,7 +12,6 @@ from nlp_pipeline.run_folder.errors_file import ErrorsFile
 from nlp_pipeline.run_folder.files import (
     Format,
     disk_errors,
-    read_table,
     write_json,
     write_table,
     write_text,
@@ -24,12 +23,14 @@ from nlp_pipeline.run_folder.receipts import (
     digests,
     part_file,
     part_files,
+    read_table_of,
     receipt_path,
     recount,
     sizes,
     weigh,
     write_receipt,
 )
+from nlp_pipeline.run_folder.spreadsheet import guarded
 from nlp_pipeline.run_folder.staging import Staging, roll_forward
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -88,14 +89,21 @@ class RunFolder:
             for name, table in tables.items():
                 file = part_file(self.path, name, number, self.format)
                 file.parent.mkdir(exist_ok=True)
-                write_table(table, file, self.format)
+                write_table(self._for_disk(name, table), file, self.format)
             self.errors.append(tables["errors"], self.receipts)
             path = ledger_path(self.path, number)
             path.parent.mkdir(exist_ok=True)
             write_ledger(path, ledger)
             files = part_files(self.path, number, self.format)
             receipt = Receipt(
-                number, documents, failed, output_tokens, rows, sizes(files), digests(files)
+                number,
+                documents,
+                failed,
+                output_tokens,
+                rows,
+                sizes(files),
+                digests(files),
+                guarded=self.format == "csv",
             )
             write_receipt(receipt_path(self.path, number), receipt)
         self.receipts.append(receipt)
@@ -121,11 +129,18 @@ class RunFolder:
         with disk_errors(self.path, self.documents_done):
             with Staging(self.path, number, self.format) as staging:
                 for name, table in tables.items():
-                    staging.add_table(name, table)
+                    staging.add_table(name, self._for_disk(name, table))
                 staging.add_ledger(ledger)
                 files = staging.files()
                 receipt = Receipt(
-                    number, documents, failed, output_tokens, rows, sizes(files), digests(files)
+                    number,
+                    documents,
+                    failed,
+                    output_tokens,
+                    rows,
+                    sizes(files),
+                    digests(files),
+                    guarded=self.format == "csv",
                 )
                 staging.seal(receipt)
             self.errors.distrust()
@@ -136,10 +151,12 @@ class RunFolder:
 
     def read_part(self, number: int) -> dict[str, pa.Table]:
         """Every table of a finished part."""
-        return {
-            name: read_table(part_file(self.path, name, number, self.format), schema, self.format)
-            for name, schema in TABLES.items()
-        }
+        receipt = self.receipts[number]
+        return {name: read_table_of(self.path, receipt, name, self.format) for name in TABLES}
+
+    def _for_disk(self, name: str, table: pa.Table) -> pa.Table:
+        """A table as it is written: in CSV with a quote before what a spreadsheet would run."""
+        return guarded(name, table).table if self.format == "csv" else table
 
     def recount(self) -> None:
         """Counts the parts again, and makes sure that `errors.jsonl` says what they say.
