@@ -114,7 +114,11 @@ setup(
     packages=[*find_packages(include=["nlp_pipeline", "nlp_pipeline.*"]), "nlp_pipeline.pipelines"],
     package_dir={"nlp_pipeline.pipelines": "pipelines"},
     package_data={
-        "nlp_pipeline": ["py.typed", "prompts/*.jinja"],
+        "nlp_pipeline": [
+            "py.typed",
+            "prompts/*.jinja",
+            "generation/loading/chat_templates/*.jinja",
+        ],
         "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],
         "nlp_pipeline.report": ["page/*"],
     },

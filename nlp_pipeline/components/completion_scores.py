@@ -44,6 +44,8 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "reused_tokens": completion.reused_tokens,
         "output_tokens": completion.output_tokens,
+        "reasoning": completion.reasoning or None,
+        "reasoning_tokens": completion.reasoning_tokens,
         "model": model,
         "error": str(completion.error) if completion.error else None,
     }

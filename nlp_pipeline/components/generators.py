@@ -43,6 +43,8 @@ def make_llama(
     quantization: str | None = None,
     cuda_graphs: bool | None = None,
     async_scheduling: bool | None = None,
+    tokenizer: str | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
 ) -> LlamaGenerator:
     """The in-process Llama. The model is loaded when it is first needed.
 
@@ -59,6 +61,8 @@ def make_llama(
         quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
         cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
         async_scheduling: Launch a step before the last one is read; None does on CUDA.
+        tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
+        chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
     """
     settings = LlamaSettings(
         model,
@@ -72,6 +76,8 @@ def make_llama(
         quantization,
         cuda_graphs,
         async_scheduling,
+        tokenizer,
+        chat_template_kwargs or {},
     )
     return LlamaGenerator(settings)
 

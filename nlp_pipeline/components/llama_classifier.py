@@ -233,6 +233,8 @@ class LlamaClassifier(LlamaComponent):
             "prompt_tokens": sum(c.prompt_tokens for c in completions),
             "reused_tokens": sum(c.reused_tokens for c in completions),
             "output_tokens": sum(c.output_tokens for c in completions),
+            "reasoning": None,
+            "reasoning_tokens": 0,
             "model": model,
             "error": None if error is None else str(error),
         }

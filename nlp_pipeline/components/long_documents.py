@@ -200,7 +200,7 @@ def chunk_rows(component: str, plan: Plan) -> list[dict[str, Any]]:
 
 def token_sums(completions: Sequence[Completion]) -> dict[str, int]:
     """What all requests for one value cost together."""
-    names = ("prompt_tokens", "reused_tokens", "output_tokens")
+    names = ("prompt_tokens", "reused_tokens", "output_tokens", "reasoning_tokens")
     return {name: sum(getattr(done, name) for done in completions) for name in names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings
+from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 
 class Llama:
@@ -48,9 +49,10 @@ class Llama:
         max_batch_size: int,
         seed: int,
         launching: Launching = Launching(),  # noqa: B008  # frozen
+        chat_template_kwargs: Mapping[str, Any] = TemplateKwargs(),
     ) -> None:
         self.loaded = loaded
-        self.encoder = PromptEncoder(loaded.tokenizer, loaded.name)
+        self.encoder = PromptEncoder(loaded.tokenizer, loaded.name, chat_template_kwargs)
         self.max_seq_len = max_seq_len
         self.max_batch_size = max_batch_size
         self.seed = seed
@@ -89,6 +91,7 @@ class Llama:
         cuda_graphs: bool | None = None,
         async_scheduling: bool | None = None,
         threads: int | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         seed: int = 1,
     ) -> Llama:
         """Loads a checkpoint.
@@ -110,6 +113,7 @@ class Llama:
             cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
             async_scheduling: Launch a step before the last one is read; None does on CUDA.
             threads: CPU threads of torch; None leaves torch's own choice.
+            chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
             seed: For samples of calls that give none.
 
         Raises:
@@ -128,6 +132,8 @@ class Llama:
             quantization,
             cuda_graphs,
             async_scheduling,
+            tokenizer,
+            chat_template_kwargs or {},
         )
         check_launching(device, tensor_parallel_size, cuda_graphs=cuda_graphs)
         if threads is not None:
@@ -143,7 +149,8 @@ class Llama:
         )
         wanted = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
         launching = choose_launching(loaded.model.device, loaded.world, **wanted)
-        same = (checkpoint, max_seq_len, max_batch_size, seed, launching)
+        kwargs = TemplateKwargs(chat_template_kwargs or {})
+        same = (checkpoint, tokenizer, kwargs, max_seq_len, max_batch_size, seed, launching)
         loaded.world.check_same("settings", same)
         return cls(
             loaded,
@@ -151,6 +158,7 @@ class Llama:
             max_batch_size=max_batch_size,
             seed=seed,
             launching=launching,
+            chat_template_kwargs=kwargs,
         )
 
     def generate(
@@ -227,7 +235,7 @@ class Llama:
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt in tokens."""
-        return len(self.encoder.encode(prompt))
+        return len(self.encoder.encode(prompt, answers_at_once=True))
 
     def close(self) -> None:
         """Gives the memory for keys and values back; the weights go with the last reference."""

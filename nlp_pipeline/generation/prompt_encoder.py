@@ -10,6 +10,7 @@ from typing import Any
 
 from nlp_pipeline.errors.generation import ChatNotRendered, InvalidToken, NoChatTemplate
 from nlp_pipeline.generation.interface import Chat, Prompt
+from nlp_pipeline.generation.reasoning import closing_mark, opened_block
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
@@ -39,11 +40,17 @@ class PromptEncoder:
         specials.sort(key=len, reverse=True)
         self._specials = re.compile("|".join(map(re.escape, specials))) if specials else None
 
-    def encode(self, prompt: Prompt) -> list[int]:
+    def encode(self, prompt: Prompt, *, answers_at_once: bool = False) -> list[int]:
         """Token ids of a prompt.
 
         A text gets what the tokenizer adds by itself (a begin-of-sequence token, if any), a
-        chat what its template writes, ids stay as they are.
+        chat what its template writes, ids stay as they are. A block of reasoning that the
+        template opens is closed before an answer's beginning.
+
+        Args:
+            prompt: What to encode.
+            answers_at_once: Close such a block in any case, for an answer that a constraint
+                rules.
 
         Raises:
             NoChatTemplate: A chat, and the tokenizer has no template.
@@ -51,7 +58,7 @@ class PromptEncoder:
             InvalidToken: Something among the ids is no token of this tokenizer.
         """
         if isinstance(prompt, Chat):
-            return self._encode_chat(prompt)
+            return self._encode_chat(prompt, answers_at_once)
         if isinstance(prompt, str):
             return list(self.tokenizer(prompt, split_special_tokens=True).input_ids)
         size = self._vocabulary
@@ -64,7 +71,7 @@ class PromptEncoder:
         """Whether a prompt can be encoded: a chat needs a chat template."""
         return bool(self.tokenizer.chat_template) or not isinstance(prompt, Chat)
 
-    def _encode_chat(self, chat: Chat) -> list[int]:
+    def _encode_chat(self, chat: Chat, answers_at_once: bool) -> list[int]:
         if not self.tokenizer.chat_template:
             raise NoChatTemplate(self._model)
         mark = _unused_character(chat)
@@ -78,6 +85,8 @@ class PromptEncoder:
             )
         except Exception as error:  # the template is code of whoever made the model
             raise ChatNotRendered(self._model, str(error).rstrip(".")) from error
+        if (chat.answer_prefix or answers_at_once) and (block := opened_block(rendered)):
+            rendered = rendered.rstrip("\n") + f"\n\n{closing_mark(block)}\n\n"
         return self._encode_rendered(rendered + self._disarm(chat.answer_prefix, mark), mark)
 
     def _disarm(self, content: str, mark: str) -> str:
@@ -135,6 +144,11 @@ class PromptEncoder:
         if not self._byte_level and text.startswith(" "):
             return text[1:]  # SentencePiece writes a space before the first word
         return text
+
+    def written(self, token_ids: SequenceOf[int]) -> str:
+        """Text of token ids with special tokens; `surrogateescape` stands for broken characters."""
+        joined = b"".join(map(self.token_bytes, token_ids))
+        return joined.decode("utf-8", errors="surrogateescape")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The UTF-8 bytes that a token stands for; empty for an id outside the vocabulary."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 _NAME = r"(?:[a-z]+:)?(?:ant_?)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
 
 _MARKS = re.compile(
-    rf"(?P<open><\s*{_NAME}(?:\s[^<>]*)?>"  # DeepSeek, Qwen, and many that learned from them
+    rf"(?P<open><\s*{_NAME}(?:\s[^<>]*)?(?:>|\Z)"  # DeepSeek, Qwen, and many that learned from them
     rf"|\[\s*{_NAME}\s*\]"  # Mistral
     r"|◁\s*think\s*▷"  # Kimi
     r"|<\|\s*(?:start|begin)_?(?:of_)?(?:thinking|think|thought|reasoning)\s*\|>"  # Cohere
@@ -54,6 +54,11 @@ class ReasonedText:
     start: int
     end: int
     closed: bool = True
+
+    @property
+    def unanswered_yet(self) -> bool:
+        """Whether there is a block of reasoning and so far nothing after it."""
+        return self.reasons and (self.start == self.end or not self.closed)
 
     @property
     def unanswered(self) -> bool:
@@ -97,10 +102,36 @@ def split_reasoning(text: str, *, opened: bool = False, prompt: str = "") -> Rea
     )
 
 
-def opens_reasoning(prompt: str) -> bool:
-    """Whether a rendered prompt ends in an open block of reasoning."""
-    marks = [mark for mark in _MARKS.finditer(prompt) if not prompt[mark.end() :].strip()]
-    return bool(marks) and marks[-1]["open"] is not None
+def may_reason(text: str) -> bool:
+    """Whether a text has any mark of reasoning."""
+    return _MARKS.search(text) is not None
+
+
+def opened_block(prompt: str) -> str:
+    """The mark that a rendered prompt ends in an open block with; empty where it does not."""
+    last = None
+    for last in _MARKS.finditer(prompt):  # noqa: B007  # the last one
+        pass
+    if last is None or last["open"] is None or prompt[last.end() :].strip():
+        return ""
+    return last[0]
+
+
+def closing_mark(mark: str) -> str:
+    """The mark that closes the block which `mark` opens."""
+    if mark.startswith("<|channel"):
+        return (
+            "<|end|><|start|>assistant<|channel|>final<|message|>"
+            if "message" in mark
+            else ("<channel|>")
+        )
+    if mark.startswith("<|"):
+        return re.sub("start|begin", _as_end, mark, count=1, flags=re.IGNORECASE)
+    return re.sub(rf"\s*({_NAME})[^>\]▷]*", r"/\1", mark, count=1, flags=re.IGNORECASE)
+
+
+def _as_end(match: re.Match[str]) -> str:
+    return "END" if match[0].isupper() else "end"
 
 
 def _unwrapped(text: str, start: int, end: int) -> tuple[int, int]:

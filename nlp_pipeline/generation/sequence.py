@@ -21,6 +21,10 @@ class Sequence:
         sample: 0-based index among the samples of its request; its seed is `seed + sample`.
         group: Sequences of one group share a long common prefix.
         constraint: Says which tokens may come next; None allows all.
+        chat: Whether the prompt is a chat, in whose answer there may be reasoning.
+        answer_stop: Texts that cut the answer after a reasoning which the prompt has opened; in
+            the reasoning they mean nothing, so that `params` then has none.
+        opened: Whether the prompt has opened a block of reasoning.
         output_ids: Tokens so far, a final end-of-sequence token included.
         unread: Tokens that the device has chosen beyond these and the host does not know yet.
         logprobs: One per output token, of the unscaled, unmasked distribution.
@@ -40,6 +44,9 @@ class Sequence:
     sample: int = 0
     group: str | None = None
     constraint: BoundConstraint | None = None
+    chat: bool = False
+    answer_stop: tuple[str, ...] = ()
+    opened: bool = False
     output_ids: list[int] = field(default_factory=list)
     unread: int = 0
     logprobs: list[float] = field(default_factory=list)

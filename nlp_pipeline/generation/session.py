@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from dataclasses import replace
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
+from nlp_pipeline.errors.generation import (
+    EmptyPrompt,
+    NoAnswerAfterReasoning,
+    PromptNotEncoded,
+    PromptTooLong,
+)
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
-from nlp_pipeline.generation.interface import Completion, GenerationRequest, TokenAlternative
+from nlp_pipeline.generation.interface import (
+    Chat,
+    Completion,
+    GenerationRequest,
+    TokenAlternative,
+)
+from nlp_pipeline.generation.reasoning import may_reason, opened_block, split_reasoning
 from nlp_pipeline.generation.sequence import Executor, Sequence
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder
+
+
+LONGEST_MARK = 32
+"""Tokens at the end of a prompt in which a block of reasoning may be opened."""
 
 
 class ExecutorSession:
@@ -113,7 +130,10 @@ class SessionPool:
     def step(self) -> None:
         """Advances the executor and hands out what finished."""
         for sequence in self.executor.step():
-            self._owners.pop(sequence).deliver(sequence, self._completion(sequence))
+            completion = self._completion(sequence)
+            if sequence.opened or completion.reasoning_tokens:
+                completion = _answered(completion, sequence)
+            self._owners.pop(sequence).deliver(sequence, completion)
 
     def sequences(self, request: GenerationRequest) -> list[Sequence]:
         """The samples of a request, encoded.
@@ -123,20 +143,28 @@ class SessionPool:
             PromptTooLong: It leaves no room for a new token.
             NlpPipelineError: Its constraint cannot be satisfied.
         """
-        ids = self.encoder.encode(request.prompt)
+        constraint = request.constraint
+        ids = self.encoder.encode(request.prompt, answers_at_once=constraint is not None)
         if not ids:
             raise EmptyPrompt
         if len(ids) >= self.max_seq_len:
             raise PromptTooLong(len(ids), self.max_seq_len)
-        constraint = request.constraint
+        params, stop = request.params, request.params.stop
+        chat = isinstance(request.prompt, Chat) and constraint is None
+        opened = chat and bool(opened_block(self.encoder.written(ids[-LONGEST_MARK:])))
+        if opened:
+            params = replace(params, stop=())
         return [
             Sequence(
                 request.id,
                 ids,
-                request.params,
+                params,
                 sample=sample,
                 group=request.group,
                 constraint=None if constraint is None else constraint.bind(self.vocabulary),
+                chat=chat,
+                answer_stop=stop if opened else (),
+                opened=opened,
             )
             for sample in range(request.params.n)
         ]
@@ -148,23 +176,53 @@ class SessionPool:
                 sequence.request_id, sequence.error, len(sequence.prompt_ids), sequence.sample
             )
         params = sequence.params
-        kept, text = self._cut(sequence)
+        first, last, text, reasoning = self._reasoned(sequence) or (0, *self._cut(sequence), None)
         return Completion(
             request_id=sequence.request_id,
             text=text,
-            token_ids=tuple(sequence.output_ids[:kept]),
-            logprobs=tuple(sequence.logprobs[:kept]),
+            token_ids=tuple(sequence.output_ids[first:last]),
+            logprobs=tuple(sequence.logprobs[first:last]),
             finish_reason=sequence.finish_reason or "stop",
             prompt_tokens=len(sequence.prompt_ids),
             reused_tokens=sequence.reused_tokens,
             output_tokens=len(sequence.output_ids),
-            top_logprobs=tuple(map(self._alternatives, sequence.top[:kept])),
+            top_logprobs=tuple(map(self._alternatives, sequence.top[first:last])),
             prompt_token_ids=tuple(sequence.prompt_ids) if params.echo else (),
             prompt_logprobs=tuple(sequence.prompt_logprobs),
             sample=sequence.sample,
             stop_logprob=sequence.logprobs[-1] if sequence.stopped_by_token else None,
             masked_logprob=sequence.masked_logprob,
+            reasoning=reasoning or "",
+            reasoning_tokens=first,
         )
+
+    def _reasoned(self, sequence: Sequence) -> tuple[int, int, str, str] | None:
+        """The answer after a reasoning; None where there is none.
+
+        Returns:
+            The first token of the answer and one past its last, its text, and the reasoning.
+        """
+        if not sequence.chat:
+            return None
+        ids = sequence.output_ids[: len(sequence.output_ids) - sequence.stopped_by_token]
+        pieces = [self.encoder.token_bytes(token) for token in ids]
+        text = b"".join(pieces).decode("utf-8", errors="surrogateescape")
+        if not sequence.opened and not may_reason(text):
+            return None
+        prompt = self.encoder.written(sequence.prompt_ids)
+        parts = split_reasoning(text, opened=sequence.opened, prompt=prompt)
+        if not parts.reasons:
+            return None
+        stops = sequence.params.stop or sequence.answer_stop
+        places = [text.find(word, parts.start, parts.end) for word in stops]
+        end = min((place for place in places if place >= 0), default=parts.end)
+        ends = list(accumulate(map(len, pieces)))
+        start, stop = (len(text[:n].encode("utf-8", "surrogateescape")) for n in (parts.start, end))
+        first = bisect_right(ends, start)
+        last = bisect_left(ends, stop) + 1 if stop > start else first
+        answer = text[parts.start : end].encode("utf-8", "surrogateescape")
+        reasoning = parts.reasoning.encode("utf-8", "surrogateescape")
+        return first, last, _readable(answer), _readable(reasoning)
 
     def _cut(self, sequence: Sequence) -> tuple[int, str]:
         """How many tokens are of the completion, and its text up to the first stop string.
@@ -188,3 +246,17 @@ class SessionPool:
 
     def _alternatives(self, pairs: list[tuple[int, float]]) -> tuple[TokenAlternative, ...]:
         return tuple(TokenAlternative(i, self.encoder.decode([i]), p) for i, p in pairs)
+
+
+def _answered(completion: Completion, sequence: Sequence) -> Completion:
+    """A completion with reasoning, which has failed where no answer followed."""
+    if completion.error or completion.text.strip():
+        return completion
+    finish = completion.finish_reason
+    budget = sequence.params.max_new_tokens
+    error = NoAnswerAfterReasoning(completion.reasoning_tokens, budget, finish)
+    return replace(completion, text="", finish_reason="error", error=error)
+
+
+def _readable(written: bytes) -> str:
+    return written.decode("utf-8", errors="replace")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
+from nlp_pipeline.generation import template_kwargs
+from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 from nlp_pipeline.models import DEFAULT_MODEL
 
 QUANTIZATIONS = ("int8", "int4", "int8_dynamic")
@@ -28,6 +31,8 @@ class LlamaSettings:
         quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
         cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
         async_scheduling: Launch a step before the last one is read; None does on CUDA.
+        tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
+        chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
 
     Raises:
         InvalidModelSetting: A value is of the wrong type or out of its range.
@@ -44,6 +49,8 @@ class LlamaSettings:
     quantization: str | None = None
     cuda_graphs: bool | None = None
     async_scheduling: bool | None = None
+    tokenizer: str | None = None
+    chat_template_kwargs: Mapping[str, Any] = TemplateKwargs()
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
@@ -53,6 +60,8 @@ class LlamaSettings:
             typed = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
             if not typed or not ok(value):
                 raise InvalidModelSetting(name, value, allowed)
+        kwargs = TemplateKwargs(self.chat_template_kwargs)
+        object.__setattr__(self, "chat_template_kwargs", kwargs)
 
 
 _OPTIONAL = frozenset(
@@ -64,6 +73,7 @@ _OPTIONAL = frozenset(
         "quantization",
         "cuda_graphs",
         "async_scheduling",
+        "tokenizer",
     )
 )
 _RANGES: tuple[tuple[str, type, Any, str], ...] = (
@@ -78,4 +88,6 @@ _RANGES: tuple[tuple[str, type, Any, str], ...] = (
     ("quantization", str, lambda v: v in QUANTIZATIONS, "int8, int4, int8_dynamic or left out"),
     ("cuda_graphs", bool, lambda v: True, "true, false or left out"),
     ("async_scheduling", bool, lambda v: True, "true, false or left out"),
+    ("tokenizer", str, bool, "a folder, a hub name or a file"),
+    ("chat_template_kwargs", Mapping, TemplateKwargs.possible, template_kwargs.ALLOWED),
 )

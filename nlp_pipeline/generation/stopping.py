@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nlp_pipeline.generation.interface import BoundConstraint, FinishReason
+from nlp_pipeline.generation.reasoning import split_reasoning
 
 
 def stop_token_ids(constraint: BoundConstraint | None) -> frozenset[int]:
@@ -35,7 +36,7 @@ class StopRule:
         self._stop = [text.encode() for text in stop]
         self._longest = max(map(len, self._stop), default=0)
         self._token_bytes = token_bytes
-        self._tail = b""
+        self._tail, self._written = b"", b""
         self._left = budget
 
     @property
@@ -51,7 +52,17 @@ class StopRule:
         return "length" if self._left <= 0 else None
 
     def _completes_stop(self, token: int) -> bool:
-        self._tail += self._token_bytes(token)
-        found = any(text in self._tail for text in self._stop)
+        piece = self._token_bytes(token)
+        self._tail += piece
+        self._written += piece
+        stops = any(text in self._tail for text in self._stop)
         self._tail = self._tail[-self._longest :]
-        return found
+        if stops and self._reasoning():
+            self._tail = b""
+            return False
+        return stops
+
+    def _reasoning(self) -> bool:
+        """Whether the model still reasons: a stop text means the answer that is to come."""
+        text = self._written.decode("utf-8", errors="replace")
+        return split_reasoning(text).unanswered_yet

@@ -85,7 +85,14 @@ _COST = (
         INT,
         "prompt tokens that another request had computed already; depends on the order of the work",
     ),
-    Column("output_tokens", INT, "tokens generated"),
+    Column("output_tokens", INT, "tokens generated, those of a reasoning included"),
+    Column(
+        "reasoning",
+        STRING,
+        "what a reasoning model wrote before its answer; null where there is none. No figure of "
+        "the answer counts it",
+    ),
+    Column("reasoning_tokens", INT, "how many of the output tokens are of the reasoning"),
     Column("model", STRING, "the model that generated it"),
     Column("error", STRING, "what went wrong, where the status is `error`"),
 )

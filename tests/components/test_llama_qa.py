@@ -46,6 +46,8 @@ KEYS = [
     "prompt_tokens",
     "reused_tokens",
     "output_tokens",
+    "reasoning",
+    "reasoning_tokens",
     "model",
     "error",
     "grounded",

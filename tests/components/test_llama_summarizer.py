@@ -41,6 +41,8 @@ def test_a_summary_and_its_figures() -> None:
         "prompt_tokens": 10,
         "reused_tokens": 0,
         "output_tokens": 3,
+        "reasoning": None,
+        "reasoning_tokens": 0,
         "model": "echo",
         "error": None,
     }

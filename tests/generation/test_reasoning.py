@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nlp_pipeline.generation.reasoning import opens_reasoning, split_reasoning
+from nlp_pipeline.generation.reasoning import closing_mark, opened_block, split_reasoning
 
 pytestmark = pytest.mark.issue(13)
 
@@ -97,4 +97,21 @@ def test_a_text_that_the_prompt_has_opened() -> None:
     ],
 )
 def test_whether_a_prompt_opens_a_block(prompt: str, opens: bool) -> None:
-    assert opens_reasoning(prompt) is opens
+    assert bool(opened_block(prompt)) is opens
+
+
+@pytest.mark.parametrize(
+    ("mark", "closes"),
+    [
+        ("<think>", "</think>"),
+        ('<think budget="9">', "</think>"),
+        ("<seed:think>", "</seed:think>"),
+        ("[THINK]", "[/THINK]"),
+        ("◁think▷", "◁/think▷"),
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ],
+)
+def test_the_mark_that_closes_a_block(mark: str, closes: str) -> None:
+    assert closing_mark(mark) == closes
+    assert split(f"{mark}Hm.{closes}Ana") == ("Hm.", "Ana")

@@ -23,6 +23,7 @@ from nlp_pipeline.generation.loading.gguf import converted_folder
 from nlp_pipeline.generation.loading.hf_compat import quiet_transformers
 from nlp_pipeline.generation.loading.hub import hub_folder
 from nlp_pipeline.generation.loading.model_view import model_view
+from nlp_pipeline.generation.loading.plain_chat import give_plain_template
 from nlp_pipeline.generation.loading.quantization import DYNAMIC, check_quantization, quantize
 from nlp_pipeline.generation.loading.tokenizers import load_tokenizer, named_tokenizer
 from nlp_pipeline.generation.loading.weights import load_model
@@ -104,6 +105,7 @@ def load(
         with fitting(source.name, where):
             model, parameters = load_model(source.name, folder, tokens, place)
         model.config.name_or_path = model.name_or_path = source.name
+        plain = give_plain_template(tokens, source.name)
     with fitting(source.name, where):
         if quantization is not None:
             quantize(model, quantization, where)
@@ -116,7 +118,7 @@ def load(
         "parameters": parameters,
         "architecture": type(model).__name__,
     }
-    extra = {"device_map": device_map, "quantization": quantization}
+    extra = {"device_map": device_map, "quantization": quantization, "chat_template": plain}
     details |= {option: value for option, value in extra.items() if value is not None}
     if quantization == DYNAMIC:
         details["activation_bits"] = activation_bits()
