@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from spacy.util import registry
 
+from nlp_pipeline.errors.generation import NoLoadedGenerator
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.backends.inprocess import BACKEND, LlamaGenerator, LlamaSettings
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
+from nlp_pipeline.generation.interface import Generator
 from nlp_pipeline.models import DEFAULT_MODEL
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Any])
@@ -131,6 +133,20 @@ def make_server(
         tokenizer,
     )
     return ServerGenerator(settings)
+
+
+@llama_generators("nlp_pipeline.loaded.v1")
+def make_loaded(key: str) -> Generator:
+    """A Llama that this process has loaded; `Llama.generator_block` writes the block.
+
+    Args:
+        key: What it is called here.
+    """
+    from nlp_pipeline.generation.llama import LOADED_HERE
+
+    if key not in LOADED_HERE:
+        raise NoLoadedGenerator(key)
+    return LOADED_HERE[key]
 
 
 @llama_generators(ECHO)

@@ -98,6 +98,28 @@ class InvalidModelSetting(ModelError):
         super().__init__(f"{name}={value!r} is not possible: it must be {allowed}.")
 
 
+class NoModelGiven(ModelError):
+    """Something else in the place of a loaded model, of its tokenizer, or of a model's name."""
+
+    def __init__(self, name: str, value: object, wanted: str) -> None:
+        super().__init__(
+            f"{name} is of the type {type(value).__name__}, where {wanted} is wanted. "
+            "Llama.build(name or path) loads a model; Llama.from_model(model, tokenizer) takes a "
+            "loaded pair of transformers."
+        )
+
+
+class NoLoadedGenerator(ModelError):
+    """A config that names a loaded pair of another process, or one that is gone."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"No loaded model goes by '{key}' in this process. The block that "
+            "Llama.from_model(…).generator_block() returns holds there only where it was made; "
+            "name a model in its place to keep a pipeline."
+        )
+
+
 class NoChatTemplate(ModelError):
     """A chat prompt for a model whose tokenizer brings no chat template."""
 
@@ -178,6 +200,16 @@ class InvalidToken(RequestError):
         super().__init__(
             f"The prompt holds the token id {token!r}, and the model's ids are the integers from "
             f"0 to {vocabulary - 1}. Encode the text with this model's own tokenizer."
+        )
+
+
+class PromptsNotUnderstood(RequestError):
+    """Prompts in a form that nothing can be made of."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"A prompt of the type {type(value).__name__} is not understood. Give texts, Chats, or "
+            "the token ids of each prompt as a list of integers: tokenizer(texts).input_ids."
         )
 
 

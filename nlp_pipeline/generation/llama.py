@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
 
-from nlp_pipeline.errors.generation import BatchTooLarge
+from nlp_pipeline.errors.generation import BatchTooLarge, NoModelGiven
 from nlp_pipeline.generation.devices import fitting
 from nlp_pipeline.generation.engine import Engine, supports
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
@@ -23,15 +24,22 @@ from nlp_pipeline.generation.interface import (
 )
 from nlp_pipeline.generation.launch_plan import Launching, check_launching, choose_launching
 from nlp_pipeline.generation.loading.load import LoadedModel, load
+from nlp_pipeline.generation.loading.loaded_pair import loaded_pair
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
+from nlp_pipeline.generation.prompt_forms import as_prompts
 from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
+LOADED_BACKEND = "nlp_pipeline.loaded.v1"
+
+LOADED_HERE: dict[str, Llama] = {}
+"""Llamas of this process that a pipeline's config can name."""
+
 
 class Llama:
-    """A loaded Llama. Made by `Llama.build`.
+    """A loaded Llama. Made by `Llama.build`, or by `Llama.from_model` of a loaded pair.
 
     Attributes:
         loaded: The model, its tokenizer and what is known of them.
@@ -120,6 +128,9 @@ class Llama:
             InvalidModelSetting: A setting is of the wrong type or out of its range.
             ModelError: The checkpoint cannot be found, read or put on the device.
         """
+        if not isinstance(checkpoint, str | PathLike):
+            raise NoModelGiven("checkpoint", checkpoint, "a model's name or path")
+        checkpoint = str(checkpoint)
         LlamaSettings(  # checks
             checkpoint,
             device,
@@ -161,6 +172,59 @@ class Llama:
             chat_template_kwargs=kwargs,
         )
 
+    @classmethod
+    def from_model(
+        cls,
+        model: Any,
+        tokenizer: Any,
+        *,
+        max_seq_len: int | None = None,
+        max_batch_size: int = 32,
+        cuda_graphs: bool | None = None,
+        async_scheduling: bool | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
+        seed: int = 1,
+    ) -> Llama:
+        """Takes a loaded pair of `transformers`; its weights stay as and where they are.
+
+        Args:
+            model: A causal language model; it is put into evaluation mode.
+            tokenizer: Its fast tokenizer.
+            max_seq_len: As in `build`, like all that follow.
+            max_batch_size: Sequences that run together.
+            cuda_graphs: Record decode steps and replay them.
+            async_scheduling: Launch a step before the last one is read.
+            chat_template_kwargs: Variables for the chat template.
+            seed: For samples of calls that give none.
+
+        Raises:
+            NoModelGiven: One of the two is something else.
+            InvalidModelSetting: A setting is of the wrong type or out of its range.
+        """
+        LlamaSettings(  # checks
+            max_batch_size=max_batch_size,
+            max_seq_len=max_seq_len,
+            cuda_graphs=cuda_graphs,
+            async_scheduling=async_scheduling,
+            chat_template_kwargs=chat_template_kwargs or {},
+        )
+        loaded = loaded_pair(model, tokenizer)
+        wanted = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
+        return cls(
+            loaded,
+            max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
+            max_batch_size=max_batch_size,
+            seed=seed,
+            launching=choose_launching(loaded.model.device, loaded.world, **wanted),
+            chat_template_kwargs=TemplateKwargs(chat_template_kwargs or {}),
+        )
+
+    def generator_block(self) -> dict[str, str]:
+        """What a component's setting `generator` takes to use this Llama, in this process."""
+        key = f"{self.loaded.name}-{id(self):x}"
+        LOADED_HERE[key] = self
+        return {"@llama_generators": LOADED_BACKEND, "key": key}
+
     def generate(
         self,
         prompts: Sequence[Prompt] | str | Chat,
@@ -179,7 +243,9 @@ class Llama:
 
         Args:
             prompts: Texts, `Chat`s or token ids, mixed as you like; at most `max_batch_size`.
-                A single text or `Chat` is a list of one.
+                A single text, `Chat` or list of ids is a list of one. Ids may be as tokenizers
+                give them: lists, arrays, tensors (padding goes by `attention_mask`), or what
+                `tokenizer(texts)` returns.
             max_new_tokens: As in `SamplingParams`, like all that follow.
             temperature: 0 is greedy.
             top_p: Nucleus.
@@ -196,8 +262,7 @@ class Llama:
             RequestError: A prompt cannot be served; no other prompt is lost in `stream`, here
                 the first such error is raised.
         """
-        if isinstance(prompts, str | Chat):
-            prompts = [prompts]
+        prompts = as_prompts(prompts)
         if len(prompts) > self.max_batch_size:
             raise BatchTooLarge(len(prompts), self.max_batch_size)
         params = SamplingParams(

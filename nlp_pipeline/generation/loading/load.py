@@ -128,8 +128,8 @@ def load(
         name=name,
         model=model,
         tokenizer=tokens,
-        eos_token_ids=_eos_token_ids(model, tokens),
-        max_seq_len=_max_seq_len(model, name),
+        eos_token_ids=eos_token_ids(model, tokens),
+        max_seq_len=max_positions(model, name),
         details=details,
         world=world,
     )
@@ -173,14 +173,19 @@ def _find(name: str, tokenizer: str | None, fetch_missing: bool) -> _Source:
     return _Source(str(resolved.path), folder, digest)
 
 
-def _max_seq_len(model: Any, name: str) -> int:
+def max_positions(model: Any, name: str) -> int:
+    """The number of positions that a model was made for.
+
+    Raises:
+        CheckpointUnreadable: Its configuration names none.
+    """
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int):
         raise CheckpointUnreadable(name, "its config.json names no max_position_embeddings")
     return positions
 
 
-def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+def eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """The generation config's list: a GGUF's tokenizer is known to name the wrong token."""
     ids = model.generation_config.eos_token_id
     if ids is None:

@@ -9,6 +9,10 @@ from nlp_pipeline.errors.generation import CheckpointUnreadable, ModelNotFound, 
 from nlp_pipeline.generation.loading.hf_compat import one_line, unreadable
 from nlp_pipeline.generation.loading.hub import hub_folder
 from nlp_pipeline.generation.loading.model_view import model_view
+from nlp_pipeline.generation.loading.sentencepiece_folder import (
+    holds_sentencepiece_alone,
+    load_sentencepiece,
+)
 from nlp_pipeline.generation.meta import holds_meta_tokenizer, load_meta_tokenizer
 
 
@@ -48,6 +52,9 @@ def load_tokenizer(name: str, place: Path) -> Any:
 
     if holds_meta_tokenizer(place):
         return load_meta_tokenizer(place)
+    if holds_sentencepiece_alone(place) and (tokenizer := load_sentencepiece(place)) is not None:
+        tokenizer.name_or_path = name
+        return tokenizer
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     except Exception as error:
