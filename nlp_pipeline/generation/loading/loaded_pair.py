@@ -23,10 +23,10 @@ def loaded_pair(model: Any, tokenizer: Any) -> LoadedModel:
     """
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    models: Any = PreTrainedModel  # whose attributes its types leave out
-    if not isinstance(model, models) or not model.can_generate():
+    kinds: Any = (PreTrainedModel, PreTrainedTokenizerFast)  # whose types leave attributes out
+    if not isinstance(model, kinds[0]) or not model.can_generate():
         raise NoModelGiven("model", model, "a causal language model of transformers")
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+    if not isinstance(tokenizer, kinds[1]):
         raise NoModelGiven("tokenizer", tokenizer, "its fast tokenizer")
     name = str(model.config.name_or_path or type(model).__name__)
     if not tokenizer.chat_template:
