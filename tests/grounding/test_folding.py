@@ -9,9 +9,9 @@ import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nlp_pipeline.grounding.checker import Checker
 
 from nlp_pipeline.grounding.align import ground
+from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.folding import fold, fold_hyphens, fold_word, visible
 from nlp_pipeline.grounding.text import words
 

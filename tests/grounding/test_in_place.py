@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import spacy
-from nlp_pipeline.grounding.checker import Checker
 from spacy.tokens import Doc, Span
 
+from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.support import Support
 from nlp_pipeline.grounding.text import TextIndex
 
