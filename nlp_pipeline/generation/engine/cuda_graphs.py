@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.attention.paged_batch import PagedStep, token_slots
+from nlp_pipeline.generation.engine.attention.paged_batch import OverPages, PagedStep, token_slots
 from nlp_pipeline.generation.engine.graph_capture import Capture
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.output_head import Head
@@ -26,7 +26,7 @@ INPUTS = 5
 """Numbers of each row: id, position, slot, row of the block tables, place in the step before."""
 
 
-class StaticBatch:
+class StaticBatch(OverPages):
     """A decode step of one number of rows, whose tensors are the same at every replay.
 
     Args:
@@ -41,13 +41,6 @@ class StaticBatch:
         self.ids, self.positions = ids[None], positions[None]
         tables = cache.tables.device
         self.step = PagedStep(len(ids), positions, slots, tables, tables.shape[1], rows)
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `hf_attention.PackedAttention`."""
-        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        memory = self.pages.layer(layer)
-        self.body.store(memory, key, value, self.step.slots)
-        return self.body.attend(memory, query.contiguous(), self.step, scale)[None]
 
 
 class DecodeGraphs:

@@ -64,8 +64,8 @@ class Engine:
         lookahead: Launch a step before the tokens of the last one are read; see `AsyncRunner`.
         capture: Records decode steps, to replay them; see `DecodeGraphs`. Needs pages.
         paged: Keep keys and values in pages; None does on CUDA. Else they are in slots of slabs.
-        fused: Compute the layers in fewer operations; None does where there are pages on CUDA and
-            the model is of a kind that allows it.
+        fused: Compute the layers in fewer operations where the model is of a kind that allows it;
+            None does. Its modules share their weights with these operations.
         body: What computes attention over pages; None takes what suits the device.
     """
 
@@ -94,7 +94,7 @@ class Engine:
         paged = on_cuda if paged is None else paged
         batch = max_batch_size or default_batch_size(device)
         decoder: Callable[[Any], Tensor] = HFDecoder(model)
-        if paged and can_fuse(model) and (on_cuda if fused is None else fused):
+        if can_fuse(model) and fused is not False:
             decoder = FusedDecoder(model)
         budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
         context = model.config.max_position_embeddings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def store_weights_by_columns(model: Any) -> None:
@@ -18,7 +18,10 @@ def store_weights_by_columns(model: Any) -> None:
     """
     for module in model.get_decoder().layers.modules():
         if type(module) is nn.Linear and type(module.weight) is nn.Parameter:
-            weight = module.weight
-            measured = weight.device.type == "cpu" and weight.dtype == torch.float32
-            if measured and weight.is_contiguous():
-                weight.data = weight.data.t().contiguous().t()
+            module.weight.data = by_columns(module.weight.data)
+
+
+def by_columns(weight: Tensor) -> Tensor:
+    """The same weight, stored by columns where that is known to pay."""
+    measured = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return weight.t().contiguous().t() if measured and weight.is_contiguous() else weight

@@ -19,7 +19,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=["slots", "pages"])
 def both_caches(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test of the module runs over slots, and over pages with fused layers."""
+    """Every test of the module runs over slots, and over pages."""
     before = dict(CACHE)
     CACHE.update(dict.fromkeys(CACHE, request.param == "pages"))
     yield

@@ -53,7 +53,7 @@ def token_bytes(token: int) -> bytes:
     return bytes([97 + token % 26])
 
 
-CACHE: dict[str, bool] = {"paged": False, "fused": False}
+CACHE: dict[str, bool] = {"paged": False}
 """What engines of tests keep keys and values in; see the fixture `both_caches`."""
 
 
@@ -63,7 +63,7 @@ def shareable(tokens: int) -> int:
 
 
 def make_engine(model: Any = None, *, eos: frozenset[int] = EOS, **settings: Any) -> Engine:
-    pages = {"paged": True, "fused": True} if "capture" in settings else CACHE
+    pages = {"paged": True} if "capture" in settings else CACHE
     return Engine(
         tiny_model() if model is None else model,
         eos_token_ids=eos,

@@ -16,6 +16,7 @@ from engine_doubles import (
     finish,
     make_engine,
     not_finite_on_bad,
+    reference,
     sequence,
     tiny_model,
 )
@@ -44,7 +45,7 @@ SHAPE = LayerShape(2, 4, torch.float64, torch.device("cpu"))
 
 
 def paged_engine(**settings: Any) -> Engine:
-    return make_engine(**{"paged": True, "fused": True, **settings})
+    return make_engine(**{"paged": True, **settings})
 
 
 def cache_of(engine: Engine) -> PagedCache:
@@ -144,14 +145,18 @@ def test_everything_is_as_over_slots(
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
 @pytest.mark.parametrize("fused", [True, False])
-def test_layers_of_every_kind(kind: str, fused: bool) -> None:
+@pytest.mark.parametrize("paged", [True, False])
+def test_layers_of_every_kind(kind: str, fused: bool, paged: bool) -> None:
     model = tiny_model(kind)
     sequences, plain = (
         [sequence(str(n), DOCUMENTS[0][: 5 + 9 * n], max_new_tokens=6) for n in range(5)]
         for _ in range(2)
     )
-    finish(paged_engine(model=model, fused=fused, max_batched_tokens=30), sequences)
-    finish(make_engine(model, paged=False), plain)
+    finish(make_engine(model, paged=paged, fused=fused, max_batched_tokens=30), sequences)
+    finish(make_engine(model, paged=False, fused=False, prefix_caching=False), plain)
+    assert [tuple(one.output_ids) for one in plain] == [
+        reference(tuple(one.prompt_ids), 6, kind) for one in plain
+    ]
     assert [one.output_ids for one in sequences] == [one.output_ids for one in plain]
     assert [one.error for one in sequences] == [None] * 5
 

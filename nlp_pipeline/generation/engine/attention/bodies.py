@@ -21,8 +21,32 @@ OLDEST_CAPABILITY = (8, 0)
 """Compute capability of Ampere: before it there is no bfloat16 in the tensor cores."""
 
 
-class AttentionBody(Protocol):
-    """What a layer does besides its matrix products. T are the tokens of a step.
+class LayerBody(Protocol):
+    """What a layer does besides its matrix products and attention. T are the tokens of a step."""
+
+    def add_norm(
+        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        """Adds to the residual stream and normalizes it (RMSNorm; Zhang and Sennrich, 2019).
+
+        Args:
+            hidden: Shape (T, hidden).
+            residual: Likewise; may be overwritten. None: `hidden` is the residual stream.
+            weight: Shape (hidden,).
+            eps: Added to the mean square.
+
+        Returns:
+            The normalized stream, and the stream itself.
+        """
+        ...
+
+    def silu_mul(self, gate_up: Tensor) -> Tensor:
+        """SiLU of the first half times the second. Shape (T, 2 * size) to (T, size)."""
+        ...
+
+
+class AttentionBody(LayerBody, Protocol):
+    """What a layer over pages does besides its matrix products. T are the tokens of a step.
 
     Attributes:
         name: `triton` or `reference`.
@@ -72,26 +96,6 @@ class AttentionBody(Protocol):
         Returns:
             The rotated queries. Shape (T, heads, head_dim).
         """
-        ...
-
-    def add_norm(
-        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor]:
-        """Adds to the residual stream and normalizes it (RMSNorm; Zhang and Sennrich, 2019).
-
-        Args:
-            hidden: Shape (T, hidden).
-            residual: Likewise; may be overwritten. None: `hidden` is the residual stream.
-            weight: Shape (hidden,).
-            eps: Added to the mean square.
-
-        Returns:
-            The normalized stream, and the stream itself.
-        """
-        ...
-
-    def silu_mul(self, gate_up: Tensor) -> Tensor:
-        """SiLU of the first half times the second. Shape (T, 2 * size) to (T, size)."""
         ...
 
     def likeliest(self, logits: Tensor, tokens: Tensor, table: Tensor) -> None:

@@ -7,6 +7,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBody, rotated
 from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
 from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan, Span, neighbours
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
@@ -32,17 +33,36 @@ class PackedBatch:
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
         places = zip(self.ends, self.chunks, strict=True)
         self.unread = {end: chunk.row for end, chunk in places if chunk.unread}
+        self.body = ReferenceBody()
+        self._shape = shape
         self._spans = _spans(self.chunks, shape)
         self._sizes = [span.size for span in self._spans]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Every span for itself; see `hf_attention.PackedAttention`."""
-        parts = (tensor[0].transpose(0, 1).split(self._sizes) for tensor in (query, key, value))
+        """See `hf_attention.PackedAttention`; there heads come before tokens."""
+        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+        return self._attended(layer, query, key, value, scale)[None]
+
+    def rotate_and_attend(
+        self, layer: int, qkv: Tensor, angles: tuple[Tensor, Tensor], heads: int, scale: float
+    ) -> Tensor:
+        """See `fused_decoder.FusedBatch`."""
+        shape, (cos, sin) = self._shape, angles
+        sizes = [heads, shape.kv_heads, shape.kv_heads]
+        query, key, value = qkv.unflatten(1, (-1, shape.head_dim)).split(sizes, 1)
+        query, key = rotated(query, cos, sin), rotated(key, cos, sin)
+        return self._attended(layer, query, key, value, scale)
+
+    def _attended(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
+    ) -> Tensor:
+        """Every span for itself. Shapes: (T, heads, head_dim), KV heads for key and value."""
+        parts = (tensor.split(self._sizes) for tensor in (query, key, value))
         outputs = [
             span.attend(layer, q, k, v, scale)
             for span, q, k, v in zip(self._spans, *parts, strict=True)
         ]
-        return torch.cat(outputs).unsqueeze(0)
+        return torch.cat(outputs)
 
 
 def _packing_order(chunk: ScheduledTokens) -> tuple[bool, bool, tuple[int, int]]:

@@ -71,7 +71,36 @@ class PagedStep:
     block_size: int = BLOCK_TOKENS
 
 
-class PagedBatch:
+class OverPages:
+    """Attention of a batch over pages.
+
+    Attributes:
+        body: Computes it.
+        pages: Where keys and values are.
+        step: Where the batch's tokens stand.
+    """
+
+    body: AttentionBody
+    pages: Pages
+    step: PagedStep
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """See `hf_attention.PackedAttention`."""
+        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+        memory = self.pages.layer(layer)
+        self.body.store(memory, key, value, self.step.slots)
+        return self.body.attend(memory, query.contiguous(), self.step, scale)[None]
+
+    def rotate_and_attend(
+        self, layer: int, qkv: Tensor, angles: tuple[Tensor, Tensor], heads: int, scale: float
+    ) -> Tensor:
+        """See `fused_decoder.FusedBatch`."""
+        memory = self.pages.layer(layer)
+        query = self.body.rotate_and_store(memory, qkv, *angles, self.step.slots, heads)
+        return self.body.attend(memory, query, self.step, scale)
+
+
+class PagedBatch(OverPages):
     """The tokens of one forward pass, one after the other; a `StepBatch` over pages.
 
     Args:
@@ -125,13 +154,6 @@ class PagedBatch:
             block_token=cut[1],
             block_count=cut[2],
         )
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `hf_attention.PackedAttention`."""
-        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        memory = self.pages.layer(layer)
-        self.body.store(memory, key, value, self.step.slots)
-        return self.body.attend(memory, query.contiguous(), self.step, scale)[None]
 
 
 def token_slots(

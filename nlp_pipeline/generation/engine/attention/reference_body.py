@@ -48,21 +48,21 @@ class ReferenceBody:
         """See `AttentionBody.rotate_and_store`."""
         kv_heads, head_dim = memory.shape[2], memory.shape[4]
         query, key, value = qkv.unflatten(1, (-1, head_dim)).split([heads, kv_heads, kv_heads], 1)
-        query, key = _rotated(query, cos, sin), _rotated(key, cos, sin)
+        query, key = rotated(query, cos, sin), rotated(key, cos, sin)
         self.store(memory, key, value, slots)
         return query
 
     def add_norm(
         self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
-        """See `AttentionBody.add_norm`; the very operations of `transformers`' RMSNorm."""
+        """See `LayerBody.add_norm`; the very operations of `transformers`' RMSNorm."""
         residual = hidden if residual is None else residual + hidden
         wide = residual.to(torch.float32)
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
         return weight * wide.to(residual.dtype), residual
 
     def silu_mul(self, gate_up: Tensor) -> Tensor:
-        """See `AttentionBody.silu_mul`."""
+        """See `LayerBody.silu_mul`."""
         gate, up = gate_up.chunk(2, dim=-1)
         return silu(gate) * up
 
@@ -74,7 +74,7 @@ class ReferenceBody:
         table.copy_(torch.stack([tokens.to(table.dtype), scores], dim=1))
 
 
-def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding (Su et al., 2021) in `transformers`' layout. Shape: (T, heads, head_dim)."""
     first, second = heads.chunk(2, dim=-1)
     return heads * cos[:, None] + torch.cat([-second, first], dim=-1) * sin[:, None]

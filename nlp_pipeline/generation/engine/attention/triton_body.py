@@ -80,7 +80,7 @@ class TritonBody:
     def add_norm(
         self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
-        """See `AttentionBody.add_norm`."""
+        """See `LayerBody.add_norm`."""
         tokens, size = hidden.shape
         output = torch.empty_like(hidden)
         stream = hidden if residual is None else residual
@@ -92,7 +92,7 @@ class TritonBody:
         return output, stream
 
     def silu_mul(self, gate_up: Tensor) -> Tensor:
-        """See `AttentionBody.silu_mul`."""
+        """See `LayerBody.silu_mul`."""
         tokens, size = len(gate_up), gate_up.shape[1] // 2
         output = torch.empty(tokens, size, dtype=gate_up.dtype, device=gate_up.device)
         block = min(1024, triton.next_power_of_2(size))

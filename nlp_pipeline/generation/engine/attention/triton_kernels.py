@@ -210,7 +210,7 @@ def add_norm_kernel(
     PADDED: tl.constexpr,
     ADD: tl.constexpr,
 ):
-    """One token; see `AttentionBody.add_norm`."""
+    """One token; see `LayerBody.add_norm`."""
     row = tl.program_id(0).to(tl.int64) * SIZE
     d = tl.arange(0, PADDED)
     inside = d < SIZE
@@ -232,7 +232,7 @@ def silu_mul_kernel(
     SIZE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """A part of one token; see `AttentionBody.silu_mul`."""
+    """A part of one token; see `LayerBody.silu_mul`."""
     row = tl.program_id(0).to(tl.int64)
     d = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = d < SIZE
