@@ -22,7 +22,9 @@ from spacy.language import Language
 import nlp_pipeline.components
 from nlp_pipeline.components.factories import SAMPLING
 from nlp_pipeline.components.generators import make_echo, make_llama, make_server
+from nlp_pipeline.generation.backends.server import ServerSettings
 from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.settings import LlamaSettings
 from nlp_pipeline.tables.schemas import COLUMNS, SCHEMA_VERSION
 
 FOLDER = Path(__file__).resolve().parent
@@ -104,7 +106,7 @@ def components_page() -> str:
         parts.append(f"### {name}\n\n{_first_line(make)}\n")
         parameters = inspect.signature(make).parameters.values()
         values = {p.name: p.default for p in parameters}
-        parts.append(_settings(values, described(make)))
+        parts.append(_settings(values, described(_LISTS.get(make, make))))
     return "\n".join(parts)
 
 
@@ -113,6 +115,8 @@ _GENERATORS: dict[Callable[..., Any], str] = {
     make_server: "nlp_pipeline.server.v1",
     make_echo: "nlp_pipeline.echo.v1",
 }
+_LISTS: dict[Callable[..., Any], type] = {make_llama: LlamaSettings, make_server: ServerSettings}
+"""Where the settings of a generator are described."""
 PAGES: dict[str, Callable[[], str]] = {"tables.md": tables_page, "components.md": components_page}
 
 

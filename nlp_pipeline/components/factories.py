@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from functools import wraps
-from typing import Any
+from typing import Any, get_type_hints
 
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import SamplingParams
 
+_NAMES = (
+    *("max_new_tokens", "temperature", "top_p", "top_k", "min_p"),
+    *("repetition_penalty", "stop", "seed"),
+)
+_TYPES = get_type_hints(SamplingParams) | {"stop": list[str]}
 _SETTINGS: dict[str, tuple[Any, Any]] = {
-    "max_new_tokens": (int, 64),
-    "temperature": (float, 0.0),
-    "top_p": (float, 1.0),
-    "top_k": (int, 0),
-    "min_p": (float, 0.0),
-    "repetition_penalty": (float, 1.0),
-    "stop": (list[str], []),
-    "seed": (int, 1),
+    name: (_TYPES[name], list(default) if isinstance(default, tuple) else default)
+    for name, default in ((f.name, f.default) for f in fields(SamplingParams))
+    if name in _NAMES
 }
 SAMPLING: dict[str, Any] = {name: default for name, (_, default) in _SETTINGS.items()}
 """The settings of every component that samples, with their defaults; see `SamplingParams`."""

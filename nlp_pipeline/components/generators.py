@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from functools import wraps
+from inspect import Parameter, Signature
+from typing import Any, TypeVar, get_type_hints
 
 from spacy.util import registry
 
@@ -13,6 +16,7 @@ from nlp_pipeline.generation.backends.inprocess import BACKEND, LlamaGenerator, 
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.generation.interface import Generator
+from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.models import DEFAULT_MODEL
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Any])
@@ -32,106 +36,49 @@ def llama_generators(name: str) -> Callable[[_Maker], _Maker]:
 DEFAULT_GENERATOR: dict[str, Any] = {"@llama_generators": BACKEND, "model": DEFAULT_MODEL}
 
 
-@llama_generators(BACKEND)
-def make_llama(
-    model: str = DEFAULT_MODEL,
-    device: str = "auto",
-    dtype: str = "auto",
-    max_batch_size: int = 32,
-    max_seq_len: int | None = None,
-    threads: int | None = None,
-    tensor_parallel_size: int | None = None,
-    device_map: str | None = None,
-    quantization: str | None = None,
-    cuda_graphs: bool | None = None,
-    async_scheduling: bool | None = None,
-    tokenizer: str | None = None,
-    chat_template_kwargs: dict[str, Any] | None = None,
-) -> LlamaGenerator:
-    """The in-process Llama. The model is loaded when it is first needed.
+def takes_fields(settings: type) -> Callable[[Callable[[Any], Any]], Callable[..., Any]]:
+    """Lets a function take the fields of a settings dataclass one by one.
 
-    Args:
-        model: A known model's name, a Hugging Face folder or hub name, a GGUF file, or a folder
-            with Meta's own checkpoint.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
-        max_batch_size: Sequences that run together.
-        max_seq_len: Tokens of prompt and completion together; the model's own by default.
-        threads: CPU threads; None leaves torch's choice.
-        tensor_parallel_size: Processes that share the model; None takes all that torchrun started.
-        device_map: `auto` spreads the model over all GPUs of this one process.
-        quantization: `int8`, `int4` (extra `quant`) or `int8_dynamic` (on the CPU): lossy.
-        cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
-        async_scheduling: Launch a step before the last one is read; None does on CUDA.
-        tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
-        chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
+    spaCy checks a config against the function's signature, so that it has to name them.
     """
-    settings = LlamaSettings(
-        model,
-        device,
-        dtype,
-        max_batch_size,
-        max_seq_len,
-        threads,
-        tensor_parallel_size,
-        device_map,
-        quantization,
-        cuda_graphs,
-        async_scheduling,
-        tokenizer,
-        chat_template_kwargs or {},
-    )
+    types = get_type_hints(settings)
+    parameters = [_parameter(field, types[field.name]) for field in fields(settings)]
+    containers = {f.name for f in fields(settings) if isinstance(f.default, tuple | Mapping)}
+    tuples = {field.name for field in fields(settings) if isinstance(field.default, tuple)}
+
+    def decorate(make: Callable[[Any], Any]) -> Callable[..., Any]:
+        @wraps(make)
+        def function(**values: Any) -> Any:
+            given = {k: v for k, v in values.items() if v is not None or k not in containers}
+            return make(settings(**{k: tuple(v) if k in tuples else v for k, v in given.items()}))
+
+        function.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        return known_keywords(function)
+
+    return decorate
+
+
+def _parameter(field: Field[Any], type_: Any) -> Parameter:
+    """A field as an argument that a config can write: a tuple or a mapping is null by default."""
+    default = Parameter.empty if field.default is MISSING else field.default
+    if isinstance(default, tuple):
+        default, type_ = None, list[str] | None
+    elif isinstance(default, Mapping):
+        default, type_ = None, dict[str, Any] | None
+    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=type_)
+
+
+@llama_generators(BACKEND)
+@takes_fields(LlamaSettings)
+def make_llama(settings: LlamaSettings) -> LlamaGenerator:
+    """The in-process Llama. The model is loaded when it is first needed."""
     return LlamaGenerator(settings)
 
 
 @llama_generators(SERVER)
-def make_server(
-    base_url: str,
-    model: str = "",
-    api_key_env: str = "OPENAI_API_KEY",
-    max_concurrency: int = 16,
-    timeout_s: float = 120.0,
-    max_retries: int = 5,
-    max_seq_len: int | None = None,
-    allow_plain_http: bool = False,
-    continue_final_message: bool | None = None,
-    logprobs: bool = True,
-    control_tokens: list[str] | None = None,
-    chat_template_kwargs: dict[str, Any] | None = None,
-    tokenizer: str | None = None,
-) -> ServerGenerator:
-    """An OpenAI-compatible server. It is asked what it serves when it is first needed.
-
-    Args:
-        base_url: The API's address, such as `http://127.0.0.1:8000/v1`.
-        model: The name the server knows the model by; empty for the only one it serves.
-        api_key_env: Name of the environment variable with the key; never the key itself.
-        max_concurrency: Requests under way at a time.
-        timeout_s: Seconds for one attempt.
-        max_retries: Further attempts after an overload, a server error or a lost connection.
-        max_seq_len: Tokens of prompt and completion together; what the server says by default.
-        allow_plain_http: Whether plain http may leave this machine.
-        continue_final_message: Whether the answer prefix is sent; None where that is known to work.
-        logprobs: Whether log-probabilities are asked for.
-        control_tokens: Control tokens of the model beyond the well-known ones.
-        chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
-        tokenizer: The model's own tokenizer, to count prompts exactly.
-    """
-    settings = ServerSettings(
-        base_url,
-        model,
-        api_key_env,
-        max_concurrency,
-        timeout_s,
-        max_retries,
-        max_seq_len,
-        allow_plain_http,
-        continue_final_message,
-        logprobs,
-        tuple(control_tokens or ()),
-        chat_template_kwargs or {},
-        tokenizer,
-    )
+@takes_fields(ServerSettings)
+def make_server(settings: ServerSettings) -> ServerGenerator:
+    """An OpenAI-compatible server. It is asked what it serves when it is first needed."""
     return ServerGenerator(settings)
 
 

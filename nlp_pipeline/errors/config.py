@@ -172,6 +172,19 @@ class SettingIsSection(ConfigError):
         )
 
 
+class UnknownConfigSetting(ConfigError):
+    """A setting of a config that nothing takes."""
+
+    def __init__(self, pipeline: str, key: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = get_close_matches(key.rpartition(".")[2], names, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        super().__init__(
+            f"The pipeline '{escaped(pipeline)}' has no setting '{escaped(key)}'. {hint}"
+            f"There are: {listing(names, 40)}."
+        )
+
+
 class UnknownKeyword(ConfigError, TypeError):
     """A keyword argument that a public function does not have."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 
@@ -70,6 +71,38 @@ def fitting(name: str, device: torch.device) -> Iterator[None]:
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory is left"
         raise ModelDoesNotFit(name, str(device), reason) from error
+
+
+class StepLimits(NamedTuple):
+    """How much the engine does at a time.
+
+    Attributes:
+        max_batch_size: Sequences that run together.
+        max_batched_tokens: Tokens in one forward pass.
+    """
+
+    max_batch_size: int
+    max_batched_tokens: int
+
+
+def step_limits(
+    device: torch.device, max_batch_size: int | None = None, max_batched_tokens: int | None = None
+) -> StepLimits:
+    """What the user says, else what suits the device.
+
+    A GPU needs many rows, and long steps, to be kept busy while the host prepares the next one; on
+    a CPU more of them only make others wait. Keys and values take what memory there is room for
+    (`engine.kv_cache.memory`) where `kv_cache_tokens` is left out.
+
+    Args:
+        device: Of the model.
+        max_batch_size: Sequences that run together; None for the device's.
+        max_batched_tokens: Tokens in one forward pass; None for the device's.
+    """
+    suited = StepLimits(256, 8192) if device.type == "cuda" else StepLimits(32, 512)
+    return StepLimits(
+        max_batch_size or suited.max_batch_size, max_batched_tokens or suited.max_batched_tokens
+    )
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nlp_pipeline.errors.generation import BatchTooLarge, NoModelGiven
-from nlp_pipeline.generation.devices import fitting
+from nlp_pipeline.generation.devices import StepLimits, fitting, step_limits
 from nlp_pipeline.generation.engine import Engine, supports
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import (
@@ -31,6 +31,7 @@ from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
+from nlp_pipeline.keywords import known_keywords
 
 LOADED_BACKEND = "nlp_pipeline.loaded.v1"
 
@@ -54,43 +55,56 @@ class Llama:
         loaded: LoadedModel,
         *,
         max_seq_len: int,
-        max_batch_size: int,
         seed: int,
+        max_batch_size: int | None = None,
+        max_batched_tokens: int | None = None,
+        kv_cache_tokens: int | None = None,
         launching: Launching = Launching(),  # noqa: B008  # frozen
         chat_template_kwargs: Mapping[str, Any] = TemplateKwargs(),
     ) -> None:
+        limits = step_limits(loaded.model.device, max_batch_size, max_batched_tokens)
         self.loaded = loaded
         self.encoder = PromptEncoder(loaded.tokenizer, loaded.name, chat_template_kwargs)
         self.max_seq_len = max_seq_len
-        self.max_batch_size = max_batch_size
+        self.max_batch_size = limits.max_batch_size
         self.seed = seed
         self._sessions = SessionPool(
-            self._executor(launching), self.encoder, max_seq_len, loaded.eos_token_ids
+            self._executor(limits, kv_cache_tokens, launching),
+            self.encoder,
+            max_seq_len,
+            eos_token_ids=loaded.eos_token_ids,
         )
 
-    def _executor(self, launching: Launching) -> Executor:
+    def _executor(
+        self, limits: StepLimits, kv_cache_tokens: int | None, launching: Launching
+    ) -> Executor:
         """The engine, or plain batches for models that our attention cannot be put into."""
         loaded = self.loaded
         options: dict[str, Any] = {
             "eos_token_ids": loaded.eos_token_ids,
             "token_bytes": self.encoder.token_bytes,
-            "max_batch_size": self.max_batch_size,
+            "max_batch_size": limits.max_batch_size,
             "max_seq_len": self.max_seq_len,
         }
         if supports(loaded.model, self.max_seq_len):
             options |= launching.options(loaded.model.device)
+            options["max_batched_tokens"] = limits.max_batched_tokens
+            options["kv_cache_tokens"] = kv_cache_tokens
             with fitting(loaded.name, loaded.model.device):
                 return Engine(loaded.model, agree=loaded.world.smallest, **options)
         return BatchExecutor(loaded.model, **options)
 
     @classmethod
+    @known_keywords
     def build(
         cls,
         checkpoint: str,
         *,
         tokenizer: str | None = None,
         max_seq_len: int | None = None,
-        max_batch_size: int = 32,
+        max_batch_size: int | None = None,
+        max_batched_tokens: int | None = None,
+        kv_cache_tokens: int | None = None,
         device: str = "auto",
         dtype: str = "auto",
         tensor_parallel_size: int | None = None,
@@ -110,7 +124,12 @@ class Llama:
             tokenizer: Another folder, hub name or `tokenizer.model` to take the tokenizer from.
             max_seq_len: Tokens of prompt and completion together; the model's own by default,
                 and never more than that.
-            max_batch_size: Sequences that run together.
+            max_batch_size: Sequences that run together; None for what suits the device (256 on
+                CUDA, else 32).
+            max_batched_tokens: Tokens in one forward pass; None for what suits the device (8192 on
+                CUDA, else 512).
+            kv_cache_tokens: Tokens whose keys and values are kept at most; None for what the
+                memory has room for.
             device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N`, `mps`.
             dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
             tensor_parallel_size: Processes that share the model; None takes all that torchrun
@@ -132,19 +151,21 @@ class Llama:
             raise NoModelGiven("checkpoint", checkpoint, "a model's name or path")
         checkpoint = str(checkpoint)
         LlamaSettings(  # checks
-            checkpoint,
-            device,
-            dtype,
-            max_batch_size,
-            max_seq_len,
-            threads,
-            tensor_parallel_size,
-            device_map,
-            quantization,
-            cuda_graphs,
-            async_scheduling,
-            tokenizer,
-            chat_template_kwargs or {},
+            model=checkpoint,
+            tokenizer=tokenizer,
+            device=device,
+            dtype=dtype,
+            max_batch_size=max_batch_size,
+            max_batched_tokens=max_batched_tokens,
+            kv_cache_tokens=kv_cache_tokens,
+            max_seq_len=max_seq_len,
+            threads=threads,
+            tensor_parallel_size=tensor_parallel_size,
+            device_map=device_map,
+            quantization=quantization,
+            cuda_graphs=cuda_graphs,
+            async_scheduling=async_scheduling,
+            chat_template_kwargs=chat_template_kwargs or {},
         )
         check_launching(device, tensor_parallel_size, cuda_graphs=cuda_graphs)
         if threads is not None:
@@ -160,26 +181,29 @@ class Llama:
         )
         wanted = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
         launching = choose_launching(loaded.model.device, loaded.world, **wanted)
-        kwargs = TemplateKwargs(chat_template_kwargs or {})
-        same = (checkpoint, tokenizer, kwargs, max_seq_len, max_batch_size, seed, launching)
-        loaded.world.check_same("settings", same)
-        return cls(
-            loaded,
-            max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
-            max_batch_size=max_batch_size,
-            seed=seed,
-            launching=launching,
-            chat_template_kwargs=kwargs,
-        )
+        options: dict[str, Any] = {
+            "max_seq_len": min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
+            "max_batch_size": max_batch_size,
+            "max_batched_tokens": max_batched_tokens,
+            "kv_cache_tokens": kv_cache_tokens,
+            "seed": seed,
+            "launching": launching,
+            "chat_template_kwargs": TemplateKwargs(chat_template_kwargs or {}),
+        }
+        loaded.world.check_same("settings", (checkpoint, tokenizer, *options.values()))
+        return cls(loaded, **options)
 
     @classmethod
+    @known_keywords
     def from_model(
         cls,
         model: Any,
         tokenizer: Any,
         *,
         max_seq_len: int | None = None,
-        max_batch_size: int = 32,
+        max_batch_size: int | None = None,
+        max_batched_tokens: int | None = None,
+        kv_cache_tokens: int | None = None,
         cuda_graphs: bool | None = None,
         async_scheduling: bool | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
@@ -192,6 +216,8 @@ class Llama:
             tokenizer: Its fast tokenizer.
             max_seq_len: As in `build`, like all that follow.
             max_batch_size: Sequences that run together.
+            max_batched_tokens: Tokens in one forward pass.
+            kv_cache_tokens: Tokens whose keys and values are kept at most.
             cuda_graphs: Record decode steps and replay them.
             async_scheduling: Launch a step before the last one is read.
             chat_template_kwargs: Variables for the chat template.
@@ -203,6 +229,8 @@ class Llama:
         """
         LlamaSettings(  # checks
             max_batch_size=max_batch_size,
+            max_batched_tokens=max_batched_tokens,
+            kv_cache_tokens=kv_cache_tokens,
             max_seq_len=max_seq_len,
             cuda_graphs=cuda_graphs,
             async_scheduling=async_scheduling,
@@ -214,6 +242,8 @@ class Llama:
             loaded,
             max_seq_len=min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
             max_batch_size=max_batch_size,
+            max_batched_tokens=max_batched_tokens,
+            kv_cache_tokens=kv_cache_tokens,
             seed=seed,
             launching=choose_launching(loaded.model.device, loaded.world, **wanted),
             chat_template_kwargs=TemplateKwargs(chat_template_kwargs or {}),
@@ -225,6 +255,7 @@ class Llama:
         LOADED_HERE[key] = self
         return {"@llama_generators": LOADED_BACKEND, "key": key}
 
+    @known_keywords
     def generate(
         self,
         prompts: Sequence[Prompt] | str | Chat,
@@ -233,11 +264,15 @@ class Llama:
         temperature: float = 0.0,
         top_p: float = 1.0,
         top_k: int = 0,
-        logprobs: int = 0,
-        echo: bool = False,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
         stop: Iterable[str] = (),
         seed: int | None = None,
-        **more: Any,
+        logprobs: int = 0,
+        echo: bool = False,
+        n: int = 1,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
     ) -> list[Completion]:
         """Completes prompts of any lengths; completions come back in the prompts' order.
 
@@ -250,11 +285,15 @@ class Llama:
             temperature: 0 is greedy.
             top_p: Nucleus.
             top_k: 0 keeps all tokens.
+            min_p: Keep tokens at least this fraction as likely as the likeliest.
+            repetition_penalty: Above 1 makes tokens of the prompt and the answer less likely.
+            stop: Texts that end a completion.
+            seed: The same seed gives the same sample; None takes the Llama's own.
             logprobs: Top alternatives per token.
             echo: Return the prompt's tokens and their log-probabilities too.
-            stop: Texts that end a completion.
-            seed: The same seed gives the same sample.
-            more: Any other field of `SamplingParams`.
+            n: Independent samples of each prompt.
+            num_beams: Above 1: the best completion of a beam search of this width.
+            length_penalty: Beams compare their sums over length to this power.
 
         Raises:
             BatchTooLarge: More prompts than `max_batch_size`.
@@ -270,11 +309,15 @@ class Llama:
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
-            logprobs=logprobs,
-            echo=echo,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
             stop=stop,  # type: ignore[arg-type]  # made a tuple there
             seed=self.seed if seed is None else seed,
-            **more,
+            logprobs=logprobs,
+            echo=echo,
+            n=n,
+            num_beams=num_beams,
+            length_penalty=length_penalty,
         )
         self.loaded.world.check_same("prompts", (prompts, params))
         requests = [GenerationRequest(str(i), p, params) for i, p in enumerate(prompts)]

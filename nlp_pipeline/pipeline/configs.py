@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,11 @@ from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
+from nlp_pipeline.generation.settings import LlamaSettings
 from nlp_pipeline.pipeline.overrides import check_integers, components, fill_defaults, override
+from nlp_pipeline.pipeline.setting_names import check_names
 from nlp_pipeline.pipeline.small_english import installed_name
 from nlp_pipeline.pipeline.spacy_sources import package_folder
-
-_OF_THE_GENERATOR = (
-    "model",
-    "device",
-    "dtype",
-    "tensor_parallel_size",
-    "device_map",
-    "quantization",
-)
-"""What a spec may replace in every generator block that has a setting of that name."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,14 @@ class PipelineSpec:
     tensor_parallel_size: int | None = None
     device_map: str | None = None
     quantization: str | None = None
+
+
+OVERRIDES = tuple(
+    setting.name
+    for setting in fields(LlamaSettings)
+    if setting.name in PipelineSpec.__dataclass_fields__
+)
+"""What a spec may replace in every generator block that has a setting of that name."""
 
 
 def pipeline_names() -> list[str]:
@@ -108,6 +108,7 @@ def _resolved(spec: PipelineSpec) -> Config:
     if spec.questions:
         _ask(config, spec)
     fill_defaults(config)  # of the generators that have been put in since
+    check_names(config, spec.name)
     return config
 
 
@@ -163,7 +164,7 @@ def _with_generator(config: Config) -> list[dict[str, Any]]:
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
     """Puts model, device and the like, or the echo, where a component names its generator."""
-    given = {key: getattr(spec, key) for key in _OF_THE_GENERATOR}
+    given = {key: getattr(spec, key) for key in OVERRIDES}
     if spec.dry_run:
         generator.clear()
         given = {"@llama_generators": ECHO}

@@ -10,6 +10,7 @@ from typing import Any
 
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import Again, Earlier, Entry
 from nlp_pipeline.run_folder.receipts import read_receipts
@@ -106,15 +107,25 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tu
     """The entries that are not the same, each as it was and as it is; None for one not there.
 
     Nested values are one entry each, so that a message can name what differs:
-    `versions.spacy: 3.8.17 → 3.8.18`.
+    `versions.spacy: 3.8.17 → 3.8.18`. Settings that change no row are left out, and those that are
+    left out now and that the code of then did not have.
     """
     before, after = _flat(then), _flat(json.loads(json.dumps(now, default=str)))
-    names = dict.fromkeys((*before, *after))
+    names = [
+        name
+        for name in dict.fromkeys((*before, *after))
+        if not _changes_no_row(name) and not (name not in before and after[name] == "null")
+    ]
     return {
         name: (before.get(name), after.get(name))
         for name in names
         if before.get(name) != after.get(name)
     }
+
+
+def _changes_no_row(name: str) -> bool:
+    section, _, setting = name.rpartition(".")
+    return section.endswith(".generator") and setting in UNSEEN
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nlp_pipeline import __version__
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
+from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.models.digests import sha256
 from nlp_pipeline.pipeline import generators, recorded_config, source_digests
 from nlp_pipeline.prompts.examples import digest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 NAMED_BY_STEM = "named_by_stem"
 """The manifest's list of files whose records keep the ids of version 0.1 (`stem_names`)."""
 
-_PACE = ("max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
+_PACE = (*UNSEEN, "max_concurrency", "timeout_s", "max_retries", "api_key_env", "allow_plain_http")
 _PACKAGES = ("spacy", "spacy-transformers", "torch", "transformers", "tokenizers")
 
 

@@ -67,7 +67,7 @@ def test_how_a_model_is_held_reaches_every_llama_that_has_the_setting(quick) -> 
     }
     for generator in generators_of(resolve(**given)):
         assert given.items() <= generator.items()
-        assert (generator["device"], generator["max_batch_size"]) == ("auto", 32)
+        assert (generator["device"], generator["max_batch_size"]) == ("auto", None)
     for generator in generators_of(resolve()):
         assert [generator[name] for name in given] == ["auto", None, None, None]
     assert generators_of(resolve(quick(), **given)) == [{**ECHO, "fail_on": "UNSPEAKABLE"}]
