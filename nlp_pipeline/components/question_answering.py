@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,14 @@ from nlp_pipeline.components.long_documents import (
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.components.reference_scores import answer_scores, reference_answers
 from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.config import sentences_come_later
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans
 from nlp_pipeline.prompts import Example, PromptTemplate
+
+logger = logging.getLogger(__name__)
 
 SPANS_KEY = "answers"
 SPAN_LABEL = "ANSWER"
@@ -104,6 +108,7 @@ class LlamaQA(LlamaComponent):
         settings = chunks or ChunkSettings(None, 1, 3)
         self.long = LongDocuments(generator, params.max_new_tokens, settings)
         self.checker = Checker(nlp, name)
+        self._has_looked = False
         self._pieces = LongAnswers(self, QuestionReader(self.checker.reader))
 
     def asks(self, doc: Doc) -> list[Ask]:
@@ -111,6 +116,7 @@ class LlamaQA(LlamaComponent):
 
         A document without a word is not asked about: it holds no answer.
         """
+        self._look_for_sentences(doc)
         questions = self._questions(doc) if doc.text.strip() else []
         plan = self.long.plan(doc, {q["id"]: self._renderer(q["text"]) for q in questions})
         asks: list[Ask] = []
@@ -123,6 +129,15 @@ class LlamaQA(LlamaComponent):
             else:
                 asks += self.requests(doc, question["id"], render(doc.text))
         return asks
+
+    def _look_for_sentences(self, doc: Doc) -> None:
+        """Says once that the Docs have no sentences yet, and that a later pipe will set them."""
+        if self._has_looked or not doc.text.strip() or doc.has_annotation("SENT_START"):
+            return
+        self._has_looked = True
+        pipe = self.checker.reader.sentences_behind()
+        if pipe is not None:
+            logger.warning("%s", sentences_come_later(self.name, pipe))
 
     def requests(self, doc: Doc, key: str, chat: Chat, chunk: Chunk | None = None) -> list[Ask]:
         """What is asked for one answer: one request, or in the extractive mode two.

@@ -204,3 +204,17 @@ class SettingSyntax(ConfigError):
         super().__init__(
             f"--set {given}: write it as key=value, such as components.llama_qa.max_new_tokens=32."
         )
+
+
+def sentences_come_later(component: str, pipe: str) -> str:
+    """What is said where a component asks about Docs whose sentences a later pipe sets.
+
+    Args:
+        component: Its name in the pipeline.
+        pipe: The later pipe's.
+    """
+    return (
+        f"[{component}] stands before '{pipe}', which sets the sentences: evidence is only the "
+        "sentence that holds the answer, and long documents are split without regard to "
+        f"sentences. Add {component} after '{pipe}'."
+    )

@@ -25,6 +25,8 @@ _FACTORIES = frozenset(
 )
 _ASSIGNS = frozenset({"doc.ents", "doc.sents", "token.lemma", "token.pos", "token.is_sent_start"})
 
+_BOUNDARIES = frozenset(["parser", "beam_parser", "senter", "sentencizer"])
+
 _ENDINGS = ".!?…。！？।؟"
 
 
@@ -87,6 +89,17 @@ class Reader:
                 said = escaped(error, limit=300)  # it may quote the answer
                 logger.warning("[%s] %s cannot read an answer: %s", self.name, name, said)
         return docs
+
+    def sentences_behind(self) -> str | None:
+        """The first pipe behind the component that sets sentence boundaries; None without."""
+        pipes = [] if self.nlp is None else list(self.nlp.pipe_names)
+        for name in pipes[pipes.index(self.name) + 1 :] if self.name in pipes else ():
+            meta = self.nlp.get_pipe_meta(name)  # type: ignore[union-attr]
+            if meta.factory in _BOUNDARIES or {"doc.sents", "token.is_sent_start"} & set(
+                meta.assigns
+            ):
+                return name
+        return None
 
     def _pipes(self) -> Iterable[tuple[str, Any]]:
         """The linguistic pipes before the component; all of them where it stands elsewhere."""
