@@ -62,7 +62,8 @@ class LlamaQA(LlamaComponent):
         params: How.
         questions: Asked of every Doc; texts, or objects with `id` and `text`. A Doc's own, in
             `doc._.questions`, come after them.
-        template: Is given `text`, `question` and `no_answer`.
+        template: Is given `text`, `question`, `no_answer` and `meta` (the record's other fields,
+            such as a title).
         no_answer: The reply that means that the document holds no answer. Such an answer, or
             an empty one, has the status `no_answer`.
         no_answer_threshold: An answer with a lower score (the log-probability of the whole)
@@ -98,7 +99,7 @@ class LlamaQA(LlamaComponent):
         nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
-        template.check(("text", "question", "no_answer"))
+        template.check(("text", "question", "no_answer", "meta"))
         self.questions = parse_questions(name, questions)
         self.template = template
         self.no_answer = no_answer
@@ -118,10 +119,13 @@ class LlamaQA(LlamaComponent):
         """
         self._look_for_sentences(doc)
         questions = self._questions(doc) if doc.text.strip() else []
-        plan = self.long.plan(doc, {q["id"]: self._renderer(q["text"]) for q in questions})
+        plan = self.long.plan(doc, {q["id"]: self._renderer(doc, q["text"]) for q in questions})
         asks: list[Ask] = []
         for question in questions:
-            render, refused = self._renderer(question["text"]), plan.refused.get(question["id"])
+            render, refused = (
+                self._renderer(doc, question["text"]),
+                plan.refused.get(question["id"]),
+            )
             if refused is not None:
                 asks.append(Ask(question["id"], render(""), error=refused))
             elif plan.chunks:
@@ -163,7 +167,7 @@ class LlamaQA(LlamaComponent):
             for question in self._questions(doc)
             if question["id"] not in plan.refused
             for ask in self._pieces.asks(
-                doc, plan, question, self._renderer(question["text"]), completions
+                doc, plan, question, self._renderer(doc, question["text"]), completions
             )
         ]
 
@@ -174,11 +178,12 @@ class LlamaQA(LlamaComponent):
     def _questions(self, doc: Doc) -> list[dict[str, str]]:
         return questions_of(self.name, self.questions, doc)
 
-    def _renderer(self, question: str) -> Callable[[str], Chat]:
-        """What makes the prompt of a question from a text."""
+    def _renderer(self, doc: Doc, question: str) -> Callable[[str], Chat]:
+        """What makes the prompt of a question about a Doc from its text, or a piece of it."""
+        meta = doc._.meta
 
         def render(text: str) -> Chat:
-            values = {"text": text, "question": question, "no_answer": self.no_answer}
+            values = {"text": text, "question": question, "no_answer": self.no_answer, "meta": meta}
             return self.template.render(values, self.examples)
 
         return render

@@ -20,19 +20,25 @@ def parse_questions(value: Any, place: Place) -> tuple[Question, ...]:
         place: Where the record stands, for messages.
 
     Raises:
-        BadQuestions: Anything else, an empty question or id, or one that stands there twice.
+        BadQuestions: Anything else, an empty question or id, or one that stands there twice; the
+            same question may be asked under several ids.
     """
     if value is None:
         return ()
     if type(value) is not list:
         raise BadQuestions(place, f"they are {type_name(value)}, not an array")
     questions = tuple(_question(item, position, place) for position, item in enumerate(value, 1))
-    for name in ("id", "text"):
-        seen: set[str] = set()
-        for question in questions:
-            if (own := getattr(question, name)) in seen:
-                raise BadQuestions(place, f"the {name} '{escaped(own)}' stands there twice")
-            seen.add(own)
+    ids: set[str] = set()
+    texts: dict[str, bool] = {}
+    for item, question in zip(value, questions, strict=True):
+        named = type(item) is dict and item.get("id") is not None
+        if question.id in ids:
+            raise BadQuestions(place, f"the id '{escaped(question.id)}' stands there twice")
+        told_apart = named and texts.get(question.text, True)
+        if question.text in texts and not told_apart:
+            raise BadQuestions(place, f"the text '{escaped(question.text)}' stands there twice")
+        ids.add(question.id)
+        texts[question.text] = named
     return questions
 
 

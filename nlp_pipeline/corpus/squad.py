@@ -179,12 +179,14 @@ def _fields(
 
 
 def _questions(paragraph: dict[str, Any], place: Place) -> list[dict[str, Any]]:
-    questions: dict[str, dict[str, Any]] = {}
+    """The questions, each once with all its answers; of equal texts those with ids of their own."""
+    questions: dict[tuple[str, Any], dict[str, Any]] = {}
     for item in _list(paragraph, "qas"):
         text = item.get("question") if isinstance(item, dict) else None
         if not isinstance(text, str):
             raise BadSquad(place, "one of its 'qas' has no 'question'")
-        question = questions.setdefault(text, {"text": text, "answers": []})
+        name = item.get("id") if isinstance(item.get("id"), str | int) else None
+        question = questions.setdefault((text, name), {"text": text, "answers": []})
         if "id" in item:
             question.setdefault("id", item["id"])
         question["answers"] += _answers(item)

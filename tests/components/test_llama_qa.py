@@ -452,8 +452,8 @@ def test_a_template_that_uses_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PromptTemplateInvalid) as caught:
         build(template=str(path))
     assert str(caught.value) == (
-        f"The prompt template '{path}' cannot be used: it uses 'txet', and there is: no_answer, "
-        "question, text."
+        f"The prompt template '{path}' cannot be used: it uses 'txet', and there is: meta, "
+        "no_answer, question, text."
     )
 
 
@@ -461,3 +461,12 @@ def test_a_document_is_never_a_template(parrot: str) -> None:
     text = "{{ 7*7 }} {% block user %} {{ text.__class__ }} {# #} ${x}"
     doc = build(template=parrot, max_new_tokens=99, questions=["{{ 6*6 }}?"])(text)
     assert doc._.answers[0]["answer"] == "{{ 6*6 }}? " + " ".join(text.split())
+
+
+def test_a_template_sees_the_meta_of_the_record(tmp_path: Path) -> None:
+    path = tmp_path / "titled.jinja"
+    path.write_text("{% block user %}{{ text }} {{ question }} {{ meta.title }}{% endblock %}")
+    nlp = build(template=str(path), max_new_tokens=1)
+    doc = nlp.make_doc("Ada left.")
+    doc._.meta = {"title": "Farewell"}
+    assert nlp(doc)._.answers[0]["answer"] == "Farewell"

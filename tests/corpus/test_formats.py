@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import random
 import sys
 from datetime import date, datetime
@@ -480,3 +481,26 @@ def test_a_damaged_parquet_is_one_reject(tmp_path):
     (tmp_path / "x.parquet").write_bytes(data)
     (reject,) = read_corpus(source)
     assert reject.kind == "unreadable_file"
+
+
+def test_one_question_under_two_ids_keeps_two_rows(tmp_path):
+    said = [("a", ["Ada"]), ("b", []), ("b", ["Bo"]), (None, ["Cy"])]
+    asked = [
+        {"question": "Who left?", "answers": [{"text": text} for text in answers]}
+        | ({} if name is None else {"id": name})
+        for name, answers in said
+    ]
+    file = tmp_path / "x.json"
+    paragraph = {"context": "Ada and Bo left.", "qas": asked[:3]}
+    file.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    (record,) = read_corpus(file)
+    assert [(q.id, q.text, q.answers) for q in record.questions] == [
+        ("a", "Who left?", ("Ada",)),
+        ("b", "Who left?", ("Bo",)),
+    ]
+    questions = [{"id": "a", "text": "Who?"}, {"id": "b", "text": "Who?"}]
+    for more, kind in ([], None), (["Who?"], "bad_questions"):
+        file = tmp_path / "x.jsonl"
+        file.write_text(json.dumps({"text": "t", "questions": [*questions, *more]}))
+        (row,) = read_corpus(file)
+        assert getattr(row, "kind", None) == kind
