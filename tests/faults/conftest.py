@@ -39,9 +39,13 @@ class Stage:
         self.clean = folder / "clean"
         self.documents = DOCUMENTS
 
-    def run(self, out: Path, **harm: Any) -> Outcome:
+    def run(self, out: Path, *more: str, **harm: Any) -> Outcome:
+        pipeline = self.folder / "pipeline.cfg"
+        return self.command("run", self.corpus, "-p", pipeline, "-o", out, "--quiet", *more, **harm)
+
+    def command(self, *argv: object, **harm: Any) -> Outcome:
+        """Any command of ours, harmed on the way."""
         said = self.folder / "said.txt"
-        argv = ["run", self.corpus, "-p", self.folder / "pipeline.cfg", "-o", out, "--quiet"]
         job = {"argv": [*map(str, argv)], "said": str(said), **harm}
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nlp_pipeline import read_run
+from nlp_pipeline.run_folder.status import run_status
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
 
@@ -130,3 +131,70 @@ def test_the_stage_harms_what_it_says(stage, broken_off) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) > 1
     assert not lines[-1].endswith(b"\n")
+
+
+def test_retries_killed_at_many_points(stage, out) -> None:
+    """What fails fails again: the tables are those of the run that nobody harmed."""
+    stage.finish(out)
+    kills = 0
+    for event in range(1, 200, 23):
+        code = stage.command("retry", out, "--quiet", kill=event).code
+        assert code in (-9, 3)
+        kills += code == -9
+    assert kills > 4
+    assert stage.command("retry", out, "--quiet").code == 3
+    stage.check(out)
+    assert run_status(out).state == "finished"
+    assert stage.command("verify", out).code == 0
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv"])
+def test_exports_killed_at_every_point_leave_whole_files_or_none(stage, memory, format_) -> None:
+    clean, target = memory / f"export-{format_}", memory / f"export-killed-{format_}"
+    argv = ("--format", format_, "--table", "documents", "--table", "answers", "--table", "errors")
+    assert stage.command("export", stage.clean, clean, *argv).code == 0
+    whole = {path.name: path.read_bytes() for path in clean.iterdir()}
+    assert len(whole) == 3
+    kills = 0
+    for event in range(1, 30):
+        code = stage.command("export", stage.clean, target, *argv, kill=event).code
+        there = {p.name: p.read_bytes() for p in target.iterdir() if not p.name.startswith(".")}
+        assert there.items() <= whole.items()
+        kills += code == -9
+        if code == 0:
+            break
+    assert kills >= 3
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == whole
+    assert stage.command("export", stage.clean, target, *argv, full=2).code == 28
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == whole
+
+
+def test_reports_killed_at_every_point_leave_the_old_page(stage, memory) -> None:
+    page = memory / "page" / "report.html"
+    argv = ("report", stage.clean, "--file", page)
+    assert stage.command(*argv, "--title", "Old").code == 0
+    old, kills = page.read_bytes(), 0
+    for event in range(1, 30):
+        code = stage.command(*argv, "--title", "New", kill=event).code
+        if code == 0:
+            break
+        assert code == -9
+        kills += 1
+        assert page.read_bytes().endswith(old[-20:])
+    assert kills >= 2
+    assert [path.name for path in page.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.faults_long
+@pytest.mark.timeout(3600)
+def test_killed_at_random_with_workers(stage, out) -> None:
+    """The linguistic pipes in two processes of their own, which die with the run."""
+    chance, kills = random.Random(6), 0
+    while kills < 10:
+        code = stage.run(out, "--n-process", "2", kill=chance.randint(1, 150)).code
+        if code == 3:
+            stage.check(out)
+            shutil.rmtree(out)
+            continue
+        assert code == -9
+        kills += 1
