@@ -71,13 +71,15 @@ def prepare() -> None:
     import spacy  # noqa: F401
     import torch
 
-    import nlp_pipeline.runner.run as runner
+    from nlp_pipeline.runner import request
+    from nlp_pipeline.runner import run as runner
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:  # imports what is imported on the way
         (Path(name) / "a.jsonl").write_text('{"text": "a"}\n')
         runner.run(Path(name) / "a.jsonl", Path(name) / "out", pipeline=sys.argv[1])
-    runner.RunRequest = functools.partial(runner.RunRequest, part_size=PART_SIZE)  # type: ignore[misc,assignment]
+    small = functools.partial(request.RunRequest, part_size=PART_SIZE)
+    request.RunRequest = small  # type: ignore[misc,assignment]
     os.fsync, os.replace = eventful(os.fsync), eventful(os.replace)
     opened = Path.open
 
