@@ -1,7 +1,7 @@
-.PHONY: check format lint types layers spelling test processors slow golden docs docs-generated
+.PHONY: check format lint types layers spelling subjects test processors slow golden docs docs-generated
 
 # The one command before a commit; CI runs the same.
-check: lint types layers spelling docs test
+check: lint types layers spelling subjects docs test
 
 format:
 	ruff format .
@@ -19,6 +19,11 @@ layers:
 
 spelling:
 	codespell
+
+# Subjects of commits are at most 72 characters long; those of before the rule are left alone.
+subjects:
+	@git log --since=2026-11-27T13:00:00Z --format=%s | \
+	    awk 'length > 72 { print "longer than 72 characters: " $$0; bad = 1 } END { exit bad }'
 
 test:
 	pytest
