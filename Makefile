@@ -29,7 +29,7 @@ test:
 	pytest
 
 # What depends on the processor, as on one with AVX2 and without VNNI, and as on one with neither.
-PROCESSOR_TESTS = tests/golden tests/generation/test_quantizing.py tests/cli/test_run_cli.py
+PROCESSOR_TESTS = tests/golden tests/generation/loading/test_quantization.py tests/cli/test_run_cli.py
 processors:
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 pytest $(PROCESSOR_TESTS)
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 pytest $(PROCESSOR_TESTS)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.devices import step_limits
 from nlp_pipeline.generation.engine.async_scheduling import AsyncRunner
 from nlp_pipeline.generation.engine.attention.bodies import AttentionBody, choose_body
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
@@ -15,11 +16,7 @@ from nlp_pipeline.generation.engine.fused_decoder import FusedDecoder, can_fuse
 from nlp_pipeline.generation.engine.graph_capture import Capture
 from nlp_pipeline.generation.engine.hf_attention import HFDecoder, LayerShape, layer_shapes
 from nlp_pipeline.generation.engine.kv_cache.interface import KVCache
-from nlp_pipeline.generation.engine.kv_cache.memory import (
-    default_batch_size,
-    default_step_tokens,
-    kv_tokens_that_fit,
-)
+from nlp_pipeline.generation.engine.kv_cache.memory import kv_tokens_that_fit
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.kv_cache.slot_cache import SlotCache
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
@@ -92,7 +89,8 @@ class Engine:
         device = layers[0].device
         on_cuda = device.type == "cuda"
         paged = on_cuda if paged is None else paged
-        batch = max_batch_size or default_batch_size(device)
+        steps = step_limits(device, max_batch_size, max_batched_tokens)
+        batch = steps.max_batch_size
         decoder: Callable[[Any], Tensor] = HFDecoder(model)
         if can_fuse(model) and fused is not False:
             decoder = FusedDecoder(model)
@@ -108,7 +106,7 @@ class Engine:
             cache = SlotCache(pool, longest, sharing=prefix_caching)
         limits = Limits(
             max_batch_size=batch,
-            max_batched_tokens=max_batched_tokens or default_step_tokens(device),
+            max_batched_tokens=steps.max_batched_tokens,
             max_seq_len=longest,
             eos_token_ids=eos_token_ids,
             token_bytes=token_bytes,

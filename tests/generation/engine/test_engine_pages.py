@@ -31,8 +31,6 @@ from nlp_pipeline.generation.engine.attention.bodies import choose_body
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache.memory import (
     CUDA_SHARE,
-    default_batch_size,
-    default_step_tokens,
     kv_tokens_that_fit,
 )
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
@@ -336,12 +334,6 @@ def test_the_budget_is_what_is_really_free(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 300 * 2**20)
     layers = [LayerShape(2, 4, torch.float32, cuda)] * 2
     assert kv_tokens_that_fit(layers) == int(1400 * 2**20 * CUDA_SHARE) // (2 * 2 * 2 * 4 * 4)
-
-
-def test_defaults_of_a_device() -> None:
-    cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert [default_batch_size(cpu), default_step_tokens(cpu)] == [32, 512]
-    assert [default_batch_size(cuda), default_step_tokens(cuda)] == [256, 8192]
 
 
 def test_closing_gives_the_memory_back() -> None:

@@ -19,16 +19,6 @@ UNKNOWN = 4 * 2**30
 """Bytes taken to be free where the system does not say."""
 
 
-def default_batch_size(device: torch.device) -> int:
-    """Sequences that run together where nobody says: the GPU wants many more rows than a CPU."""
-    return {"cuda": 256}.get(device.type, 32)
-
-
-def default_step_tokens(device: torch.device) -> int:
-    """Tokens in one forward pass where nobody says: enough that the device outlasts its host."""
-    return {"cuda": 8192}.get(device.type, 512)
-
-
 def kv_tokens_that_fit(layers: list[LayerShape]) -> int:
     """Tokens of keys and values that fit beside everything else; at least 1."""
     per_device: dict[torch.device, int] = {}
