@@ -19,6 +19,7 @@ from nlp_pipeline.runner.request import RunRequest
 EXIT_CODES = {0, 1, 2, 3, 65, 75}
 EXAMPLES = int(os.environ.get("NLP_PIPELINE_FUZZ_EXAMPLES", "30"))
 """Of each property; set it to thousands to search for hours."""
+pytestmark = pytest.mark.timeout(300 if EXAMPLES <= 60 else 0)
 
 NUMBERS = ["0", "-1", "1", "2", "2147483648", "9223372036854775808", "1" + "0" * 18, "1" + "0" * 20]
 NUMBERS += [

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.corpus import Record, count_documents, read_corpus
 
-pytestmark = pytest.mark.suites
 EXAMPLES = int(os.environ.get("NLP_PIPELINE_FUZZ_EXAMPLES", "60"))
+# A search of hours has no limit.
+pytestmark = [pytest.mark.suites, pytest.mark.timeout(300 if EXAMPLES <= 60 else 0)]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
 values = st.recursive(
