@@ -186,6 +186,16 @@ class ChatNotRendered(RequestError):
         super().__init__(f"The chat template of model '{model}' refuses this chat: {reason}.")
 
 
+class TemplateUnbounded(RequestError):
+    """A chat template that would hang or fill the memory; see `generation/template_limits.py`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The model's chat template is not rendered: {reason}. Get the model from its "
+            "publisher, or name another tokenizer= with a template of its own."
+        )
+
+
 class PromptNotEncoded(RequestError):
     """A prompt that the tokenizer cannot take, such as one with half of a surrogate pair."""
 

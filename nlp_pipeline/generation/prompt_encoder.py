@@ -8,10 +8,16 @@ from collections.abc import Sequence as SequenceOf
 from functools import cached_property
 from typing import Any
 
-from nlp_pipeline.errors.generation import ChatNotRendered, InvalidToken, NoChatTemplate
+from nlp_pipeline.errors.generation import (
+    ChatNotRendered,
+    InvalidToken,
+    NoChatTemplate,
+    TemplateUnbounded,
+)
 from nlp_pipeline.generation.interface import Chat, Prompt
 from nlp_pipeline.generation.reasoning import closing_mark, opened_block
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
+from nlp_pipeline.generation.template_limits import check_template, rendered_within_limits
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
@@ -35,6 +41,7 @@ class PromptEncoder:
         self.tokenizer = tokenizer
         self._model = model
         self._template_kwargs = template_kwargs
+        self._checked: Any = None
         # A token of one character cannot be broken by a mark inside it, and none is known.
         specials = [token for token in _special_tokens(tokenizer) if len(token) > 1]
         specials.sort(key=len, reverse=True)
@@ -79,15 +86,32 @@ class PromptEncoder:
             {"role": message.role, "content": self._disarm(message.content, mark)}
             for message in chat.messages
         ]
+        self._check_template()
+        length = sum(len(message["content"]) for message in messages)
         try:
-            rendered = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **self._template_kwargs
-            )
+            rendered = rendered_within_limits(lambda: self._rendered(messages), length)
+        except TemplateUnbounded:
+            raise
         except Exception as error:  # the template is code of whoever made the model
             raise ChatNotRendered(self._model, str(error).rstrip(".")) from error
         if (chat.answer_prefix or answers_at_once) and (block := opened_block(rendered)):
             rendered = rendered.rstrip("\n") + f"\n\n{closing_mark(block)}\n\n"
         return self._encode_rendered(rendered + self._disarm(chat.answer_prefix, mark), mark)
+
+    def _rendered(self, messages: list[dict[str, str]]) -> str:
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **self._template_kwargs
+        )
+        return str(text)
+
+    def _check_template(self) -> None:
+        """Looks at a template once, before transformers compiles it."""
+        template = self.tokenizer.chat_template
+        if template == self._checked:
+            return
+        for source in template.values() if isinstance(template, dict) else (template,):
+            check_template(source)
+        self._checked = template
 
     def _disarm(self, content: str, mark: str) -> str:
         """Breaks every special token in a text by a mark after its first character."""

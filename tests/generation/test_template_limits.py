@@ -1,0 +1,63 @@
+"""A chat template that would hang or fill the memory is refused; all in use are rendered."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from nlp_pipeline.errors.generation import TemplateUnbounded
+from nlp_pipeline.generation import template_limits
+from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.generation.meta.chat import LLAMA_2, LLAMA_3
+from nlp_pipeline.generation.prompt_encoder import PromptEncoder
+
+pytestmark = pytest.mark.issue(14)
+CHAT = Chat((Message("user", "Who?"),))
+LOOP = "{% for a in range(9999) %}"
+DOUBLES = (
+    "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}"
+)
+
+
+def encode(tiny: LoadedModel, template: str, chat: Chat = CHAT) -> str:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.chat_template = template
+    encoder = PromptEncoder(tokenizer, "m")
+    return encoder.written(encoder.encode(chat))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        LOOP * 3 + "{% endfor %}" * 3,
+        LOOP * 3 + "x" + "{% endfor %}" * 3,
+        "{{ 'a' * 10**8 }}",
+        "{{ 'a' * 10**11 }}",
+        "{{ 'a' * 99999999999 }}",
+        "{{ 99999999999 * 'a' }}",
+        "{{ 'a' * (9999 * 9999 * 9999) }}",
+        "{{ 9 ** 9 ** 9 }}",
+        f"{DOUBLES}{{% endfor %}}x",
+        "{% macro f() %}{% for i in range(9) %}{{ f() }}{% endfor %}{% endmacro %}{{ f() }}",
+        "{% for i in range(9999) %}{{ 'a' * 9999 }}{% endfor %}",
+    ],
+)
+def test_what_has_no_bound(
+    tiny: LoadedModel, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template_limits, "MOST_STEPS", 20_000)
+    with pytest.raises(Exception, match=r"not rendered|refuses this chat") as caught:
+        encode(tiny, template)
+    assert isinstance(caught.value, TemplateUnbounded) or "recursion" in str(caught.value)
+
+
+@pytest.mark.parametrize("template", [LLAMA_2, LLAMA_3, "{{ ' ' * 4 }}**bold** 10**9"])
+def test_what_is_in_use(tiny: LoadedModel, template: str) -> None:
+    assert encode(tiny, template)
+
+
+def test_a_long_document_is_no_fault_of_the_template(tiny: LoadedModel) -> None:
+    text = "word " * 2000
+    assert text in encode(tiny, tiny.tokenizer.chat_template, Chat((Message("user", text),)))
