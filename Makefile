@@ -13,6 +13,7 @@ lint:
 
 types:
 	mypy
+	mypy --config-file tests/mypy.ini
 
 layers:
 	lint-imports
