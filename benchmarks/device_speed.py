@@ -21,7 +21,7 @@ from nlp_pipeline.generation.sequence import Sequence
 def attention(notes: dict[str, Any], *, tiny: bool) -> None:
     """The attention call at shapes of an 8B model: bytes or operations a second."""
     from nlp_pipeline.generation.engine.attention.bodies import choose_body
-    from nlp_pipeline.generation.engine.attention.paged_batch import PagedStep, PrefillSpan
+    from nlp_pipeline.generation.engine.attention.paged_batch import PagedSpan, PagedStep
     from nlp_pipeline.generation.engine.hf_attention import LayerShape
     from nlp_pipeline.generation.engine.kv_cache.pages import PAGE
 
@@ -59,7 +59,7 @@ def attention(notes: dict[str, Any], *, tiny: bool) -> None:
             for column in zip(*pieces, strict=True)
         ]
         positions = torch.arange(length, device=where, dtype=torch.int32).repeat(sequences)
-        spans = tuple(PrefillSpan(row, row * length, 0, length) for row in range(sequences))
+        spans = tuple(PagedSpan(row, row * length, 0, length) for row in range(sequences))
         step = PagedStep(0, positions, positions, tables, blocks, positions[:0], spans, *cut)
         query = torch.randn(tokens, heads, head_dim, device=where).to(dtype)
         seconds = timed_often(lambda q=query, m=memory, s=step: body.attend(m, q, s, 0.1))

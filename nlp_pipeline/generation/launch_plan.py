@@ -2,7 +2,7 @@
 
 A GPU is done with a decode step before the host has told it what to do next. Two remedies: the
 steps are recorded as CUDA graphs, which one call replays (`engine.cuda_graphs`), and the next step
-is launched before the last one's tokens are read (`engine.async_scheduling`).
+is launched before the last one's tokens are read (`engine.async_runner`).
 """
 
 from __future__ import annotations

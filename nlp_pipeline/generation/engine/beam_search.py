@@ -98,7 +98,7 @@ class BeamGroup:
     def _advance(self, beams: list[BeamState]) -> None:
         following: list[tuple[BeamState, Hypothesis]] = []
         for rank, (row, candidate) in enumerate(self._best(beams)):
-            hypothesis = row.hypothesis.then(candidate)
+            hypothesis = row.hypothesis.extended(candidate)
             if candidate.token in self._stops:
                 if rank < self._num_beams or self._pieces:
                     self._ended.add(hypothesis)

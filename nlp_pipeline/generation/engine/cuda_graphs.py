@@ -78,12 +78,12 @@ class DecodeGraphs:
         self._tables: dict[int, Tensor] = {}
         self._graphs: dict[int, Callable[[], Tensor]] = {}
 
-    def run(self, chunks: list[ScheduledTokens], before: PendingStep) -> Choices | None:
+    def run(self, chunks: list[ScheduledTokens], previous_step: PendingStep) -> Choices | None:
         """What follows chunks of one token, or None where they have to be computed as usual.
 
         Args:
             chunks: As scheduled.
-            before: The step before, which may hold their tokens.
+            previous_step: The step before, which may hold their tokens.
         """
         single = all(chunk.length == 1 and chunk.last for chunk in chunks)
         if self._capture is None or not single:
@@ -92,7 +92,7 @@ class DecodeGraphs:
         if not self._graphs and not self._record(self._capture):
             return None
         self._cache.tables.update()
-        self._fill(chunks, rows, before)
+        self._fill(chunks, rows, previous_step)
         logits = self._graphs[rows]()
         states = [chunk.row for chunk in chunks]
         if is_plain(states):
@@ -107,7 +107,7 @@ class DecodeGraphs:
         if choices is not None and self._capture is not None:
             self._tokens[: len(choices.tokens)] = choices.tokens
 
-    def _fill(self, chunks: list[ScheduledTokens], rows: int, before: PendingStep) -> None:
+    def _fill(self, chunks: list[ScheduledTokens], rows: int, previous_step: PendingStep) -> None:
         """The inputs of every row, in one copy to where graphs read them."""
         tables = self._cache.tables
         pinned = self._inputs.is_cuda
@@ -121,7 +121,7 @@ class DecodeGraphs:
         host[1, :count] = positions
         host[2, :count] = token_slots(tables.host, table_rows, positions, self._cache.pages.page)
         host[3, :count] = table_rows
-        host[4, :count] = [before.place_of(c.row) if c.unread else -1 for c in chunks]
+        host[4, :count] = [previous_step.place_of(c.row) if c.unread else -1 for c in chunks]
         self._inputs[: INPUTS * rows].copy_(send(joined, self._inputs.device), non_blocking=pinned)
 
     def _record(self, capture: Capture) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nlp_pipeline.generation.devices import step_limits
-from nlp_pipeline.generation.engine.async_scheduling import AsyncRunner
+from nlp_pipeline.generation.engine.async_runner import AsyncRunner
 from nlp_pipeline.generation.engine.attention.bodies import AttentionBody, choose_body
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
 from nlp_pipeline.generation.engine.fused_decoder import FusedDecoder, can_fuse

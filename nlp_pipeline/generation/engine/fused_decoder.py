@@ -87,22 +87,24 @@ class FusedDecoder:
     def __call__(self, batch: FusedBatch) -> Tensor:
         """Hidden states after the last norm. Shape: (T, hidden)."""
         body = batch.body
-        hidden = self._embedding(batch.ids[0])
-        cos, sin = (table[0] for table in self._rotary(hidden[None], batch.positions))
+        hidden_states = self._embedding(batch.ids[0])
+        cos, sin = (table[0] for table in self._rotary(hidden_states[None], batch.positions))
         residual: Tensor | None = None
         for index, layer in enumerate(self._layers):
             normed, residual = body.add_norm(
-                hidden, residual, layer.norm.weight, layer.norm.variance_epsilon
+                hidden_states, residual, layer.norm.weight, layer.norm.variance_epsilon
             )
             qkv = linear(normed, layer.qkv, layer.qkv_bias)
             attended = batch.rotate_and_attend(index, qkv, (cos, sin), self._heads, self._scale)
-            hidden = linear(attended.flatten(1), layer.output.weight, layer.output.bias)
+            hidden_states = linear(attended.flatten(1), layer.output.weight, layer.output.bias)
             normed, residual = body.add_norm(
-                hidden, residual, layer.mlp_norm.weight, layer.mlp_norm.variance_epsilon
+                hidden_states, residual, layer.mlp_norm.weight, layer.mlp_norm.variance_epsilon
             )
             gate_up = linear(normed, layer.gate_up, layer.gate_up_bias)
-            hidden = linear(body.silu_mul(gate_up), layer.down.weight, layer.down.bias)
-        return body.add_norm(hidden, residual, self._norm.weight, self._norm.variance_epsilon)[0]
+            hidden_states = linear(body.silu_mul(gate_up), layer.down.weight, layer.down.bias)
+        return body.add_norm(
+            hidden_states, residual, self._norm.weight, self._norm.variance_epsilon
+        )[0]
 
 
 def can_fuse(model: Any) -> bool:

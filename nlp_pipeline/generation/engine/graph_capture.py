@@ -41,11 +41,11 @@ class CudaCapture:
     def __call__(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """See `Capture`."""
         with torch.cuda.device(self._device):
-            graph, held = self._recorded(compute)
+            graph, output = self._recorded(compute)
 
         def replay() -> Tensor:
             graph.replay()
-            return held
+            return output
 
         return replay
 
@@ -63,7 +63,7 @@ class CudaCapture:
             with torch.cuda.graph(
                 graph, pool=self._pool, stream=side, capture_error_mode="thread_local"
             ):
-                held = compute()
+                output = compute()
         finally:  # torch leaves its own stream current where a capture fails
             torch.cuda.set_stream(current)
-        return graph, held
+        return graph, output

@@ -64,12 +64,12 @@ def attention_replaced(model: Any) -> Iterator[None]:
 
     AttentionInterface.register(NAME, packed_attention)
     config = model.config
-    before = config._attn_implementation
+    own_attention = config._attn_implementation
     config._attn_implementation = NAME
     try:
         yield
     finally:
-        config._attn_implementation = before
+        config._attn_implementation = own_attention
 
 
 class HFDecoder:
@@ -86,10 +86,10 @@ class HFDecoder:
     def __call__(self, batch: Any) -> Tensor:
         """Hidden states after the last norm. Shape: (T, hidden)."""
         with attention_replaced(self._model):
-            hidden: Tensor = self._decoder(
+            hidden_states: Tensor = self._decoder(
                 input_ids=batch.ids, position_ids=batch.positions, use_cache=False, packed=batch
             ).last_hidden_state[0]
-        return hidden
+        return hidden_states
 
 
 def supports(model: Any, max_seq_len: int | None = None) -> bool:

@@ -36,7 +36,7 @@ class Hypothesis:
     score: float = 0.0
     masked: float = 0.0
 
-    def then(self, candidate: Candidate) -> Hypothesis:
+    def extended(self, candidate: Candidate) -> Hypothesis:
         """With one more token."""
         return Hypothesis(
             (*self.output_ids, candidate.token),
@@ -83,8 +83,8 @@ class FinishedHypotheses:
         """Whether the best running hypothesis need not go on."""
         if not self._best:
             return False
-        now = running.normalized(self._length_penalty)
+        score = running.normalized(self._length_penalty)
         if self._length_penalty <= 0:
-            return self._best[0].normalized(self._length_penalty) >= now
+            return self._best[0].normalized(self._length_penalty) >= score
         full = len(self._best) == self._num_beams
-        return full and self._best[-1].normalized(self._length_penalty) >= now
+        return full and self._best[-1].normalized(self._length_penalty) >= score

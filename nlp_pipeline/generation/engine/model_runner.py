@@ -12,7 +12,7 @@ from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
 from nlp_pipeline.generation.engine.kv_cache.interface import KVCache, StepBatch
 from nlp_pipeline.generation.engine.output_head import Head, scores_of
-from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
+from nlp_pipeline.generation.engine.pending_step import PendingStep, no_step
 from nlp_pipeline.generation.engine.sampling.choices import choose
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
@@ -55,7 +55,7 @@ class ModelRunner:
         if not chunks:
             return
         try:
-            step = self.launch(chunks, nothing())
+            step = self.launch(chunks, no_step())
             step.read()
         except RankLost:  # nothing can be computed any more
             raise
@@ -87,34 +87,34 @@ class ModelRunner:
     def settle(self) -> None:
         """Nothing is on its way between two steps."""
 
-    def launch(self, chunks: list[ScheduledTokens], before: PendingStep) -> PendingStep:
+    def launch(self, chunks: list[ScheduledTokens], previous_step: PendingStep) -> PendingStep:
         """Queues a step on the device and waits for nothing.
 
         Args:
             chunks: What to compute.
-            before: The step before, which may hold tokens that these begin with.
+            previous_step: The step before, which may hold tokens that these begin with.
         """
         if not chunks:
-            return nothing()
+            return no_step()
         if self._graphs is not None:
-            replayed = self._graphs.run(chunks, before)
+            replayed = self._graphs.run(chunks, previous_step)
             if replayed is not None:
                 return PendingStep(chunks, [chunk.row for chunk in chunks], replayed, [])
         batch = self._cache.pack(chunks)
-        before.fill_in(batch.ids[0], batch.unread)
-        hidden = self._decoder(batch)
+        previous_step.fill_in(batch.ids[0], batch.unread)
+        hidden_states = self._decoder(batch)
         ending = [index for index, chunk in enumerate(batch.chunks) if chunk.last]
         rows = [batch.chunks[index].row for index in ending]
         choices = None
         if rows:
-            ends = upload([batch.ends[index] for index in ending], hidden.device)
-            choices = choose(self._head(hidden[ends]), rows)
+            ends = upload([batch.ends[index] for index in ending], hidden_states.device)
+            choices = choose(self._head(hidden_states[ends]), rows)
         if self._graphs is not None:
             self._graphs.note(choices)
-        return PendingStep(batch.chunks, rows, choices, self._prompt_scores(batch, hidden))
+        return PendingStep(batch.chunks, rows, choices, self._prompt_scores(batch, hidden_states))
 
     def _prompt_scores(
-        self, batch: StepBatch, hidden: Tensor
+        self, batch: StepBatch, hidden_states: Tensor
     ) -> list[tuple[SequenceState, Tensor]]:
         """Scores of the prompt tokens that follow a chunk's own, where `echo` asks."""
         scores = []
@@ -122,7 +122,7 @@ class ModelRunner:
             row, first = chunk.row, end + 1 - chunk.length
             targets = row.sequence.prompt_ids[chunk.start + 1 : chunk.end + 1]
             if row.sequence.params.echo and targets:
-                states = hidden[first : first + len(targets)]
+                states = hidden_states[first : first + len(targets)]
                 scores.append((row, scores_of(self._head, states, targets)))
         return scores
 

@@ -46,27 +46,29 @@ class SlicedHead:
         biases = [None] * len(self._weights) if head.bias is None else head.bias.split(SLICE)
         self._biases = list(biases)
 
-    def __call__(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden_states: Tensor) -> Tensor:
         """See `Head`."""
-        if len(hidden) > FEW_ROWS:
-            whole: Tensor = self._head(hidden)
+        if len(hidden_states) > FEW_ROWS:
+            whole: Tensor = self._head(hidden_states)
             return whole
         parts = zip(self._weights, self._biases, strict=True)
-        return torch.cat([linear(hidden, weight, bias) for weight, bias in parts], dim=-1)
+        return torch.cat([linear(hidden_states, weight, bias) for weight, bias in parts], dim=-1)
 
 
-def scores_of(head: Head, hidden: Tensor, targets: list[int]) -> Tensor:
+def scores_of(head: Head, hidden_states: Tensor, targets: list[int]) -> Tensor:
     """Log-probabilities of given tokens, one after each hidden state. Shape: (rows,).
 
     Args:
         head: The output head.
-        hidden: Shape (rows, hidden).
+        hidden_states: Shape (rows, hidden).
         targets: One per row.
     """
-    ids = upload(targets, hidden.device)[:, None]
+    ids = upload(targets, hidden_states.device)[:, None]
     scores: list[Tensor] = []
-    for rows, wanted in zip(hidden.split(SCORED_ROWS), ids.split(SCORED_ROWS), strict=True):
+    for rows, row_targets in zip(
+        hidden_states.split(SCORED_ROWS), ids.split(SCORED_ROWS), strict=True
+    ):
         logits = head(rows)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        scores.append(logits.gather(-1, wanted.to(logits.device))[:, 0] - logits.logsumexp(-1))
+        scores.append(logits.gather(-1, row_targets.to(logits.device))[:, 0] - logits.logsumexp(-1))
     return torch.cat(scores)

@@ -90,6 +90,6 @@ class PendingStep:
                 row.append_token(choice.token, choice.logprob, choice.top)
 
 
-def nothing() -> PendingStep:
+def no_step() -> PendingStep:
     """What is on its way before the first step."""
     return PendingStep([], [], None, [])

@@ -81,26 +81,26 @@ class Scheduler:
 
     def cancel(self, sequences: list[Sequence]) -> None:
         """Forgets them wherever they are."""
-        gone = set(sequences)
-        self._line = deque(s for s in self._line if s not in gone)
-        self._window = [s for s in self._window if s not in gone]
-        self._refused = [s for s in self._refused if s not in gone]
+        cancelled = set(sequences)
+        self._line = deque(s for s in self._line if s not in cancelled)
+        self._window = [s for s in self._window if s not in cancelled]
+        self._refused = [s for s in self._refused if s not in cancelled]
         for row in self._rows:
-            if row.sequence in gone:
+            if row.sequence in cancelled:
                 row.slot.zero()
                 self._cache.release(row.slot, row.tokens)
-        self._rows = [row for row in self._rows if row.sequence not in gone]
+        self._rows = [row for row in self._rows if row.sequence not in cancelled]
 
     def schedule(self) -> list[ScheduledTokens]:
         """Fills free places, then gives every decoding row a token and the rest to prefill."""
         self._admit()
         decoding = [ScheduledTokens(row, 1) for row in self._rows if row.pending == 1]
         prefilling: list[ScheduledTokens] = []
-        left = max(1, self._step_tokens - len(decoding))
+        budget = max(1, self._step_tokens - len(decoding))
         for row in self._rows:
-            if row.pending > 1 and left > 0:
-                prefilling.append(ScheduledTokens(row, min(row.pending, left)))
-                left -= prefilling[-1].length
+            if row.pending > 1 and budget > 0:
+                prefilling.append(ScheduledTokens(row, min(row.pending, budget)))
+                budget -= prefilling[-1].length
         return decoding + prefilling
 
     def shrink_steps(self) -> None:
@@ -113,8 +113,11 @@ class Scheduler:
         for row in ended:
             self._cache.release(row.slot, row.tokens)
         self._rows = [row for row in self._rows if not row.finished]
-        done, self._refused = [*self._refused, *dict.fromkeys(row.sequence for row in ended)], []
-        return done
+        finished, self._refused = (
+            [*self._refused, *dict.fromkeys(row.sequence for row in ended)],
+            [],
+        )
+        return finished
 
     def _admit(self) -> None:
         """Takes sequences from the window into free places.

@@ -13,7 +13,7 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import torch
 
-from nlp_pipeline.generation.engine.attention.paged_batch import PagedStep, PrefillSpan
+from nlp_pipeline.generation.engine.attention.paged_batch import PagedSpan, PagedStep
 from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBody
 from nlp_pipeline.generation.engine.attention.triton_body import TritonBody
 
@@ -40,7 +40,7 @@ def step_of(decoding: list[int], prefills: list[tuple[int, int]], pages: int) ->
     positions, owner, spans, pieces = list(decoding), rows[: len(decoding)].tolist(), [], []
     for row, (start, size) in zip(rows[len(decoding) :].tolist(), prefills, strict=True):
         token = len(positions)
-        spans.append(PrefillSpan(row, token, start, size))
+        spans.append(PagedSpan(row, token, start, size))
         pieces += [(row, token + at, min(BLOCK, size - at)) for at in range(0, size, BLOCK)]
         positions += range(start, start + size)
         owner += [row] * size
@@ -67,7 +67,7 @@ def compare_attention(heads: int, kv_heads: int, head_dim: int, dtype: torch.dty
     tokens = len(step.positions)
     memory = torch.full((2, 120, kv_heads, PAGE, head_dim), float("nan"), dtype=dtype)
     table = step.tables.cpu()
-    for span in [*step.spans, *(PrefillSpan(int(r), 0, int(p), 1) for r, p in zip(
+    for span in [*step.spans, *(PagedSpan(int(r), 0, int(p), 1) for r, p in zip(
         step.rows.cpu(), step.positions[: step.decoding].cpu(), strict=True))]:  # fmt: skip
         for position in range(span.position + span.length):
             page_id = table[span.row, position // PAGE]

@@ -25,13 +25,13 @@ class LayerBody(Protocol):
     """What a layer does besides its matrix products and attention. T are the tokens of a step."""
 
     def add_norm(
-        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+        self, hidden_states: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
         """Adds to the residual stream and normalizes it (RMSNorm; Zhang and Sennrich, 2019).
 
         Args:
-            hidden: Shape (T, hidden).
-            residual: Likewise; may be overwritten. None: `hidden` is the residual stream.
+            hidden_states: Shape (T, hidden).
+            residual: Likewise; may be overwritten. None: `hidden_states` is the residual stream.
             weight: Shape (hidden,).
             eps: Added to the mean square.
 

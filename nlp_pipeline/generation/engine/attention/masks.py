@@ -10,8 +10,8 @@ from nlp_pipeline.generation.engine.hf_attention import LayerShape
 
 def causal_mask(start: int, size: int, shape: LayerShape) -> Tensor:
     """Added to scores of `size` tokens after `start` others. Shape: (size, start + size)."""
-    everything = (size, start + size)
-    blocked = torch.full(everything, float("-inf"), dtype=shape.dtype, device=shape.device)
+    shape_of_scores = (size, start + size)
+    blocked = torch.full(shape_of_scores, float("-inf"), dtype=shape.dtype, device=shape.device)
     return blocked.triu(start + 1)
 
 

@@ -78,12 +78,12 @@ def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
     """
     singles = [chunk for chunk in chunks if chunk.length == 1]
     longer = chunks[len(singles) :]
-    after = [chunk for chunk in singles if chunk.row.slot.prefix is not None]
+    following = [chunk for chunk in singles if chunk.row.slot.prefix is not None]
     spans: list[Span] = []
-    if after:
-        slots, ends = [chunk.row.slot for chunk in after], [chunk.end for chunk in after]
+    if following:
+        slots, ends = [chunk.row.slot for chunk in following], [chunk.end for chunk in following]
         spans.append(SharedPrefixSpan(slots, ends, shape))
-    spans += _decode_spans(singles[len(after) :], shape)
+    spans += _decode_spans(singles[len(following) :], shape)
     spans += [PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape) for chunk in longer]
     return spans
 

@@ -23,7 +23,7 @@ ALIGNED = 4
 """Numbers of four bytes in 16 bytes."""
 
 
-class PrefillSpan(NamedTuple):
+class PagedSpan(NamedTuple):
     """Several tokens of one sequence.
 
     Attributes:
@@ -64,7 +64,7 @@ class PagedStep:
     tables: Tensor
     blocks: int
     rows: Tensor
-    spans: tuple[PrefillSpan, ...] = ()
+    spans: tuple[PagedSpan, ...] = ()
     block_row: Tensor | None = None
     block_token: Tensor | None = None
     block_count: Tensor | None = None
@@ -137,11 +137,11 @@ class PagedBatch(OverPages):
             rows[:decoding],
             *_pieces(rows, firsts, lengths, decoding),
         ]
-        ids, where, slots, decode_rows, *cut = _sent(parts, pages.memory.device)
+        ids, where, slots, decode_rows, *pieces = _on_device(parts, pages.memory.device)
         self.ids, self.positions = ids[None], where[None]
         blocks = -(-int((starts + lengths).max()) // pages.page)
         columns = zip(rows, firsts, starts, lengths, strict=True)
-        spans = tuple(PrefillSpan(*map(int, span)) for span in list(columns)[decoding:])
+        spans = tuple(PagedSpan(*map(int, span)) for span in list(columns)[decoding:])
         self.step = PagedStep(
             decoding=decoding,
             positions=where,
@@ -150,9 +150,9 @@ class PagedBatch(OverPages):
             blocks=blocks,
             rows=decode_rows,
             spans=spans,
-            block_row=cut[0],
-            block_token=cut[1],
-            block_count=cut[2],
+            block_row=pieces[0],
+            block_token=pieces[1],
+            block_count=pieces[2],
         )
 
 
@@ -178,13 +178,13 @@ def _pieces(
     chunks = np.arange(decoding, len(lengths))
     counts = -(-lengths[chunks] // BLOCK_TOKENS)
     owner = np.repeat(chunks, counts)
-    before = np.repeat(np.cumsum(counts) - counts, counts)
-    offset = (np.arange(len(owner)) - before) * BLOCK_TOKENS
+    first_piece = np.repeat(np.cumsum(counts) - counts, counts)
+    offset = (np.arange(len(owner)) - first_piece) * BLOCK_TOKENS
     length = np.minimum(lengths[owner] - offset, BLOCK_TOKENS)
     return [rows[owner], firsts[owner] + offset, length]
 
 
-def _sent(parts: list[np.ndarray], device: torch.device) -> list[Tensor]:
+def _on_device(parts: list[np.ndarray], device: torch.device) -> list[Tensor]:
     """Arrays of whole numbers as int32 tensors on a device, in one copy that nobody waits for.
 
     Each begins at 16 bytes: Triton compiles a kernel anew for every combination of arguments that
@@ -195,5 +195,5 @@ def _sent(parts: list[np.ndarray], device: torch.device) -> list[Tensor]:
     host = joined.numpy()
     for part, start in zip(parts, starts, strict=False):
         host[start : start + len(part)] = part
-    sent = send(joined, device)
-    return [sent[at : at + len(part)] for part, at in zip(parts, starts, strict=False)]
+    tensor = send(joined, device)
+    return [tensor[at : at + len(part)] for part, at in zip(parts, starts, strict=False)]

@@ -53,10 +53,10 @@ class ReferenceBody:
         return query
 
     def add_norm(
-        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+        self, hidden_states: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
         """See `LayerBody.add_norm`; the very operations of `transformers`' RMSNorm."""
-        residual = hidden if residual is None else residual + hidden
+        residual = hidden_states if residual is None else residual + hidden_states
         wide = residual.to(torch.float32)
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
         return weight * wide.to(residual.dtype), residual
@@ -109,12 +109,12 @@ def _prefill(memory: Tensor, query: Tensor, position: int, table: Tensor, scale:
     past = memory[:, table[:blocks].long()].transpose(1, 2).reshape(2, kv_heads, -1, head_dim)
     keys, values = past[:, :, None, :end]
     groups = query.shape[1] // kv_heads
-    seen = torch.ones(len(query), end, dtype=torch.bool, device=query.device).tril(position)
+    visible = torch.ones(len(query), end, dtype=torch.bool, device=query.device).tril(position)
     attended = scaled_dot_product_attention(
         query.transpose(0, 1).unflatten(0, (kv_heads, groups)),
         keys.expand(-1, groups, -1, -1),
         values.expand(-1, groups, -1, -1),
-        attn_mask=seen,
+        attn_mask=visible,
         scale=scale,
     )
     return attended.flatten(0, 1).transpose(0, 1)

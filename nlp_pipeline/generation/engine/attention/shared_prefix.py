@@ -46,7 +46,7 @@ class SharedPrefixSpan:
         order = sorted(range(self.size), key=lambda row: _beginning(slots[row]))
         self._prefixes = list(_prefixes([slots[row] for row in order], shape))
         self._order = upload(order, shape.device)
-        self._back = self._order.argsort()
+        self._slot_order = self._order.argsort()
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """See `spans.Span.attend`."""
@@ -81,7 +81,7 @@ class SharedPrefixSpan:
     def _by_slot(self, tensor: Tensor) -> Tensor:
         """Back again."""
         rows: Tensor = tensor.unflatten(1, (self.size, -1)).transpose(0, 1)
-        return rows[self._back]
+        return rows[self._slot_order]
 
 
 class _Prefix:

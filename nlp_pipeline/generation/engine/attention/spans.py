@@ -69,8 +69,8 @@ class PrefillSpan:
         own = memories[-1]
         own[:, self._own] = new.transpose(0, 1)
         own = own[:, : self._own.stop]
-        before = [memory[:, : self._offset] for memory in memories[:-1]]
-        return torch.cat([*before, own], dim=1) if before else own
+        prefix = [memory[:, : self._offset] for memory in memories[:-1]]
+        return torch.cat([*prefix, own], dim=1) if prefix else own
 
 
 class Neighbours:

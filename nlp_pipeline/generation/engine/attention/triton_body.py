@@ -78,15 +78,15 @@ class TritonBody:
         return queries
 
     def add_norm(
-        self, hidden: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+        self, hidden_states: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
         """See `LayerBody.add_norm`."""
-        tokens, size = hidden.shape
-        output = torch.empty_like(hidden)
-        stream = hidden if residual is None else residual
+        tokens, size = hidden_states.shape
+        output = torch.empty_like(hidden_states)
+        stream = hidden_states if residual is None else residual
         padded = triton.next_power_of_2(size)
         add_norm_kernel[(tokens,)](
-            hidden, stream, weight, output, eps,
+            hidden_states, stream, weight, output, eps,
             SIZE=size, PADDED=padded, ADD=residual is not None, num_warps=8 if padded > 2048 else 4,
         )  # fmt: skip
         return output, stream

@@ -80,17 +80,17 @@ def attention_kernel(
         stop = tl.minimum(end, begin + SEGMENT)
     for start in range(begin, stop, TILE):
         n = start + tl.arange(0, TILE)
-        there = n < stop
-        page = tl.load(tables + row * table_stride + n // PAGE, mask=there, other=0).to(tl.int64)
+        in_past = n < stop
+        page = tl.load(tables + row * table_stride + n // PAGE, mask=in_past, other=0).to(tl.int64)
         line = ((page * KV_HEADS + kv_head) * PAGE + n % PAGE) * HEAD_DIM
         keys = tl.load(
             memory + line[None, :] + d[:, None],
-            mask=there[None, :] & inside[:, None],
+            mask=in_past[None, :] & inside[:, None],
             other=0.0,
         )
         scores = tl.dot(q, keys, input_precision=PRECISION) * scale
-        seen = there[None, :] & (n[None, :] <= position[:, None])
-        scores = tl.where(seen, scores, float("-inf"))
+        visible = in_past[None, :] & (n[None, :] <= position[:, None])
+        scores = tl.where(visible, scores, float("-inf"))
         higher = tl.maximum(highest, tl.max(scores, 1))
         shrink = tl.exp2(highest - higher)
         weights = tl.exp2(scores - higher[:, None])
@@ -98,7 +98,7 @@ def attention_kernel(
         # What a page holds beyond the sequence may be NaN: masked here, not by a weight of zero.
         values = tl.load(
             memory + value_offset + line[:, None] + d[None, :],
-            mask=there[:, None] & inside[None, :],
+            mask=in_past[:, None] & inside[None, :],
             other=0.0,
         )
         weighted = weighted * shrink[:, None]
@@ -140,13 +140,15 @@ def merge_kernel(
     s = tl.arange(0, SPLITS_PADDED)
     d = tl.arange(0, HEAD_PADDED)
     # Conditions on numbers of blocks: the interpreter has no `and` of a block and one number.
-    there = (s < SPLITS) & (s * SEGMENT < end) & (s + end > s + SEGMENT)
+    in_use = (s < SPLITS) & (s * SEGMENT < end) & (s + end > s + SEGMENT)
     inside = d < HEAD_DIM
     part = parts + (line * SPLITS + s) * (HEAD_DIM + 2)
-    highest = tl.load(part + HEAD_DIM, mask=there, other=float("-inf"))
-    total = tl.load(part + HEAD_DIM + 1, mask=there, other=0.0)
-    weighted = tl.load(part[:, None] + d[None, :], mask=there[:, None] & inside[None, :], other=0.0)
-    shrink = tl.where(there, tl.exp2(highest - tl.max(highest, 0)), 0.0)
+    highest = tl.load(part + HEAD_DIM, mask=in_use, other=float("-inf"))
+    total = tl.load(part + HEAD_DIM + 1, mask=in_use, other=0.0)
+    weighted = tl.load(
+        part[:, None] + d[None, :], mask=in_use[:, None] & inside[None, :], other=0.0
+    )
+    shrink = tl.where(in_use, tl.exp2(highest - tl.max(highest, 0)), 0.0)
     joined = tl.sum(weighted * shrink[:, None], 0) / tl.sum(total * shrink, 0)
     several = inside & (d + end > d + SEGMENT)
     tl.store(output + line * HEAD_DIM + d, joined.to(output.dtype.element_ty), mask=several)
@@ -201,7 +203,7 @@ def rotate_and_store_kernel(
 
 @triton.jit
 def add_norm_kernel(
-    hidden,  # (T, size)
+    hidden_states,  # (T, size)
     residual,  # (T, size), overwritten
     weight,  # (size,)
     output,  # (T, size)
@@ -214,7 +216,7 @@ def add_norm_kernel(
     row = tl.program_id(0).to(tl.int64) * SIZE
     d = tl.arange(0, PADDED)
     inside = d < SIZE
-    x = tl.load(hidden + row + d, mask=inside, other=0.0)
+    x = tl.load(hidden_states + row + d, mask=inside, other=0.0)
     if ADD:
         x = (x.to(tl.float32) + tl.load(residual + row + d, mask=inside, other=0.0)).to(x.dtype)
         tl.store(residual + row + d, x, mask=inside)

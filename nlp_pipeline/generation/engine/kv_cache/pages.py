@@ -80,10 +80,10 @@ class Pages:
         """
         if count > self.available:
             raise MemoryError(f"{count} pages are needed and {self.available} are free")
-        taken = [self._free.pop() if self._free else self._evicted() for _ in range(count)]
-        for page_id in taken:
+        page_ids = [self._free.pop() if self._free else self._evicted() for _ in range(count)]
+        for page_id in page_ids:
             self._references[page_id] = 1
-        return taken
+        return page_ids
 
     def retain(self, page_id: int) -> None:
         """One more block table has this page."""

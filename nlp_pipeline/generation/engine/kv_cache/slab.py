@@ -113,14 +113,14 @@ class Slot:
             start = source.offset
         if start >= stop:
             return
-        mine = slice(start - self.offset, stop - self.offset)
-        theirs = slice(start - source.offset, stop - source.offset)
-        for ours, others in (
+        own_tokens = slice(start - self.offset, stop - self.offset)
+        source_tokens = slice(start - source.offset, stop - source.offset)
+        for own_memory, source_memory in (
             (self.slab.keys, source.slab.keys),
             (self.slab.values, source.slab.values),
         ):
-            for target, memory in zip(ours, others, strict=True):
-                target[self.row, :, mine] = memory[source.row, :, theirs]
+            for target, memory in zip(own_memory, source_memory, strict=True):
+                target[self.row, :, own_tokens] = memory[source.row, :, source_tokens]
 
     def fork(self, parent: Slot) -> None:
         """See `KVSlot.fork`; keys and values of the prompt are copied only the first time."""

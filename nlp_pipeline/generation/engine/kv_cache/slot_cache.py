@@ -74,8 +74,8 @@ class SlotCache:
         while 0 < len(slots) < beams:
             further = self._acquire(sequence, slots[0].prefix, slots[0].offset)
             if further is None:
-                for taken in slots:
-                    self._pool.release(taken, sequence.prompt_ids)
+                for slot_of_beam in slots:
+                    self._pool.release(slot_of_beam, sequence.prompt_ids)
                 return None
             slots.append(further)
         return slots or None
@@ -142,4 +142,4 @@ def _is_prefix_of_more(sequence: Sequence, shared: int, waiting: list[Sequence])
     ids = sequence.prompt_ids[:more]
     if len(ids) < more:
         return False
-    return any(other.prompt_ids[:more] == ids for other in waiting if other is not sequence)
+    return any(s.prompt_ids[:more] == ids for s in waiting if s is not sequence)

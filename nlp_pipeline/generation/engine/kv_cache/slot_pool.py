@@ -135,8 +135,8 @@ class SlotPool:
             key=lambda slot: (bool(slot.tokens), slot.last_used),
         )
         exact = [slot for slot in fitting if slot.capacity == capacity]
-        kept = sum(bool(slot.tokens) for slot in free)
-        if exact and (not exact[0].tokens or kept >= self._spare or prefix is not None):
+        cached = sum(bool(slot.tokens) for slot in free)
+        if exact and (not exact[0].tokens or cached >= self._spare or prefix is not None):
             return exact[0]
         return (
             self._on_new_slab(capacity)
@@ -151,9 +151,9 @@ class SlotPool:
         if drop:
             for slab in sorted(self._slabs, key=lambda slab: slab.last_used):
                 needed = not slab.idle or (keep is not None and keep.slab is slab)
-                if not needed and self._left < capacity:
+                if not needed and self._free_tokens < capacity:
                     self._drop(slab)
-        rows = min(max(SLAB_TOKENS, capacity), self._left) // capacity
+        rows = min(max(SLAB_TOKENS, capacity), self._free_tokens) // capacity
         if rows < 1:
             return None
         try:
@@ -164,7 +164,7 @@ class SlotPool:
         return self._slabs[-1].slots[0]
 
     @property
-    def _left(self) -> int:
+    def _free_tokens(self) -> int:
         """Tokens that another slab may take."""
         return self._budget - self.tokens
 

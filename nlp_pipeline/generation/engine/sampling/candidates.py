@@ -64,16 +64,16 @@ class CandidateSampler:
         """
         beams = cast("list[BeamState]", states)
         allowed = [allowed_tokens(b.sequence, b.hypothesis.output_ids) for b in beams]
-        bound = [row for row, ids in enumerate(allowed) if ids is not None]
-        free = [row for row, ids in enumerate(allowed) if ids is None]
-        if free:
-            scores = logits if not bound else logits[upload(free, logits.device)]
-            self._note([beams[row] for row in free], scores, scores, None)
-        if bound:
-            scores = logits if not free else logits[upload(bound, logits.device)]
-            ids, blocked = _padded([allowed[row] for row in bound], scores)
+        constrained = [row for row, ids in enumerate(allowed) if ids is not None]
+        unconstrained = [row for row, ids in enumerate(allowed) if ids is None]
+        if unconstrained:
+            scores = logits if not constrained else logits[upload(unconstrained, logits.device)]
+            self._note([beams[row] for row in unconstrained], scores, scores, None)
+        if constrained:
+            scores = logits if not unconstrained else logits[upload(constrained, logits.device)]
+            ids, blocked = _padded([allowed[row] for row in constrained], scores)
             picked = scores.gather(1, ids).masked_fill(blocked, BLOCKED)
-            self._note([beams[row] for row in bound], scores, picked, ids)
+            self._note([beams[row] for row in constrained], scores, picked, ids)
         return likeliest
 
     def _note(

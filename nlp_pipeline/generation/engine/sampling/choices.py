@@ -47,7 +47,7 @@ class Choices:
     def read(self) -> list[Choice]:
         """One per row. Waits until they are there."""
         rows = self._table.read().tolist()
-        return [_choice(row, wanted) for row, wanted in zip(rows, self._alternatives, strict=True)]
+        return [_choice(*pair) for pair in zip(rows, self._alternatives, strict=True)]
 
 
 def choose(logits: Tensor, states: list[SequenceState]) -> Choices:
@@ -85,9 +85,11 @@ def _table(logits: Tensor, tokens: Tensor, alternatives: int) -> Tensor:
     return torch.cat(columns, dim=1)
 
 
-def _choice(row: list[float], wanted: int) -> Choice:
+def _choice(row: list[float], alternatives: int) -> Choice:
     """Reads a row of the table: token, its score, the top scores, the top ids."""
     half = (len(row) - 2) // 2
     scores, ids = row[2 : 2 + half], row[2 + half :]
-    top = [(int(i), score) for i, score in zip(ids[:wanted], scores[:wanted], strict=True)]
+    top = [
+        (int(i), score) for i, score in zip(ids[:alternatives], scores[:alternatives], strict=True)
+    ]
     return Choice(int(row[0]), row[1], top)

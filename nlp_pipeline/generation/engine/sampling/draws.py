@@ -29,8 +29,8 @@ def draw_by_noise(logits: Tensor, sequences: list[Sequence]) -> Tensor:
     cumulative = logits.to(precise).softmax(-1).cumsum(-1)
     noise = [uniform(s.params.seed + s.sample, len(s.output_ids) + s.unread) for s in sequences]
     points = upload(noise, logits.device, precise)[:, None]
-    found = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
-    return found.clamp(max=logits.shape[-1] - 1)
+    tokens = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)[:, 0]
+    return tokens.clamp(max=logits.shape[-1] - 1)
 
 
 def uniform(seed: int, index: int) -> float:

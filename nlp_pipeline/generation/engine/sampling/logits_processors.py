@@ -29,11 +29,11 @@ class RepetitionPenalty:
 
     def __call__(self, logits: Tensor, sequences: list[Sequence]) -> Tensor:
         """See `Processor`."""
-        seen = host_tensor(tuple(logits.shape), False, torch.bool, logits.device)
+        repeated = host_tensor(tuple(logits.shape), False, torch.bool, logits.device)
         for row, sequence in enumerate(sequences):
-            seen[row, torch.tensor(sequence.prompt_ids + sequence.output_ids)] = True
+            repeated[row, torch.tensor(sequence.prompt_ids + sequence.output_ids)] = True
         less = torch.where(logits > 0, logits / self.penalty, logits * self.penalty)
-        return torch.where(send(seen, logits.device), less, logits)
+        return torch.where(send(repeated, logits.device), less, logits)
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class TopP:
         """See `Processor`."""
         ordered, ids = logits.sort(descending=True)
         probabilities = ordered.softmax(-1)
-        before = probabilities.cumsum(-1) - probabilities
-        outside = torch.zeros_like(before, dtype=torch.bool).scatter(1, ids, before >= self.p)
+        likelier = probabilities.cumsum(-1) - probabilities
+        outside = torch.zeros_like(likelier, dtype=torch.bool).scatter(1, ids, likelier >= self.p)
         return logits.masked_fill(outside, BLOCKED)
 
 

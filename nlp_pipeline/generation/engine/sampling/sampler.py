@@ -40,8 +40,8 @@ class Sampler(Protocol):
 
 def looks_back(sampler: Sampler) -> bool:
     """Whether a choice needs the tokens before it on the host; what does not say so, may."""
-    found: bool = getattr(sampler, "looks_back", True)
-    return found
+    reads_tokens: bool = getattr(sampler, "looks_back", True)
+    return reads_tokens
 
 
 class Greedy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.engine.model_runner import ModelRunner
-from nlp_pipeline.generation.engine.pending_step import PendingStep, nothing
+from nlp_pipeline.generation.engine.pending_step import PendingStep, no_step
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 
 
@@ -21,7 +21,7 @@ class AsyncRunner:
 
     def __init__(self, forward: ModelRunner) -> None:
         self._forward = forward
-        self._flight = nothing()
+        self._flight = no_step()
 
     def run(self, chunks: list[ScheduledTokens]) -> None:
         """Launches the chunks, and books the step before."""
@@ -34,7 +34,7 @@ class AsyncRunner:
 
     def settle(self) -> None:
         """Reads and books what is on its way."""
-        flight, self._flight = self._flight, nothing()
+        flight, self._flight = self._flight, no_step()
         flight.read()
         flight.append_tokens()
 
@@ -51,4 +51,4 @@ class AsyncRunner:
             return flight
         self.settle()
         self._forward.run([chunk for chunk in chunks if not chunk.row.finished])
-        return nothing()
+        return no_step()
