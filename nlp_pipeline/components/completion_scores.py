@@ -45,7 +45,7 @@ def token_figures(completion: Completion, model: str | None) -> dict[str, Any]:
         "reused_tokens": completion.reused_tokens,
         "output_tokens": completion.output_tokens,
         "reasoning": completion.reasoning or None,
-        "reasoning_tokens": completion.reasoning_tokens,
+        "reasoning_tokens": completion.reasoning_tokens or None,
         "model": model,
         "error": str(completion.error) if completion.error else None,
     }

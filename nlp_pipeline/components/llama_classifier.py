@@ -234,7 +234,7 @@ class LlamaClassifier(LlamaComponent):
             "reused_tokens": sum(c.reused_tokens for c in completions),
             "output_tokens": sum(c.output_tokens for c in completions),
             "reasoning": None,
-            "reasoning_tokens": 0,
+            "reasoning_tokens": None,
             "model": model,
             "error": None if error is None else str(error),
         }

@@ -198,10 +198,11 @@ def chunk_rows(component: str, plan: Plan) -> list[dict[str, Any]]:
     return [{"component": component, **chunk.as_dict()} for chunk in plan.chunks]
 
 
-def token_sums(completions: Sequence[Completion]) -> dict[str, int]:
+def token_sums(completions: Sequence[Completion]) -> dict[str, int | None]:
     """What all requests for one value cost together."""
-    names = ("prompt_tokens", "reused_tokens", "output_tokens", "reasoning_tokens")
-    return {name: sum(getattr(done, name) for done in completions) for name in names}
+    names = ("prompt_tokens", "reused_tokens", "output_tokens")
+    sums = {name: sum(getattr(done, name) for done in completions) for name in names}
+    return {**sums, "reasoning_tokens": sum(c.reasoning_tokens for c in completions) or None}
 
 
 class QuestionReader:

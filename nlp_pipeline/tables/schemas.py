@@ -92,7 +92,7 @@ _COST = (
         "what a reasoning model wrote before its answer; null where there is none. No figure of "
         "the answer counts it",
     ),
-    Column("reasoning_tokens", INT, "how many of the output tokens are of the reasoning"),
+    Column("reasoning_tokens", INT, "how many of the output tokens are of it, where that is known"),
     Column("model", STRING, "the model that generated it"),
     Column("error", STRING, "what went wrong, where the status is `error`"),
 )

@@ -42,7 +42,7 @@ def test_a_summary_and_its_figures() -> None:
         "reused_tokens": 0,
         "output_tokens": 3,
         "reasoning": None,
-        "reasoning_tokens": 0,
+        "reasoning_tokens": None,
         "model": "echo",
         "error": None,
     }
