@@ -57,6 +57,8 @@ EXTRAS = {
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
         "hypothesis>=6.115,<7",
+        # The kernels of the engine run under its interpreter, without a GPU.
+        "triton>=3.2; platform_system == 'Linux' and platform_machine == 'x86_64'",
         # What Llama 3's own tokenizer runs on: the tests compare ids with it.
         "tiktoken>=0.8",
         # The report is looked at in a real browser, which is not installed by it.
