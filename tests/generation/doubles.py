@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial, update_wrapper
 from typing import Any
 
 import torch
@@ -60,6 +61,8 @@ class Wrapped(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
+        # With the signature of the model's own, which says how it calls its cache.
+        self.forward = update_wrapper(partial(self.forward), model.forward)
         self.model = model
         self.calls = 0
         self.largest_position = -1

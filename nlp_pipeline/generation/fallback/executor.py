@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ class BatchExecutor:
         self._eos = eos_token_ids
         self._token_bytes = token_bytes
         self._max_batch_size = max_batch_size
+        self._cache_name = _cache_name(model)
         self._max_seq_len = max_seq_len
         self._waiting: deque[Sequence] = deque()
         self._refused: list[Sequence] = []
@@ -144,11 +146,11 @@ class BatchExecutor:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=keep,
+            **{self._cache_name: cache},
         )
-        return out.logits, out.past_key_values
+        return out.logits, out[self._cache_name]
 
     def _left_padded(self, batch: list[Sequence]) -> tuple[Tensor, Tensor]:
         """Prompts padded on the left, and the mask that hides the padding. Shape: (batch, T)."""
@@ -169,3 +171,9 @@ class BatchExecutor:
             scores = log_probabilities(logits[row, -len(ids) :])
             picked = scores[:-1].gather(-1, ids[1:, None])[:, 0].tolist()
             sequence.prompt_logprobs = [None, *picked]
+
+
+def _cache_name(model: Any) -> str:
+    """What the model calls the keys and values of before: transformers renames them within 5.x."""
+    parameters = signature(model.forward).parameters
+    return "cache" if "cache" in parameters else "past_key_values"
