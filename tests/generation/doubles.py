@@ -62,7 +62,7 @@ class Wrapped(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         # With the signature of the model's own, which says how it calls its cache.
-        self.forward = update_wrapper(partial(self.forward), model.forward)
+        self.forward = update_wrapper(partial(self.forward), model.forward)  # type: ignore[method-assign]
         self.model = model
         self.calls = 0
         self.largest_position = -1
