@@ -69,9 +69,9 @@ def versions() -> dict[str, str | None]:
     """Versions of Python, this package and `PACKAGES`; None for one that is not installed."""
     from nlp_pipeline import __version__
 
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    found["nlp-pipeline"] = __version__
-    return found | {name: installed_version(name) for name in PACKAGES}
+    by_package: dict[str, str | None] = {"python": platform.python_version()}
+    by_package["nlp-pipeline"] = __version__
+    return by_package | {name: installed_version(name) for name in PACKAGES}
 
 
 def distribution() -> dict[str, str | None]:
@@ -101,22 +101,22 @@ def devices() -> dict[str, Any]:
 
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     groups = torch.distributed
-    there = groups.is_available()
+    is_distributed = groups.is_available()
     return {
         "cpu": {"cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "cuda": [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in gpus],
         "mps": torch.backends.mps.is_available(),
         "distributed": {
-            "nccl": there and groups.is_nccl_available(),
-            "gloo": there and groups.is_gloo_available(),
+            "nccl": is_distributed and groups.is_nccl_available(),
+            "gloo": is_distributed and groups.is_gloo_available(),
         },
     }
 
 
 def spacy_pipelines() -> dict[str, str]:
     """Installed spaCy pipeline packages and their versions, without importing spaCy."""
-    found = metadata.entry_points(group="spacy_models")
-    return {entry.name: entry.dist.version if entry.dist else "" for entry in found}
+    entry_points = metadata.entry_points(group="spacy_models")
+    return {entry.name: entry.dist.version if entry.dist else "" for entry in entry_points}
 
 
 def shipped_pipelines() -> list[str]:
@@ -141,16 +141,20 @@ def extras(
     """
     from packaging.requirements import Requirement
 
-    given = _own_requirements() if requires is None else requires
-    parsed = [item for item in map(Requirement, given) if "extra" in str(item.marker)]
+    requirements = _own_requirements() if requires is None else requires
+    parsed = [item for item in map(Requirement, requirements) if "extra" in str(item.marker)]
     names = {name for item in parsed for name in _EXTRA.findall(str(item.marker))}
-    found = []
+    listed = []
     for name in sorted(names - NOT_FOR_USERS):
         # A marker such as `python_version < "3.14"` may rule a requirement out on this Python.
-        wanted = [item for item in parsed if item.marker and item.marker.evaluate({"extra": name})]
-        missing = [item for item in wanted if not _fits(item, version_of(item.name))]
-        found.append(Extra(name, tuple(map(_shown, wanted)), tuple(map(_shown, missing))))
-    return found
+        needed = [item for item in parsed if item.marker and item.marker.evaluate({"extra": name})]
+        missing = [item for item in needed if not _fits(item, version_of(item.name))]
+        listed.append(
+            Extra(
+                name, tuple(map(_requirement_text, needed)), tuple(map(_requirement_text, missing))
+            )
+        )
+    return listed
 
 
 _EXTRA = re.compile(r"""extra == ["']([^"']+)["']""")
@@ -160,7 +164,7 @@ def _fits(requirement: Requirement, version: str | None) -> bool:
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
-def _shown(requirement: Requirement) -> str:
+def _requirement_text(requirement: Requirement) -> str:
     return f"{requirement.name}{requirement.specifier}"
 
 

@@ -24,13 +24,13 @@ def known_keywords(function: Callable[_Arguments, _Result]) -> Callable[_Argumen
     """
     parameters = signature(function).parameters
     positional_only = {p.name for p in parameters.values() if p.kind is p.POSITIONAL_ONLY}
-    known = [name for name in parameters if name not in positional_only | {"self", "cls"}]
+    names = [name for name in parameters if name not in positional_only | {"self", "cls"}]
 
     @wraps(function)
     def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         for name in kwargs:
-            if name not in known:
-                raise UnknownKeyword(function.__qualname__, name, known)
+            if name not in names:
+                raise UnknownKeyword(function.__qualname__, name, names)
         return function(*args, **kwargs)
 
     return checked

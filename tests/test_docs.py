@@ -14,6 +14,7 @@ PAGES = sorted(path.name for path in DOCS.glob("*.md") if not path.name.startswi
 AT_MOST_NOT_RUN = 6
 
 sys.path.insert(0, str(DOCS))
+import api_page  # noqa: E402
 import generate  # noqa: E402
 import meanings  # noqa: E402
 
@@ -46,6 +47,10 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 def test_a_generated_page_is_that_of_the_code(page: str) -> None:
     written = (DOCS / page).read_text(encoding="utf-8")
     assert written == generate.PAGES[page](), "type `make docs-generated`"
+
+
+def test_the_interface_has_every_public_name() -> None:
+    assert api_page.missing_names() == set()
 
 
 def test_every_table_says_what_a_row_is() -> None:

@@ -48,26 +48,26 @@ def rank(doc: Doc, chunks: Sequence[Chunk], query: Query) -> list[int]:
         query: Of the question.
     """
     names = query.names
-    held = [_held(doc[chunk.start_token : chunk.end_token]) for chunk in chunks]
+    chunk_forms = [_forms_of(doc[chunk.start_token : chunk.end_token]) for chunk in chunks]
     texts = [doc.text[c.start_char : c.end_char].casefold() for c in chunks] if names else []
     scores = [0.0] * len(chunks)
     for forms in query.words:
-        _add(scores, [bool(forms & found) for found in held], 1.0)
+        _add(scores, [bool(forms & forms_in_chunk) for forms_in_chunk in chunk_forms], 1.0)
     for name in names:
         _add(scores, [name in text for text in texts], ENTITY_WEIGHT)
     order = sorted(range(len(chunks)), key=lambda number: (-scores[number], number))
     return [chunks[number].chunk_id for number in order]
 
 
-def _add(scores: list[float], found: list[bool], weight: float) -> None:
+def _add(scores: list[float], matches: list[bool], weight: float) -> None:
     """Rewards the chunks that hold something by how rare that is."""
-    hits = sum(found)
-    value = weight * log(1 + len(found) / hits) if hits else 0.0
-    for number, hit in enumerate(found):
+    hits = sum(matches)
+    value = weight * log(1 + len(matches) / hits) if hits else 0.0
+    for number, hit in enumerate(matches):
         scores[number] += value * hit
 
 
-def _held(tokens: Iterable[Token]) -> set[str]:
+def _forms_of(tokens: Iterable[Token]) -> set[str]:
     return {form for token in tokens if _counts(token) for form in _forms(token)}
 
 

@@ -81,14 +81,14 @@ def _pieces(
 ) -> Iterator[_Unit]:
     """Pieces of a sentence, each as long as the budget allows, cut at the best places."""
     while start < end:
-        ends, stop = _cut(boundaries, start, end, count, budget)
+        ends, stop = _pieces_that_fit(boundaries, start, end, count, budget)
         piece = boundaries.text[start:stop].strip()
         if piece:
             yield _Unit(start, stop, count(piece), ends, whole=False)
         start = stop
 
 
-def _cut(
+def _pieces_that_fit(
     boundaries: Boundaries, start: int, end: int, count: Count, budget: int
 ) -> tuple[Ends, int]:
     """The kind of the best place to cut a piece that is too long, and where it is."""

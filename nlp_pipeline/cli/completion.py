@@ -34,5 +34,5 @@ def complete_model(
 
 
 def _names(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    return found or [CompletionItem(incomplete, type="file")]
+    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return items or [CompletionItem(incomplete, type="file")]

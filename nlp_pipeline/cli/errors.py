@@ -42,12 +42,12 @@ def _summary(rows: list[dict[str, Any]]) -> None:
     by_type: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_type.setdefault(row["type"], []).append(row)
-    for kind, found in sorted(by_type.items(), key=lambda item: (-len(item[1]), item[0])):
-        ids = list(dict.fromkeys(row["document_id"] for row in found))
+    for kind, errors_of_kind in sorted(by_type.items(), key=lambda item: (-len(item[1]), item[0])):
+        ids = list(dict.fromkeys(row["document_id"] for row in errors_of_kind))
         more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
-        again = ", trying again can help" if any(row["retryable"] for row in found) else ""
-        _say(f"{len(found)} × {kind} (stage {found[0]['stage']}{again})")
-        _say(f"    {found[0]['message']}")
+        hint = ", trying again can help" if any(row["retryable"] for row in errors_of_kind) else ""
+        _say(f"{len(errors_of_kind)} × {kind} (stage {errors_of_kind[0]['stage']}{hint})")
+        _say(f"    {errors_of_kind[0]['message']}")
         _say(f"    documents: {', '.join(ids[:IDS_SHOWN])}{more}")
 
 

@@ -27,8 +27,8 @@ _TITLES = {
 
 def _with_run_options(command: click.Command) -> click.Command:
     """Adds the options of `run`, so that the same ones mean the same."""
-    mine = [option for option in run.params if option.name not in _NOT_SHARED]
-    command.params[1:1] = mine
+    options = [option for option in run.params if option.name not in _NOT_SHARED]
+    command.params[1:1] = options
     return command
 
 
@@ -89,12 +89,12 @@ def evaluate(
     if not is_main():
         return
     bootstrap: Bootstrap = Bootstrap(resamples, seed)
-    found = evaluate_run(folder, corpus, bootstrap=bootstrap, with_rouge=not no_rouge, **reading)
+    report = evaluate_run(folder, corpus, bootstrap=bootstrap, with_rouge=not no_rouge, **reading)
     if json_file is not None:
-        json_file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if plot_file is not None:
-        _plot(found, plot_file)
-    _show(found)
+        _plot(report, plot_file)
+    _show(report)
 
 
 def _run(
@@ -105,27 +105,27 @@ def _run(
     return execute_and_show(request, quiet=quiet, debug_log=debug_log).out
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(report: dict[str, Any]) -> None:
     """The figures as tables; intervals in brackets."""
-    if answers := found["answers"]:
+    if answers := report["answers"]:
         rows = [_answer_row("all", answers["overall"])]
         for group in (answers["by_type"], answers["by_length"]):
             rows += [_answer_row(name, measures) for name, measures in group.items()]
-        level = f"{found['level']:.0%}"
+        level = f"{report['level']:.0%}"
         title = f"Answers (percent; in brackets the {level} interval over documents)"
         print_table(["questions", "n", *_TITLES.values()], rows, title)
         _show_threshold(answers)
-    if summaries := found["summaries"]:
+    if summaries := report["summaries"]:
         rows = [
             [name, summaries["n"], _percent(summaries[name])]
             for name in ("rouge1", "rouge2", "rougeL")
         ]
         print_table(["summaries", "n", "F1"], rows, "Summaries (ROUGE, percent)")
-    if labels := found["labels"]:
+    if labels := report["labels"]:
         print_table(
             ["labels", "n"], [[_percent(labels["accuracy"]), labels["n"]]], "Label accuracy"
         )
-    if annotation := found["annotation"]:
+    if annotation := report["annotation"]:
         rows = [[name, f"{100 * value:.1f}"] for name, value in annotation.items()]
         print_table(["annotation", "score"], rows, "Annotation (spaCy's scorer, percent)")
 
@@ -157,13 +157,13 @@ def _show_threshold(answers: dict[str, Any]) -> None:
         click.echo(f"Expected calibration error {error:.3f}, AUROC of the score {area}")
 
 
-def _plot(found: dict[str, Any], file: Path) -> None:
+def _plot(report: dict[str, Any], file: Path) -> None:
     from nlp_pipeline.evaluation.plot import reliability_svg
     from nlp_pipeline.evaluation.reliability import Bin, Reliability
 
-    curve = found["answers"] and found["answers"]["reliability"]
+    curve = report["answers"] and report["answers"]["reliability"]
     if curve is None:
         note("No reliability plot: no answer has a score.")
         return
-    bins = tuple(Bin(**one) for one in curve["bins"])
+    bins = tuple(Bin(**values) for values in curve["bins"])
     file.write_text(reliability_svg(Reliability(**{**curve, "bins": bins})), "utf-8")

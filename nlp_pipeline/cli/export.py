@@ -36,6 +36,6 @@ def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...], ra
     from nlp_pipeline.run_folder.export import ExportFormat, export_run
 
     show_notes()
-    chosen: ExportFormat = format_  # type: ignore[assignment]
-    for file in export_run(out, target, chosen, tables or None, raw=raw):
+    export_format: ExportFormat = format_  # type: ignore[assignment]
+    for file in export_run(out, target, export_format, tables or None, raw=raw):
         click.echo(str(file))

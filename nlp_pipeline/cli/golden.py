@@ -89,11 +89,11 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
     if main:
         fetch_models(resolve_config(Recipe(corpus, **spec).spec()), quiet=quiet)
     with show_progress(quiet=quiet) as progress:
-        made = record_golden(corpus, folder, progress=progress, **options)
+        golden_output = record_golden(corpus, folder, progress=progress, **options)
     if not main:
         return
-    kind = "portable" if made.portable else "for this platform"
-    click.echo(f"Recorded {len(made.tables)} tables in {folder}/ ({kind}).")
+    kind = "portable" if golden_output.portable else "for this platform"
+    click.echo(f"Recorded {len(golden_output.tables)} tables in {folder}/ ({kind}).")
     click.echo(f"Check them with: nlp-pipeline golden check {folder}")
 
 
@@ -136,7 +136,7 @@ def check(
             if main:
                 _fetch(folder, quiet=quiet)
             with show_progress(quiet=quiet) as progress:
-                done = check_golden(folder, update=update, per_table=per_table, progress=progress)
+                result = check_golden(folder, update=update, per_table=per_table, progress=progress)
         except GoldenMismatch as error:
             if main:
                 click.echo(str(error))
@@ -146,7 +146,7 @@ def check(
                 click.echo(f"Error: {error}", err=True)
             status = error.exit_code
         else:
-            _say(folder, done, quiet=quiet)
+            _say(folder, result, quiet=quiet)
     context.exit(status)
 
 
@@ -163,10 +163,10 @@ def _fetch(folder: Path, *, quiet: bool) -> None:
         fetch_models(resolve_config(recipe.spec()), quiet=quiet)
 
 
-def _say(folder: Path, done: Checked, *, quiet: bool) -> None:
-    if done.updated:
-        click.echo(f"{folder}: updated, {len(done.differences)} differences accepted.")
-        if done.report:
-            click.echo(done.report)
+def _say(folder: Path, result: Checked, *, quiet: bool) -> None:
+    if result.updated:
+        click.echo(f"{folder}: updated, {len(result.differences)} differences accepted.")
+        if result.report:
+            click.echo(result.report)
     elif not quiet:
-        click.echo(f"{folder}: as recorded ({done.tables} tables, {done.rows} rows).")
+        click.echo(f"{folder}: as recorded ({result.tables} tables, {result.rows} rows).")

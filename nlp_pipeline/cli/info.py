@@ -20,31 +20,31 @@ def info(as_json: bool) -> None:
     Example:
       nlp-pipeline info --json
     """  # noqa: D301  (click knows the character itself)
-    found = collect()
+    facts = collect()
     if as_json:
-        print_json(found)
+        print_json(facts)
         return
-    own = found["distribution"]
+    own = facts["distribution"]
     click.echo(f"nlp-pipeline {__version__}, of the distribution {own['name']}")
     if own["namesake"]:
         click.echo(namesake_warning(own["name"], environment.NAMESAKE, own["namesake"]))
     click.echo()
-    versions = found["versions"].items()
+    versions = facts["versions"].items()
     print_table(("package", "version"), [(name, v or "not installed") for name, v in versions])
     click.echo()
-    print_table(("device", "what"), device_rows(found["devices"]))
+    print_table(("device", "what"), device_rows(facts["devices"]))
     click.echo()
-    spacy = found["spacy_pipelines"].items()
+    spacy = facts["spacy_pipelines"].items()
     print_table(("spaCy pipeline", "version"), list(spacy) or [("none", None)])
     click.echo()
-    shipped = [(name,) for name in found["pipelines"]]
+    shipped = [(name,) for name in facts["pipelines"]]
     print_table(("pipeline",), shipped or [("none",)])
     click.echo()
-    rows = [(m["name"], m["status"], m["sha256"], m["path"]) for m in found["models"]]
+    rows = [(m["name"], m["status"], m["sha256"], m["path"]) for m in facts["models"]]
     print_table(("model", "status", "sha256", "path"), rows)
     click.echo()
-    if found["missing"]:
-        missing = [(item["what"], item["why"], item["get"]) for item in found["missing"]]
+    if facts["missing"]:
+        missing = [(item["what"], item["why"], item["get"]) for item in facts["missing"]]
         print_table(("missing", "needed for", "how to get it"), missing)
     else:
         click.echo("Nothing is missing.")
@@ -101,6 +101,6 @@ def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
     ] or [("cuda", "none")]
     if devices["mps"]:
         rows.append(("mps", "Apple GPU"))
-    there = [name for name, found in devices["distributed"].items() if found]
-    rows.append(("several GPUs", f"over {' and '.join(there)}" if there else "not possible"))
+    backends = [name for name, is_available in devices["distributed"].items() if is_available]
+    rows.append(("several GPUs", f"over {' and '.join(backends)}" if backends else "not possible"))
     return rows

@@ -25,23 +25,23 @@ def resumable(out: Path) -> Iterator[None]:
     Args:
         out: The run's folder.
     """
-    before = None
+    handler = None
     if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGINT, _first)
+        handler = signal.signal(signal.SIGINT, _first)
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {_safe(out)} To go on, type:\n  {again()}", err=True)
+        click.echo(f"Interrupted. {_safe(out)} To go on, type:\n  {command_line()}", err=True)
         sys.exit(INTERRUPTED)
     except TooManyErrors as error:
-        click.echo(f"Error: {error}\n  {again()}", err=True)
+        click.echo(f"Error: {error}\n  {command_line()}", err=True)
         sys.exit(error.exit_code)
     finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
-def again(arguments: Sequence[str] | None = None) -> str:
+def command_line(arguments: Sequence[str] | None = None) -> str:
     """The command that goes on with a run, as a shell takes it.
 
     Args:

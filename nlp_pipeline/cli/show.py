@@ -52,24 +52,24 @@ def _marked(text: str, entities: list[dict[str, Any]]) -> Any:
     from rich.text import Text
 
     labels = sorted({entity["label"] for entity in entities})
-    shown, end = Text(), 0
+    line, end = Text(), 0
     for entity in entities:
         color = COLORS[labels.index(entity["label"]) % len(COLORS)]
-        shown.append_text(_plain(text[end : entity["start_char"]]))
+        line.append_text(_plain(text[end : entity["start_char"]]))
         piece = _plain(text[entity["start_char"] : entity["end_char"]])
         piece.stylize(f"bold {color}")
-        shown.append_text(piece)
-        shown.append(f" {entity['label']}", style=f"dim {color}")
+        line.append_text(piece)
+        line.append(f" {entity['label']}", style=f"dim {color}")
         end = entity["end_char"]
-    shown.append_text(_plain(text[end:]))
-    return shown
+    line.append_text(_plain(text[end:]))
+    return line
 
 
-def _line(question: str, said: str | None, row: dict[str, Any]) -> Any:
+def _line(question: str, reply: str | None, row: dict[str, Any]) -> Any:
     from rich.text import Text
 
     line = Text("\n").append_text(_plain(question)).append(": ")
-    line.append_text(_plain(said) if said is not None else Text(row["status"], style="red"))
+    line.append_text(_plain(reply) if reply is not None else Text(row["status"], style="red"))
     if row.get("start_char") is not None:
         line.append(f"  [{row['start_char']}:{row['end_char']}]", style="dim")
     return line

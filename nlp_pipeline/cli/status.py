@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nlp_pipeline.cli.interrupts import again
+from nlp_pipeline.cli.interrupts import command_line
 from nlp_pipeline.cli.output import print_json
 
 _RUNS = ("run", "retry", "evaluate")
@@ -26,18 +26,18 @@ def status(out: Path, *, as_json: bool) -> None:
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.run_folder.status import run_status
 
-    found = run_status(out)
+    state = run_status(out)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(state))
         return
-    of = "" if found.total is None else f" of {found.total}"
-    click.echo(f"{found.state}: {found.done}{of} documents, {found.ok} ok, {found.failed} failed")
-    if found.left:
-        click.echo(f"{found.left} left")
-    rates = (found.documents_per_second, "documents"), (found.tokens_per_second, "tokens")
-    if known := [f"{rate:.2f} {what}/s" for rate, what in rates if rate is not None]:
-        click.echo(", ".join(known))
-    if found.state == "interrupted":
+    of = "" if state.total is None else f" of {state.total}"
+    click.echo(f"{state.state}: {state.done}{of} documents, {state.ok} ok, {state.failed} failed")
+    if state.left:
+        click.echo(f"{state.left} left")
+    rates = (state.documents_per_second, "documents"), (state.tokens_per_second, "tokens")
+    if rates_text := [f"{rate:.2f} {unit}/s" for rate, unit in rates if rate is not None]:
+        click.echo(", ".join(rates_text))
+    if state.state == "interrupted":
         click.echo(f"To go on, type:\n  {_command(out)}")
 
 
@@ -47,7 +47,7 @@ def _command(out: Path) -> str:
 
     command = run_manifest(out).get("command") or [""]
     return (
-        again(command)
+        command_line(command)
         if command[0] in ("run", "retry", "evaluate")
         else "the same call of `run` again"
     )

@@ -23,13 +23,14 @@ def verify(out: Path) -> None:
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.run_folder.verify import verify_run
 
-    found = verify_run(out)
-    found.raise_for_damage(out)
+    report = verify_run(out)
+    report.raise_for_damage(out)
     click.echo(
-        f"All is whole: {found.documents} documents in {found.parts} parts, {found.files} files."
+        f"All is whole: {report.documents} documents in {report.parts} parts, {report.files} files."
     )
-    if found.undigested:
+    if report.undigested:
         note(
-            f"{found.undigested} of the files have no digest, since they were written before there "
+            f"{report.undigested} of the files have no digest, since they were written before "
+            "there "
             "were any: of them only size and rows were checked."
         )

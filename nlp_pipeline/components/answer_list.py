@@ -26,14 +26,14 @@ class Answers(list[dict[str, Any]]):
 
 
 def _row(answer: dict[str, Any]) -> str:
-    said = answer["answer"] if answer["status"] == "ok" else None
-    shown = escape(said) if said is not None else f"<i>{_why(answer)}</i>"
-    place = "" if said is None else escape(answer["grounded"])
-    if said is not None and answer["start_char"] is not None:
+    text = answer["answer"] if answer["status"] == "ok" else None
+    cell_text = escape(text) if text is not None else f"<i>{_why(answer)}</i>"
+    place = "" if text is None else escape(answer["grounded"])
+    if text is not None and answer["start_char"] is not None:
         place += f" [{answer['start_char']}:{answer['end_char']}]"
-    mean = answer["mean_logprob"] if said is not None else None
+    mean = answer["mean_logprob"] if text is not None else None
     sure = "" if mean is None else f"{math.exp(mean):.2f}"
-    cells = (escape(answer["question"]), shown, place, sure)
+    cells = (escape(answer["question"]), cell_text, place, sure)
     return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
 
 

@@ -28,7 +28,7 @@ def normalized(text: str) -> list[str]:
 
 def exact_match(answer: str | None, references: Iterable[str]) -> float:
     """1 if the answer is one of the references, or if there is neither; else 0."""
-    return _best(answer, references, lambda said, right: float(said == right))
+    return _best(answer, references, lambda text, right: float(text == right))
 
 
 def f1(answer: str | None, references: Iterable[str]) -> float:
@@ -44,12 +44,12 @@ def _best(
     right = [normalized(reference) for reference in references]
     if answer is None or not right:
         return float(answer is None and not right)
-    said = normalized(answer)
-    return max(compare(said, reference) for reference in right)
+    text = normalized(answer)
+    return max(compare(text, reference) for reference in right)
 
 
-def _overlap(said: list[str], right: list[str]) -> float:
-    if not said or not right:
-        return float(said == right)
-    common = sum((Counter(said) & Counter(right)).values())
-    return 2 * common / (len(said) + len(right))
+def _overlap(words: list[str], right: list[str]) -> float:
+    if not words or not right:
+        return float(words == right)
+    common = sum((Counter(words) & Counter(right)).values())
+    return 2 * common / (len(words) + len(right))

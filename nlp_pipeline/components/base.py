@@ -180,9 +180,9 @@ class LlamaComponent(ABC):
     ) -> _Pending:
         """Sends a Doc's requests off."""
         item = _Pending(doc)
-        earlier = _earlier_failure(doc)
-        if earlier is not None:
-            item.error, item.reported = earlier, True
+        failure = _earlier_failure(doc)
+        if failure is not None:
+            item.error, item.reported = failure, True
             return item
         self._groups += 1
         item.group = f"{self.name}-{self._groups}"
@@ -281,8 +281,12 @@ class LlamaComponent(ABC):
         if item.error is None:
             try:
                 self.set_annotations(item.doc, self.predict(item.doc, item.completions))
-                done = item.completions.items()
-                failures = [(key, one.error) for key, one in done if one.error is not None]
+                completed = item.completions.items()
+                failures = [
+                    (key, completion.error)
+                    for key, completion in completed
+                    if completion.error is not None
+                ]
             except Exception as error:
                 item.error = self._failure(item.doc, error)
         if item.error is not None:
@@ -331,8 +335,8 @@ class LlamaComponent(ABC):
         handler = self.get_error_handler()
         if handler is raise_error:
             # spaCy's default would end the whole stream for one Doc.
-            name, said = escaped(record_id(doc) or "?"), escaped(error, limit=500)
-            logger.warning("[%s] document %s: %s", self.name, name, said)
+            name, message = escaped(record_id(doc) or "?"), escaped(error, limit=500)
+            logger.warning("[%s] document %s: %s", self.name, name, message)
         else:
             handler(self.name, self, [doc], error)
 

@@ -69,8 +69,8 @@ class ExtractionSchema:
         try:
             problem = self.problem(json.loads(completion.text))
         except ValueError:
-            cut = completion.finish_reason == "length"
-            problem = "max_new_tokens was reached" if cut else "the reply is no JSON"
+            is_cut_off = completion.finish_reason == "length"
+            problem = "max_new_tokens was reached" if is_cut_off else "the reply is no JSON"
         return None if problem is None else ExtractionInvalid(problem, completion.text)
 
     def problem(self, value: Any) -> str | None:
@@ -81,16 +81,16 @@ class ExtractionSchema:
             except ValueError as error:
                 return "; ".join(line.strip() for line in str(error).splitlines()[1:3])
             return None
-        found = next(_validator(self.schema).iter_errors(value), None)
-        return None if found is None else str(found.message)
+        violation = next(_validator(self.schema).iter_errors(value), None)
+        return None if violation is None else str(violation.message)
 
 
-def parse_schema(component: str, given: Any, substrings: Sequence[str]) -> ExtractionSchema:
+def parse_schema(component: str, setting: Any, substrings: Sequence[str]) -> ExtractionSchema:
     """The schema of a config.
 
     Args:
         component: For messages.
-        given: A JSON schema, or a pydantic model class.
+        setting: A JSON schema, or a pydantic model class.
         substrings: Names of properties, at any depth, whose strings must stand in the document.
 
     Raises:
@@ -98,13 +98,13 @@ def parse_schema(component: str, given: Any, substrings: Sequence[str]) -> Extra
             name among `substrings` is no property that holds texts.
         PackageMissing: The extra `structured` is not installed.
     """
-    model = given if hasattr(given, "model_json_schema") else None
-    schema = model.model_json_schema() if model is not None else deepcopy(given)
+    model = setting if hasattr(setting, "model_json_schema") else None
+    schema = model.model_json_schema() if model is not None else deepcopy(setting)
     if not isinstance(schema, Mapping) or not schema.get("properties"):
-        raise InvalidSetting(component, "schema", given, _FORM)
+        raise InvalidSetting(component, "schema", setting, _FORM)
     schema = _inlined(component, dict(schema))
     _check_schema(component, schema)
-    _bound(schema)
+    _add_bounds(schema)
     unknown = sorted(set(substrings) - set(_text_properties(schema)))
     if unknown:
         texts = ", ".join(sorted(set(_text_properties(schema)))) or "none"
@@ -117,7 +117,7 @@ def parse_schema(component: str, given: Any, substrings: Sequence[str]) -> Extra
         raise
     except Exception as error:
         raise InvalidSetting(
-            component, "schema", given, f"a schema that some text satisfies ({error})"
+            component, "schema", setting, f"a schema that some text satisfies ({error})"
         ) from error
     return parsed
 
@@ -153,28 +153,28 @@ def _inlined(component: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with its `$ref`s replaced by what they name, which no cycle may hold."""
     definitions = {**schema.pop("$defs", {}), **schema.pop("definitions", {})}
 
-    def walk(node: Any, above: tuple[str, ...]) -> Any:
+    def walk(node: Any, ancestors: tuple[str, ...]) -> Any:
         if isinstance(node, list):
-            return [walk(item, above) for item in node]
+            return [walk(item, ancestors) for item in node]
         if not isinstance(node, dict):
             return node
         if "$ref" in node:
             name = str(node["$ref"]).rsplit("/", 1)[-1]
-            if name not in definitions or name in above:
+            if name not in definitions or name in ancestors:
                 allowed = "without references to itself or to other documents"
                 raise InvalidSetting(component, "schema", node["$ref"], allowed)
             rest = {key: value for key, value in node.items() if key != "$ref"}
-            return {**walk(definitions[name], (*above, name)), **walk(rest, above)}
-        return {key: walk(value, above) for key, value in node.items()}
+            return {**walk(definitions[name], (*ancestors, name)), **walk(rest, ancestors)}
+        return {key: walk(value, ancestors) for key, value in node.items()}
 
     inlined: dict[str, Any] = walk(schema, ())
     return inlined
 
 
-def _bound(node: Any) -> None:
+def _add_bounds(node: Any) -> None:
     """Gives texts, arrays and integers an end, and objects none but the named properties."""
     for child in _children(node):
-        _bound(child)
+        _add_bounds(child)
     kinds = node.get("type") if isinstance(node, dict) else None
     kinds = kinds if isinstance(kinds, list) else [kinds]
     if "string" in kinds and not {"enum", "const", "pattern", "format"} & set(node):

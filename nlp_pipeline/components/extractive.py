@@ -20,7 +20,7 @@ MODES = ("free", "extractive")
 MARGIN = 2.0
 """By default; chosen with the default model on every other document of `corpora/varied.jsonl`."""
 
-NONE = "\x1fnone"
+NO_ANSWER_KEY = "\x1fnone"
 """Ends the key of the ask for how likely it is that the document holds no answer."""
 
 
@@ -88,7 +88,7 @@ class Extractive:
         """
         return [
             Ask(key, chat, self.pieces(doc, chunk), piece=piece),
-            Ask(key + NONE, chat, self._reply, self._forced, piece=piece),
+            Ask(key + NO_ANSWER_KEY, chat, self._reply, self._forced, piece=piece),
         ]
 
     def piece(self, doc: Doc, completion: Completion, chunk: Chunk | None = None) -> str:
@@ -105,8 +105,8 @@ class Extractive:
         """Whether the reply is likelier than the best piece, by the margin."""
         if reply is None:
             return False
-        best, none = _score(piece), _score(reply)
-        return best is not None and none is not None and none - best > self._margin
+        best, no_answer = _score(piece), _score(reply)
+        return best is not None and no_answer is not None and no_answer - best > self._margin
 
     @staticmethod
     def probability(reply: Completion | None) -> float | None:

@@ -11,7 +11,7 @@ from nlp_pipeline.errors.config import InvalidSetting
 _ALLOWED = "a list of at least two texts, or an object of label: description"
 
 
-def parse_labels(component: str, given: Any, *, at_least: int) -> list[dict[str, str]]:
+def parse_labels(component: str, setting: Any, *, at_least: int) -> list[dict[str, str]]:
     """Labels as `{"name", "description"}`, in the order in which they were given.
 
     Raises:
@@ -19,22 +19,22 @@ def parse_labels(component: str, given: Any, *, at_least: int) -> list[dict[str,
             space around them.
     """
     pairs: list[tuple[Any, Any]]
-    if isinstance(given, Mapping):
-        pairs = list(given.items())
-    elif isinstance(given, list | tuple):
-        pairs = [(label, "") for label in given]
+    if isinstance(setting, Mapping):
+        pairs = list(setting.items())
+    elif isinstance(setting, list | tuple):
+        pairs = [(label, "") for label in setting]
     else:
-        raise InvalidSetting(component, "labels", given, _ALLOWED)
-    seen: set[str] = set()
+        raise InvalidSetting(component, "labels", setting, _ALLOWED)
+    names: set[str] = set()
     for label, description in pairs:
         texts = isinstance(label, str) and isinstance(description, str)
         if not texts or not label.strip() or "\n" in label:
             raise InvalidSetting(component, "labels", label, "a text of one line that is not empty")
-        if label.strip().casefold() in seen:
+        if label.strip().casefold() in names:
             raise InvalidSetting(component, "labels", label, "different from the other labels")
-        seen.add(label.strip().casefold())
+        names.add(label.strip().casefold())
     if len(pairs) < at_least:
-        raise InvalidSetting(component, "labels", given, _ALLOWED)
+        raise InvalidSetting(component, "labels", setting, _ALLOWED)
     return [{"name": k.strip(), "description": v.strip()} for k, v in pairs]
 
 

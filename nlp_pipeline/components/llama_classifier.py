@@ -168,18 +168,18 @@ class LlamaClassifier(LlamaComponent):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """Probabilities of the labels, and which are chosen."""
         keys = self._keys()
-        found = [completions[key] for row in keys for key in row] if completions else []
-        error = next((c.error for c in found if c.error is not None), None)
-        if not found or error is not None:
-            return self._result("error" if error else "no_answer", {}, {}, found, error)
+        replies = [completions[key] for row in keys for key in row] if completions else []
+        error = next((c.error for c in replies if c.error is not None), None)
+        if not replies or error is not None:
+            return self._result("error" if error else "no_answer", {}, {}, replies, error)
         scores = {key: _score(completions[key]) for row in keys for key in row}
         cats = self._probabilities(scores)
-        chosen = [label for label, p in cats.items() if p >= self.threshold]
+        labels = [label for label, p in cats.items() if p >= self.threshold]
         if not self.multi_label:
             best = max(cats, key=cats.__getitem__)
-            chosen = [best] if cats[best] >= self.threshold else []
-        result = self._result("ok" if chosen else "no_answer", cats, scores, found, None)
-        return {**result, "labels": sorted(chosen, key=cats.__getitem__, reverse=True)}
+            labels = [best] if cats[best] >= self.threshold else []
+        result = self._result("ok" if labels else "no_answer", cats, scores, replies, None)
+        return {**result, "labels": sorted(labels, key=cats.__getitem__, reverse=True)}
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
         """No labels, and why."""
@@ -191,12 +191,12 @@ class LlamaClassifier(LlamaComponent):
 
     def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
         """The labels as spaCy scores categories (`cats_score` and its parts)."""
-        found = [example for example in examples if self.has_reference(example.reference)]
-        if not found:
+        labelled = [example for example in examples if self.has_reference(example.reference)]
+        if not labelled:
             return {}
         names = [label["name"] for label in self.labels]
         scores: dict[str, Any] = Scorer.score_cats(
-            found, "cats", labels=names, multi_label=self.multi_label
+            labelled, "cats", labels=names, multi_label=self.multi_label
         )
         return scores
 
@@ -212,8 +212,8 @@ class LlamaClassifier(LlamaComponent):
             corrected([scores[key] for key in row], [self._priors.get(key, 0.0) for key in row])
             for row in self._keys()
         ]
-        found = [row[0] for row in rows] if self.multi_label else rows[0]
-        return {label["name"]: p for label, p in zip(self.labels, found, strict=True)}
+        label_scores = [row[0] for row in rows] if self.multi_label else rows[0]
+        return {label["name"]: p for label, p in zip(self.labels, label_scores, strict=True)}
 
     def _result(
         self,

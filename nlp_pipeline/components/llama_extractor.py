@@ -122,14 +122,14 @@ class LlamaExtractor(LlamaComponent):
 
     def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
         """The share of objects that are the reference's, as `extraction_em`."""
-        same = [
-            float(found["extraction"] == example.reference._.extraction)
+        matches = [
+            float(extraction["extraction"] == example.reference._.extraction)
             for example in examples
             if self.has_reference(example.reference)
-            for found in example.predicted._.extractions
-            if found["component"] == self.name
+            for extraction in example.predicted._.extractions
+            if extraction["component"] == self.name
         ]
-        return {"extraction_em": mean(same)} if same else {}
+        return {"extraction_em": mean(matches)} if matches else {}
 
     def _result(self, doc: Doc, value: Any, status: str, completion: Completion) -> dict[str, Any]:
         return {
@@ -171,5 +171,5 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _field(doc: Doc, path: str, value: Any) -> dict[str, Any]:
     """A leaf and where it stands in the text."""
     text = value if isinstance(value, str) else None if value is None else json.dumps(value)
-    found = ground(doc, text) if text else Grounding.nowhere()
-    return {"field": path, "value": text, **found.as_dict()}
+    grounding = ground(doc, text) if text else Grounding.nowhere()
+    return {"field": path, "value": text, **grounding.as_dict()}

@@ -86,8 +86,8 @@ class LlamaPrompt(LlamaComponent):
         super().__init__(name, generator, params)
         template.check(("text", "doc_id", "meta", "entities", "sentences"))
         if not attribute.isidentifier() or attribute in EXTENSIONS:
-            taken = ", ".join(sorted(EXTENSIONS))
-            allowed = f"a Python name that is none of: {taken}"
+            reserved_names = ", ".join(sorted(EXTENSIONS))
+            allowed = f"a Python name that is none of: {reserved_names}"
             raise InvalidSetting(name, "attribute", attribute, allowed)
         register_extension(attribute)
         self.template = template
@@ -114,12 +114,12 @@ class LlamaPrompt(LlamaComponent):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """The text (or with a schema its JSON) and the figures."""
         completion = completions[_KEY]
-        said = completion.text.strip()
-        status = "error" if completion.error else "ok" if said else "no_answer"
+        text = completion.text.strip()
+        status = "error" if completion.error else "ok" if text else "no_answer"
         return {
             "component": self.name,
             "attribute": self.attribute,
-            "text": said if status == "ok" else None,
+            "text": text if status == "ok" else None,
             "status": status,
             **token_figures(completion, self.model_name(completion)),
         }

@@ -82,7 +82,7 @@ def make_llama_qa(
         template=load_template(_TEMPLATES[mode] if template is None else template),
         no_answer=no_answer,
         no_answer_threshold=no_answer_threshold,
-        examples=load_examples(name, examples, ("text", "question"), "answer", none=no_answer),
+        examples=load_examples(name, examples, ("text", "question"), "answer", no_answer=no_answer),
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap, chunks_first),
         extractive=Extractive(name, no_answer, no_answer_margin) if mode == "extractive" else None,
         nlp=nlp,

@@ -200,9 +200,9 @@ class LlamaSummarizer(LlamaComponent):
     def _details(
         self, doc: Doc, completion: Completion, n_chunks: int, rounds: int
     ) -> dict[str, Any]:
-        said = completion.text.strip()
-        status = "error" if completion.error else "ok" if said else "no_answer"
-        summary = said if status == "ok" else None
+        summary_text = completion.text.strip()
+        status = "error" if completion.error else "ok" if summary_text else "no_answer"
+        summary = summary_text if status == "ok" else None
         return {
             "component": self.name,
             "summary": summary,

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.completion_scores import by_score
-from nlp_pipeline.components.extractive import NONE
+from nlp_pipeline.components.extractive import NO_ANSWER_KEY
 from nlp_pipeline.components.long_documents import (
     LongDocuments,
     Plan,
@@ -41,7 +41,7 @@ class Asker(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class BestReply:
     """The completion that was taken.
 
     Attributes:
@@ -56,7 +56,7 @@ class Found:
     reply: Completion | None
     chunk: Chunk
     columns: dict[str, Any]
-    asked: Sequence[Completion]
+    replies: Sequence[Completion]
 
 
 class LongAnswers:
@@ -81,13 +81,13 @@ class LongAnswers:
     ) -> list[Ask]:
         """The next requests for a question; none once a chunk has answered it."""
         key = question["id"]
-        asked = _of(plan, key, completions)
-        if any(self._asker.status(*done) == "ok" for done in asked.values()):
+        replies = _of(plan, key, completions)
+        if any(self._asker.status(*reply) == "ok" for reply in replies.values()):
             return []
         order = self._reader.order(doc, plan, key, question["text"])
-        left = [number for number in order if number not in asked]
+        remaining = [number for number in order if number not in replies]
         asks: list[Ask] = []
-        for number in left[: self._asker.long.settings.first]:
+        for number in remaining[: self._asker.long.settings.first]:
             chunk = plan.chunks[number]
             chat = render(chunk_text(doc, chunk))
             asks += self._asker.requests(doc, chunk_key(key, number), chat, chunk)
@@ -95,24 +95,24 @@ class LongAnswers:
 
     def best(
         self, plan: Plan, question: Mapping[str, str], completions: Mapping[str, Completion]
-    ) -> Found:
+    ) -> BestReply:
         """The answer with the best score, else a reply that there is none, else a failure.
 
         Of equal scores the one asked first, which is of the likelier chunk, is taken.
         """
-        asked = _of(plan, question["id"], completions)
+        replies = _of(plan, question["id"], completions)
         for status in ("ok", "no_answer", "error"):
-            those = [n for n, done in asked.items() if self._asker.status(*done) == status]
-            if those:
+            numbers = [n for n, reply in replies.items() if self._asker.status(*reply) == status]
+            if numbers:
                 break
-        chunk_id = max(those, key=lambda number: by_score(asked[number][0]))
+        chunk_id = max(numbers, key=lambda number: by_score(replies[number][0]))
         columns = {
             "n_chunks": len(plan.chunks),
-            "asked_chunks": sorted(asked),
+            "asked_chunks": sorted(replies),
             "chunk_id": chunk_id if status == "ok" else None,
         }
-        all_asked = [done for done, _ in asked.values()]
-        return Found(*asked[chunk_id], plan.chunks[chunk_id], columns, all_asked)
+        all_asked = [reply for reply, _ in replies.values()]
+        return BestReply(*replies[chunk_id], plan.chunks[chunk_id], columns, all_asked)
 
     def grounding(
         self, doc: Doc, answer: Mapping[str, Any], chunk: Chunk | None
@@ -124,11 +124,11 @@ class LongAnswers:
         if chunk is None or answer["answer"] is None:
             return None
         texts = (answer["question"], answer["answer"])
-        question, said = self._reader.reader.read(texts, doc.lang_)
+        question, reply = self._reader.reader.read(texts, doc.lang_)
         return ground_within(
             doc,
             chunk,
-            lambda piece: ground(piece, said.text, read=said, question=terms(question)),
+            lambda piece: ground(piece, reply.text, read=reply, question=terms(question)),
         )
 
 
@@ -142,7 +142,7 @@ def _of(
     order = plan.order.get(key, range(len(plan.chunks)))
     keys = ((number, chunk_key(key, number)) for number in order)
     return {
-        number: (completions[name], completions.get(name + NONE))
+        number: (completions[name], completions.get(name + NO_ANSWER_KEY))
         for number, name in keys
         if name in completions
     }

@@ -152,8 +152,8 @@ class LongDocuments:
         if budget is None or self._short(doc.text, budget, split_anyway=room is not None):
             return Plan((), refused)
         chunks = split(doc, self._count, budget, overlap=self.settings.overlap)
-        sent = [render for key, render in prompts.items() if key not in refused]
-        context = room if room is not None or limit is None else self._context(sent, limit)
+        rendered = [render for key, render in prompts.items() if key not in refused]
+        context = room if room is not None or limit is None else self._context(rendered, limit)
         return Plan(tuple(chunks), refused, context)
 
     def _context(self, prompts: Sequence[Render], limit: int) -> int:
@@ -201,7 +201,7 @@ def chunk_rows(component: str, plan: Plan) -> list[dict[str, Any]]:
 def token_sums(completions: Sequence[Completion]) -> dict[str, int | None]:
     """What all requests for one value cost together."""
     names = ("prompt_tokens", "reused_tokens", "output_tokens")
-    sums = {name: sum(getattr(done, name) for done in completions) for name in names}
+    sums = {name: sum(getattr(completion, name) for completion in completions) for name in names}
     return {**sums, "reasoning_tokens": sum(c.reasoning_tokens for c in completions) or None}
 
 
@@ -252,8 +252,8 @@ def ground_within(doc: Doc, chunk: Chunk, ground: Callable[[Doc], Grounding]) ->
     Returns:
         None where the chunk does not hold it.
     """
-    found = ground(doc[chunk.start_token : chunk.end_token].as_doc())
-    if found.grounded == "none":
+    grounding = ground(doc[chunk.start_token : chunk.end_token].as_doc())
+    if grounding.grounded == "none":
         return None
     moved = {
         "start_char": doc[chunk.start_token].idx,
@@ -261,5 +261,5 @@ def ground_within(doc: Doc, chunk: Chunk, ground: Callable[[Doc], Grounding]) ->
         "start_token": chunk.start_token,
         "end_token": chunk.start_token,
     }
-    places = {name: getattr(found, name) for name in moved}
-    return replace(found, **{n: v + moved[n] for n, v in places.items() if v is not None})
+    places = {name: getattr(grounding, name) for name in moved}
+    return replace(grounding, **{n: v + moved[n] for n, v in places.items() if v is not None})

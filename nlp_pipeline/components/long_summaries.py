@@ -73,7 +73,7 @@ class LongSummaries:
         if self.key in completions:
             return completions[self.key]
         last = self._level(self.rounds(completions) - 1, completions)
-        return next((done for done in last if done.text.strip()), last[0])
+        return next((completion for completion in last if completion.text.strip()), last[0])
 
     def rounds(self, completions: Mapping[str, Completion]) -> int:
         """How many rounds of requests there were before the last one."""
@@ -91,18 +91,20 @@ class LongSummaries:
         return groups
 
     def _texts(self, level: int, completions: Mapping[str, Completion]) -> list[str]:
-        return [done.text.strip() for done in self._level(level, completions)]
+        return [completion.text.strip() for completion in self._level(level, completions)]
 
     def _level(self, level: int, completions: Mapping[str, Completion]) -> list[Completion]:
         """The completions of a round, in the order of the document."""
-        found: list[Completion] = []
-        while (key := self._key(level, len(found))) in completions:
-            found.append(completions[key])
-        return found
+        level_completions: list[Completion] = []
+        while (key := self._key(level, len(level_completions))) in completions:
+            level_completions.append(completions[key])
+        return level_completions
 
     def _key(self, level: int, number: int) -> str:
         return chunk_key(self.key, level, number)
 
 
 def _failure(completions: Mapping[str, Completion]) -> Completion | None:
-    return next((done for done in completions.values() if done.error is not None), None)
+    return next(
+        (completion for completion in completions.values() if completion.error is not None), None
+    )

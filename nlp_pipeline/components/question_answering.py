@@ -16,8 +16,8 @@ from nlp_pipeline.chunking import Chunk
 from nlp_pipeline.components.answer_list import Answers
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score, token_figures
-from nlp_pipeline.components.extractive import NONE, Extractive
-from nlp_pipeline.components.long_answers import Found, LongAnswers
+from nlp_pipeline.components.extractive import NO_ANSWER_KEY, Extractive
+from nlp_pipeline.components.long_answers import BestReply, LongAnswers
 from nlp_pipeline.components.long_documents import (
     NOTHING_ASKED,
     ChunkSettings,
@@ -191,10 +191,10 @@ class LlamaQA(LlamaComponent):
     def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
         """Reads the answers of several Docs together."""
         self.checker.read_ahead(
-            (doc, done.text.strip())
+            (doc, completion.text.strip())
             for doc, completions in answered
-            for done in completions.values()
-            if self.status(done) == "ok"
+            for completion in completions.values()
+            if self.status(completion) == "ok"
         )
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
@@ -204,17 +204,17 @@ class LlamaQA(LlamaComponent):
         chunks: list[Chunk | None] = []
         for question in self._questions(doc):
             key = question["id"]
-            found: Found | None = None
+            best: BestReply | None = None
             if plan.chunks and key not in plan.refused:
-                found = self._pieces.best(plan, question, completions)
-                answer = self._answer(doc, question, found.completion, found.reply, found.chunk)
-                answers.append({**answer, **found.columns, **token_sums(found.asked)})
+                best = self._pieces.best(plan, question, completions)
+                answer = self._answer(doc, question, best.completion, best.reply, best.chunk)
+                answers.append({**answer, **best.columns, **token_sums(best.replies)})
             elif not doc.text.strip() and key not in completions:
                 answers.append(self._answer(doc, question, NOTHING_ASKED))
             else:
-                reply = completions.get(key + NONE)
+                reply = completions.get(key + NO_ANSWER_KEY)
                 answers.append(self._answer(doc, question, completions[key], reply))
-            chunks.append(found.chunk if found else None)
+            chunks.append(best.chunk if best else None)
         return QAResult(self._checked(doc, answers, chunks), plan)
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
@@ -231,12 +231,12 @@ class LlamaQA(LlamaComponent):
         self, doc: Doc, answers: list[dict[str, Any]], chunks: Sequence[Chunk | None]
     ) -> list[dict[str, Any]]:
         """The answers with what can be checked about them."""
-        said: list[tuple[str, str | None, Grounding | None]] = [
+        to_check: list[tuple[str, str | None, Grounding | None]] = [
             (a["question"], a["answer"], self._pieces.grounding(doc, a, chunk))
             for a, chunk in zip(answers, chunks, strict=True)
         ]
-        found = self.checker.check_answers(doc, said)
-        return [{**answer, **more} for answer, more in zip(answers, found, strict=True)]
+        checks = self.checker.check_answers(doc, to_check)
+        return [{**answer, **more} for answer, more in zip(answers, checks, strict=True)]
 
     def _answer(
         self,
@@ -247,14 +247,14 @@ class LlamaQA(LlamaComponent):
         chunk: Chunk | None = None,
     ) -> dict[str, Any]:
         """An answer, from its completion and that of the forced `no_answer`, if it was asked."""
-        status, said = self.status(completion, reply), completion.text.strip()
+        status, text = self.status(completion, reply), completion.text.strip()
         if self.extractive is not None and status == "ok":
-            said = self.extractive.piece(doc, completion, chunk)
+            text = self.extractive.piece(doc, completion, chunk)
         return {
             "component": self.name,
             "question_id": question["id"],
             "question": question["text"],
-            "answer": said if status == "ok" else None,
+            "answer": text if status == "ok" else None,
             "status": status,
             "no_answer_prob": Extractive.probability(reply),
             "masked_logprob": completion.masked_logprob,
@@ -275,9 +275,9 @@ class LlamaQA(LlamaComponent):
             `answers_em`, `answers_f1`, and `spans_answers_p`, `_r`, `_f` and `_per_type`, each
             where there are references for it.
         """
-        found = list(examples)
-        scores: dict[str, Any] = dict(answer_scores(found, self.name))
-        spans = [example for example in found if SPANS_KEY in example.reference.spans]
+        scored_examples = list(examples)
+        scores: dict[str, Any] = dict(answer_scores(scored_examples, self.name))
+        spans = [example for example in scored_examples if SPANS_KEY in example.reference.spans]
         if spans:
             scores |= Scorer.score_spans(
                 spans,
@@ -298,15 +298,15 @@ class LlamaQA(LlamaComponent):
         if completion.error:
             return "error"
         score, least = completion_score(completion), self.no_answer_threshold
-        none = _bare(completion.text) in ("", _bare(self.no_answer))
-        none |= least is not None and score is not None and score < least
-        none |= self.extractive is not None and self.extractive.is_none(completion, reply)
-        return "no_answer" if none else "ok"
+        is_no_answer = _bare(completion.text) in ("", _bare(self.no_answer))
+        is_no_answer |= least is not None and score is not None and score < least
+        is_no_answer |= self.extractive is not None and self.extractive.is_none(completion, reply)
+        return "no_answer" if is_no_answer else "ok"
 
     def _report(self, doc: Doc, key: str | None, error: NlpPipelineError) -> None:
         """The two requests of the extractive mode mostly fail together: that is one failure."""
-        known = {e["question_id"] for e in doc._.errors if e["component"] == self.name}
-        if self.extractive is None or key is None or self.question_id(key) not in known:
+        reported_ids = {e["question_id"] for e in doc._.errors if e["component"] == self.name}
+        if self.extractive is None or key is None or self.question_id(key) not in reported_ids:
             super()._report(doc, key, error)
 
     def set_annotations(self, doc: Doc, result: QAResult) -> None:
@@ -317,11 +317,11 @@ class LlamaQA(LlamaComponent):
         doc._.chunks = [*self.of_others(doc._.chunks), *chunk_rows(self.name, result.plan)]
         self.long.forget(doc)
         # Since others answered, a pipe may have merged or split tokens: characters hold.
-        others = [
+        spans = [
             realigned(doc, answer) if isinstance(answer, Mapping) else answer
             for answer in self.of_others(doc._.answers)
         ]
-        doc._.answers = Answers([*others, *result.answers])
+        doc._.answers = Answers([*spans, *result.answers])
         doc.spans[SPANS_KEY] = [*_other_spans(doc), *_answer_spans(doc, doc._.answers)]
 
 

@@ -34,9 +34,9 @@ def questions_of(component: str, own: list[dict[str, str]], doc: Doc) -> list[di
         QuestionsInvalid: `doc._.questions` holds something else.
         DuplicateQuestion: Two have one id.
     """
-    asked = own + parse_questions(component, doc._.questions, prefix="r")
-    _refuse_duplicates(asked, component, record_id(doc))
-    return asked
+    questions = own + parse_questions(component, doc._.questions, prefix="r")
+    _refuse_duplicates(questions, component, record_id(doc))
+    return questions
 
 
 def _parse(component: str, question: Any, default_id: str) -> dict[str, str]:
@@ -53,8 +53,8 @@ def _parse(component: str, question: Any, default_id: str) -> dict[str, str]:
 def _refuse_duplicates(
     questions: list[dict[str, str]], component: str, document_id: str | None
 ) -> None:
-    seen: set[str] = set()
+    ids: set[str] = set()
     for question in questions:
-        if question["id"] in seen:
+        if question["id"] in ids:
             raise DuplicateQuestion(question["id"], component, document_id)
-        seen.add(question["id"])
+        ids.add(question["id"])

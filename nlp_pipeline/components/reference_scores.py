@@ -34,18 +34,20 @@ def evaluate_with_references(nlp: Language) -> None:
 
 
 def _evaluate(nlp: Language, examples: Iterable[Example], **options: Any) -> dict[str, Any]:
-    found = list(examples)
-    for example in found:
+    scored_examples = list(examples)
+    for example in scored_examples:
         if isinstance(example, Example) and example.reference._.questions:
             example.predicted._.questions = example.reference._.questions
     idle = [
         name
         for name, pipe in nlp.pipeline
         if hasattr(pipe, "has_reference")
-        and not any(isinstance(e, Example) and pipe.has_reference(e.reference) for e in found)
+        and not any(
+            isinstance(e, Example) and pipe.has_reference(e.reference) for e in scored_examples
+        )
     ]
     with nlp.select_pipes(disable=idle):
-        return type(nlp).evaluate(nlp, found, **options)
+        return type(nlp).evaluate(nlp, scored_examples, **options)
 
 
 def reference_answers(doc: Doc, component: str) -> list[tuple[str | None, str | None, list[str]]]:
@@ -56,24 +58,24 @@ def reference_answers(doc: Doc, component: str) -> list[tuple[str | None, str | 
         component: An answer that names another component is none of its.
     """
     answers = doc._.answers if isinstance(doc._.answers, list | tuple) else ()
-    found = []
+    references = []
     for answer in answers:
         if not isinstance(answer, Mapping) or answer.get("component", component) != component:
             continue
         right = answer.get("answers", answer.get("answer"))
         if right is None or isinstance(right, str):
             right = [] if right is None else [right]
-        found.append((answer.get("question_id"), answer.get("question"), list(right)))
-    return found
+        references.append((answer.get("question_id"), answer.get("question"), list(right)))
+    return references
 
 
 def answer_scores(examples: Iterable[Example], component: str) -> dict[str, float]:
     """Exact match and F1 of a component's answers, from 0 to 1; nothing without references."""
     matches, overlaps = [], []
     for example in examples:
-        said = [a for a in example.predicted._.answers if a["component"] == component]
-        by_id = {answer["question_id"]: answer["answer"] for answer in said}
-        by_text = {answer["question"]: answer["answer"] for answer in said}
+        predicted = [a for a in example.predicted._.answers if a["component"] == component]
+        by_id = {answer["question_id"]: answer["answer"] for answer in predicted}
+        by_text = {answer["question"]: answer["answer"] for answer in predicted}
         for question_id, question, right in reference_answers(example.reference, component):
             answer = by_id.get(question_id, by_text.get(question))
             matches.append(exact_match(answer, right))

@@ -16,12 +16,12 @@ def unique_names(names: Iterable[str]) -> list[str]:
         names: As the table has them, in its order.
     """
     columns = list(names)
-    taken = set(columns)
+    used = set(columns)
     unique: dict[str, None] = {}
     repeats: Counter[str] = Counter()
     for position, column in enumerate(columns, 1):
         name = base = column or f"column_{position}"
-        while name in unique or (name != column and name in taken):
+        while name in unique or (name != column and name in used):
             repeats[base] += 1
             name = f"{base}_{repeats[base] + 1}"
         unique[name] = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, Line, line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import BadConllu, BadRecord, InvalidUtf8, LineTooLong, Place
@@ -69,7 +69,7 @@ class ConlluDocument:
         return self._has_words
 
 
-def read_conllu(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_conllu(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The text of every document, made of its words and the spaces that the file notes.
 
     A document begins at `# newdoc`; a file without is one. Words that a token was split into

@@ -11,7 +11,7 @@ from typing import Any
 from nlp_pipeline.corpus.column_names import unique_names
 from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import Line, line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import (
@@ -30,7 +30,7 @@ _REREAD_ROWS = 4
 """How many rows of the greatest length may be read twice, before a file counts as damaged."""
 
 
-def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The cells of every row by column name, or the reason why a row has none.
 
     An empty cell in the text or id column counts as not there. The delimiter is the one that a
@@ -56,16 +56,16 @@ def read_csv(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[F
         while True:
             try:
                 cells = _next_row(rows, lines)
-                found = _fields(header, cells, options, lines.place, notes) if cells else None
+                fields = _fields(header, cells, options, lines.place, notes) if cells else None
             except StopIteration:
                 return
             except BadRecord as error:
                 yield lines.place.line, error
             else:
-                if found is None:
+                if fields is None:
                     notes.blank_line()
                 else:
-                    yield lines.place.line, found
+                    yield lines.place.line, fields
 
 
 def _header(lines: _Lines, source: str, text_key: str) -> tuple[list[str], str]:
@@ -160,7 +160,7 @@ class _Lines:
         self._source = source
         self._limit = limit
         self._reread_left = _REREAD_ROWS * limit
-        self._ahead: deque[Line] = deque()
+        self._lookahead: deque[Line] = deque()
         self._row: list[Line] = []
         self._size = 0
         self.start_row()
@@ -177,7 +177,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.popleft() if self._ahead else next(self._lines, None)
+        line = self._lookahead.popleft() if self._lookahead else next(self._lines, None)
         if line is None:
             self.at_end = True
             raise StopIteration
@@ -206,11 +206,11 @@ class _Lines:
         Raises:
             OSError: So much was read twice that going on would take without end.
         """
-        again = self._row[first:]
-        self._reread_left -= sum(len(line.data) for line in again if isinstance(line.data, bytes))
+        rest = self._row[first:]
+        self._reread_left -= sum(len(line.data) for line in rest if isinstance(line.data, bytes))
         if self._reread_left < 0:
             raise OSError("too many quotes are opened and never closed")
-        self._ahead.extendleft(reversed(again))
+        self._lookahead.extendleft(reversed(rest))
 
     def first_with_text(self) -> str:
         """The first line that is not blank, which stays to be read; `""` where there is none."""

@@ -113,14 +113,14 @@ class JsonStream:
         """
         first = self.peek()
         start = self.offset
-        kept = _Kept(self._limit)
+        text = _BoundedText(self._limit)
         if first in (b"{", b"[", b'"'):
-            self._take_nested(kept)
+            self._take_nested(text)
         else:
-            self._take_scalar(kept)
-        if not kept.size:
+            self._take_scalar(text)
+        if not text.size:
             raise JsonBroken(start)
-        return JsonValue(start, kept.size, kept.data)
+        return JsonValue(start, text.size, text.data)
 
     def _entries(self, opening: bytes, closing: bytes) -> Iterator[None]:
         self._expect(opening)
@@ -140,7 +140,7 @@ class JsonStream:
             raise JsonBroken(self.offset)
         self._position += 1
 
-    def _take_nested(self, kept: _Kept) -> None:
+    def _take_nested(self, text: _BoundedText) -> None:
         """Up to the bracket or the quote that closes what is opened here."""
         depth, in_string = 0, False
         while True:
@@ -163,18 +163,18 @@ class JsonStream:
                         break
                 else:
                     self._position = len(self._buffer)
-            kept.add(self._buffer[start : self._position])
+            text.add(self._buffer[start : self._position])
             if closed:
                 return
             # In the middle of a string a backslash may be left, which belongs to the next byte.
             if not self._refill():
                 raise JsonBroken(self.offset)
 
-    def _take_scalar(self, kept: _Kept) -> None:
+    def _take_scalar(self, text: _BoundedText) -> None:
         while True:
             start = self._position
             self._position = _end(_SCALAR, self._buffer, start)
-            kept.add(self._buffer[start : self._position])
+            text.add(self._buffer[start : self._position])
             if self._position < len(self._buffer) or not self._refill():
                 return
 
@@ -187,7 +187,7 @@ class JsonStream:
         return bool(chunk)
 
 
-class _Kept:
+class _BoundedText:
     """Bytes of a value, as long as they are not too many."""
 
     def __init__(self, limit: int) -> None:

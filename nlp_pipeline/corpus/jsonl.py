@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from nlp_pipeline.corpus.json_object import parse_object
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import BadRecord, Place
 
 
-def read_jsonl(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_jsonl(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The object of every line that is not blank, or the reason why there is none."""
     limit = line_limit(options.max_length)
     with open_stream(file.path, file.compression) as stream:

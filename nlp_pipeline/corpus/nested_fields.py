@@ -17,9 +17,9 @@ def lifted(fields: dict[str, Any], key: str) -> dict[str, Any]:
     if key in fields or "." not in key:
         return fields
     *outer, last = key.split(".")
-    made = inner = dict(fields)
+    copy = inner = dict(fields)
     for name in outer:
         if type(inner.get(name)) is not dict:
             return fields
         inner[name] = inner = dict(inner[name])
-    return {**made, key: inner.pop(last)} if last in inner else fields
+    return {**copy, key: inner.pop(last)} if last in inner else fields

@@ -19,13 +19,13 @@ class Notes:
 
     def __init__(self, emit: Callable[[str], None] | None = None) -> None:
         self._emit = emit or _log.warning
-        self._said: set[str] = set()
+        self._warnings: set[str] = set()
         self._blank_lines = 0
 
     def once(self, warning: str, place: Place, *names: str) -> None:
         """Says a warning about a record, unless the corpus had one of its kind before."""
-        if warning not in self._said:
-            self._said.add(warning)
+        if warning not in self._warnings:
+            self._warnings.add(warning)
             self._emit(corpus_warning(warning, place, names=names))
 
     def no_documents(self, source: str) -> None:

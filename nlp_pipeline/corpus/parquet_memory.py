@@ -116,8 +116,8 @@ def _array_size(array: Any) -> int:
         return sum(_array_size(array.field(index)) for index in range(kind.num_fields))
     if pa.types.is_map(kind):
         begin, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
-        both = (array.keys, array.items)
-        return sum(_array_size(values.slice(begin, end - begin)) for values in both)
+        children = (array.keys, array.items)
+        return sum(_array_size(values.slice(begin, end - begin)) for values in children)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _array_size(array.flatten()) + _WIDTH * len(array)
     return int(array.nbytes)

@@ -17,7 +17,7 @@ from nlp_pipeline.corpus.parquet_memory import (
     text_columns,
     too_large,
 )
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import line_limit
 from nlp_pipeline.errors.corpus import (
@@ -35,7 +35,7 @@ _BATCH_ROWS = 64
 _BUFFER_BYTES = 2**20
 
 
-def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The values of every row by column name, made plain JSON.
 
     A row group that would not fit into memory costs its own rows, a row that would not its own.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import checked_start, open_stream
 from nlp_pipeline.errors.corpus import InvalidUtf8, Place, TextTooLong
@@ -15,7 +15,9 @@ from nlp_pipeline.errors.corpus import InvalidUtf8, Place, TextTooLong
 _CHUNK_BYTES = 2**20
 
 
-def read_plain_text(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_plain_text(
+    file: CorpusFile, options: ReadOptions, notes: Notes
+) -> Iterator[NumberedFields]:
     """The text of a file, its line ends as they stand, so that offsets hold for the file."""
     place = Place(file.source, 1)
     with open_stream(file.path, file.compression) as stream:

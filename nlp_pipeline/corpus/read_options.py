@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from nlp_pipeline.errors.corpus import BadRecord
 
-Found: TypeAlias = tuple[int, "dict[str, Any] | BadRecord"]
+NumberedFields: TypeAlias = tuple[int, "dict[str, Any] | BadRecord"]
 """Line or row, and the fields that stand there or the reason why none can be read."""
 
 

@@ -15,7 +15,7 @@ from nlp_pipeline.corpus.jsonl import read_jsonl
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
@@ -33,7 +33,7 @@ from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
 
-FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[Found]]
+FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[NumberedFields]]
 
 _Fields = TypeVar("_Fields")
 
@@ -114,8 +114,8 @@ def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Reco
     builder = Builder(options, notes)
     for file in sources.files:
         empty = True
-        found = READERS[file.format](file, options, notes)
-        for row in _read_file(file, found, builder, in_folder=sources.is_folder):
+        items = READERS[file.format](file, options, notes)
+        for row in _read_file(file, items, builder, in_folder=sources.is_folder):
             empty = False
             yield row
         if empty:
@@ -123,7 +123,7 @@ def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Reco
 
 
 def _read_file(
-    file: CorpusFile, found: Iterator[Found], builder: Builder, *, in_folder: bool
+    file: CorpusFile, items: Iterator[NumberedFields], builder: Builder, *, in_folder: bool
 ) -> Iterator[Record | Reject]:
     """The rows of one file; one reject more where the file itself is at fault.
 
@@ -136,7 +136,7 @@ def _read_file(
     line = 0
     fault: NoTextColumn | BadRecord
     try:
-        for line, fields in found:
+        for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
     except NoTextColumn as error:
@@ -149,11 +149,11 @@ def _read_file(
     yield builder.reject(file, line + 1, _advised(fault, windows))
 
 
-def _advised(found: _Fields, windows: Callable[[], bool]) -> _Fields:
+def _advised(fields: _Fields, windows: Callable[[], bool]) -> _Fields:
     """Fields as they are; of bytes that are no UTF-8 with the advice for their whole file."""
-    if isinstance(found, InvalidUtf8) and found.looks_latin and windows():
-        return found.in_windows_file()  # type: ignore[return-value]
-    return found
+    if isinstance(fields, InvalidUtf8) and fields.looks_latin and windows():
+        return fields.in_windows_file()  # type: ignore[return-value]
+    return fields
 
 
 def _has_windows_bytes(file: CorpusFile) -> bool:

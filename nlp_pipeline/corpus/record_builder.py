@@ -51,22 +51,22 @@ class Builder:
         self._index = 0
 
     def build(
-        self, file: CorpusFile, line: int, found: dict[str, Any] | BadRecord
+        self, file: CorpusFile, line: int, fields: dict[str, Any] | BadRecord
     ) -> Record | Reject:
         """The next row: a record where the fields make one, else a reject.
 
         Args:
             file: Where the row stands.
             line: Its line or row there.
-            found: Its fields, or why there are none.
+            fields: Its fields, or why there are none.
         """
-        if isinstance(found, BadRecord):
-            return self.reject(file, line, found)
+        if isinstance(fields, BadRecord):
+            return self.reject(file, line, fields)
         for key in (self._options.text_key, self._options.id_key):
-            found = lifted(found, key)
-        own = found.get(self._options.id_key)
+            fields = lifted(fields, key)
+        own = fields.get(self._options.id_key)
         try:
-            record = self._record(file, line, found)
+            record = self._record(file, line, fields)
         except BadRecord as error:
             return self.reject(file, line, error, own)
         except Exception as error:  # no record may end the reading, whatever it holds

@@ -48,15 +48,15 @@ def _question(item: Any, position: int, place: Place) -> Question:
         raise BadQuestions(place, f"number {position} has the unknown key '{escaped(unknown[0])}'")
     text, id = fields.get("text"), fields.get("id")
     if type(text) is not str:
-        found = "no 'text'" if "text" not in fields else f"{type_name(text)} as its text"
-        raise BadQuestions(place, f"number {position} has {found}")
+        description = "no 'text'" if "text" not in fields else f"{type_name(text)} as its text"
+        raise BadQuestions(place, f"number {position} has {description}")
     if not text.strip():
         raise BadQuestions(place, f"number {position} is empty")
     if id is None:
         return Question(f"r{position}", text, _answers(fields, position, place))
     if type(id) not in (str, int) or not str(id).strip():
-        found = "an empty id" if id == "" or type(id) is str else f"{type_name(id)} as its id"
-        raise BadQuestions(place, f"number {position} has {found}")
+        description = "an empty id" if id == "" or type(id) is str else f"{type_name(id)} as its id"
+        raise BadQuestions(place, f"number {position} has {description}")
     return Question(str(id), text, _answers(fields, position, place))
 
 

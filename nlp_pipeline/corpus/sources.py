@@ -112,15 +112,15 @@ def find_sources(
         return Sources((CorpusFile(stdin, STDIN, "stdin", "jsonl"),))
     path = Path(source)
     if path.is_dir():
-        found = _folder(path, named_by_stem)
+        listing = _folder(path, named_by_stem)
     elif path.exists():
-        found = Sources((_single(path),))
+        listing = Sources((_single(path),))
     else:
         raise CorpusNotFound(str(source))
-    for file in found.files:
+    for file in listing.files:
         if file.compression == ".zst":
             require_zstd(file.source)
-    return found
+    return listing
 
 
 def source_files(source: str | Path) -> list[Path]:
@@ -150,24 +150,26 @@ def _single(path: Path) -> CorpusFile:
 
 def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
     readable: list[Path] = []
-    others: list[str] = []
+    other_files: list[str] = []
     left_out: list[str] = []
-    for path in sorted(_walk(root, left_out), key=lambda found: found.relative_to(root).parts):
+    for path in sorted(_walk(root, left_out), key=lambda path: path.relative_to(root).parts):
         kind = _format(path)
         if kind and kind[0] != _BY_NAME_ONLY:
             readable.append(path)
         else:
-            others.append(_clean(path.relative_to(root).as_posix()))
+            other_files.append(_clean(path.relative_to(root).as_posix()))
     if not readable:
         looked = [suffix for suffix in SUPPORTED if not suffix.startswith(".json.")]
-        raise EmptyCorpusFolder(str(root), [s for s in looked if s != ".json"], others + left_out)
+        raise EmptyCorpusFolder(
+            str(root), [s for s in looked if s != ".json"], other_files + left_out
+        )
     stems = stem_names(named_by_stem)
     files = tuple(
         CorpusFile(path, _clean(str(path)), stems.get(name, name), *(_format(path) or ("", "")))
         for path in readable
         for name in [_clean(path.relative_to(root).as_posix())]
     )
-    return Sources(files, tuple(others), tuple(sorted(left_out)), is_folder=True)
+    return Sources(files, tuple(other_files), tuple(sorted(left_out)), is_folder=True)
 
 
 def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:
@@ -181,8 +183,8 @@ def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         reasons = {name: reason for name in folders if (reason := _why_left_out(folder, name))}
         for name, reason in reasons.items():
-            shown = Path(folder, name).relative_to(root).as_posix()
-            left_out.append(f"{_clean(shown)} ({reason})")
+            relative = Path(folder, name).relative_to(root).as_posix()
+            left_out.append(f"{_clean(relative)} ({reason})")
         folders[:] = [name for name in folders if name not in reasons]
         for name in names:
             path = Path(folder, name)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nlp_pipeline.corpus.json_object import parse_object, parse_value
 from nlp_pipeline.corpus.json_stream import JsonBroken, JsonStream, JsonValue
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.corpus.read_options import Found, ReadOptions
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, checked_start, line_limit, open_stream
 from nlp_pipeline.errors.corpus import BadRecord, BadSquad, InvalidJson, LineTooLong, Place
@@ -31,7 +31,7 @@ class Paragraph(NamedTuple):
     content: JsonValue | str
 
 
-def read_squad(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+def read_squad(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The text of every paragraph with its questions and their reference answers.
 
     "Line" is the number of the paragraph in the file. A question that stands there twice is
@@ -91,7 +91,7 @@ class _Titles:
     """
 
     def __init__(self, file: CorpusFile, limit: int) -> None:
-        self._all = enumerate(_titles(file, limit))
+        self._titles = enumerate(_titles(file, limit))
         self._article = -1
         self._title: JsonValue | None = None
 
@@ -101,7 +101,7 @@ class _Titles:
             self._article, self._title = paragraph.article, paragraph.title
             try:
                 while self._title is None:
-                    number, title = next(self._all)
+                    number, title = next(self._titles)
                     if number == paragraph.article:
                         self._title = title
                         break
@@ -204,5 +204,5 @@ def _answers(item: dict[str, Any]) -> list[str]:
     """None where the question is impossible: its plausible answers are wrong ones."""
     if item.get("is_impossible"):
         return []
-    found = (a.get("text") for a in _list(item, "answers") if isinstance(a, dict))
-    return [text for text in found if isinstance(text, str) and text.strip()]
+    texts = (a.get("text") for a in _list(item, "answers") if isinstance(a, dict))
+    return [text for text in texts if isinstance(text, str) and text.strip()]

@@ -42,5 +42,5 @@ def listing(names: Iterable[object], limit: int = 8) -> str:
     items = [str(name) for name in names]
     if not items:
         return "none"
-    shown = ", ".join(items[:limit])
-    return shown if len(items) <= limit else f"{shown} (and {len(items) - limit} more)"
+    text = ", ".join(items[:limit])
+    return text if len(items) <= limit else f"{text} (and {len(items) - limit} more)"

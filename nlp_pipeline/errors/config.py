@@ -47,10 +47,10 @@ class SettingTooLarge(ConfigError):
 class PromptTemplateNotFound(ConfigError):
     """A prompt template's name or path that leads nowhere."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
         super().__init__(
             f"There is no prompt template '{name}'. Give a path that ends in .jinja, or one of: "
-            f"{listing(known)}."
+            f"{listing(choices)}."
         )
 
 
@@ -74,9 +74,9 @@ class QuestionsInvalid(ConfigError):
 class ExamplesUnreadable(ConfigError):
     """Examples for a prompt that cannot be read at all."""
 
-    def __init__(self, component: str, given: str, reason: str) -> None:
+    def __init__(self, component: str, value: str, reason: str) -> None:
         super().__init__(
-            f"components.{component}.examples: {escaped(given)} cannot be used: {reason}. Give a "
+            f"components.{component}.examples: {escaped(value)} cannot be used: {reason}. Give a "
             "list of objects, or the path of a .jsonl or .json file that holds them."
         )
 
@@ -107,10 +107,10 @@ class DuplicateQuestion(ConfigError):
 class PipelineNotFound(ConfigError):
     """A pipeline name that is neither shipped nor a path to a config."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
         super().__init__(
             f"There is no pipeline '{name}'. Give a path to a .cfg file or a pipeline folder, or "
-            f"one of: {listing(known)}."
+            f"one of: {listing(choices)}."
         )
 
 
@@ -156,9 +156,9 @@ class SpacyPackageDamaged(ConfigError):
 class UnknownSetting(ConfigError):
     """A `--set` key that names nothing in the pipeline."""
 
-    def __init__(self, key: str, known: Iterable[str]) -> None:
+    def __init__(self, key: str, choices: Iterable[str]) -> None:
         super().__init__(
-            f"--set {key}: the pipeline has no such setting. Near it there is: {listing(known)}."
+            f"--set {key}: the pipeline has no such setting. Near it there is: {listing(choices)}."
         )
 
 
@@ -188,8 +188,8 @@ class UnknownConfigSetting(ConfigError):
 class UnknownKeyword(ConfigError, TypeError):
     """A keyword argument that a public function does not have."""
 
-    def __init__(self, function: str, name: str, known: Iterable[str]) -> None:
-        names = list(known)
+    def __init__(self, function: str, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
         near = get_close_matches(name, names, n=1)
         hint = f"Did you mean '{near[0]}'? " if near else ""
         super().__init__(
@@ -200,9 +200,10 @@ class UnknownKeyword(ConfigError, TypeError):
 class SettingSyntax(ConfigError):
     """A `--set` value that is not of the form `key=value`."""
 
-    def __init__(self, given: str) -> None:
+    def __init__(self, setting: str) -> None:
         super().__init__(
-            f"--set {given}: write it as key=value, such as components.llama_qa.max_new_tokens=32."
+            f"--set {setting}: write it as key=value, such as "
+            "components.llama_qa.max_new_tokens=32."
         )
 
 

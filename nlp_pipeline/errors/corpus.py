@@ -93,10 +93,10 @@ class UnsupportedCorpus(CorpusError):
 class EmptyCorpusFolder(CorpusError):
     """A folder that holds no file that can be read."""
 
-    def __init__(self, source: str, supported: Iterable[str], others: Iterable[str]) -> None:
+    def __init__(self, source: str, supported: Iterable[str], other_files: Iterable[str]) -> None:
         super().__init__(
             f"The folder '{_file(source)}' holds nothing to read: looked for "
-            f"{listing(supported, 20)}; it has: {_fields(others)}."
+            f"{listing(supported, 20)}; it has: {_fields(other_files)}."
         )
 
 
@@ -172,7 +172,7 @@ class InvalidUtf8(BadRecord):
         utf16: bool = False,
         windows: bool = False,
     ) -> None:
-        self._what = (place, byte, data)
+        self._arguments = (place, byte, data)
         at = "" if byte is None else f" at byte {byte} of the file"
         if utf16:
             at += ": it looks like UTF-16, and none of it is read"
@@ -186,7 +186,7 @@ class InvalidUtf8(BadRecord):
 
     def in_windows_file(self) -> InvalidUtf8:
         """The same with the advice for a file that has Windows-1252 in other places."""
-        return InvalidUtf8(*self._what, windows=True)
+        return InvalidUtf8(*self._arguments, windows=True)
 
 
 _NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")

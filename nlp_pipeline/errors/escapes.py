@@ -17,10 +17,10 @@ def escaped(value: object, limit: int = 80) -> str:
         The text with every unprintable character as its Python escape (`\x1b`, `\u202e`).
     """
     text = str(value)
-    shown = text if len(text) <= limit else text[:limit] + "…"
-    if shown.isprintable():
-        return shown
-    return "".join(char if char.isprintable() else _escape(char) for char in shown)
+    clipped = text if len(text) <= limit else text[:limit] + "…"
+    if clipped.isprintable():
+        return clipped
+    return "".join(char if char.isprintable() else _escape(char) for char in clipped)
 
 
 def described(error: BaseException) -> str:

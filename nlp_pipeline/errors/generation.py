@@ -16,11 +16,11 @@ class ModelError(NlpPipelineError):
 class ModelNotFound(ModelError):
     """A model name that is neither a known model, a path, nor a hub name that can be loaded."""
 
-    def __init__(self, name: str, known: Iterable[str], reason: str = "") -> None:
+    def __init__(self, name: str, choices: Iterable[str], reason: str = "") -> None:
         because = f" ({reason})" if reason else ""
         super().__init__(
             f"Model '{name}' was not found{because}. Give a folder, a .gguf file, a Hugging Face "
-            f"hub name, or one of: {listing(known)}. `nlp-pipeline models` lists what is here."
+            f"hub name, or one of: {listing(choices)}. `nlp-pipeline models` lists what is here."
         )
 
 
@@ -38,9 +38,9 @@ class ModelNotFetched(ModelError):
 class ModelDigestMismatch(ModelError):
     """A model file whose SHA-256 is not the one that is known for it."""
 
-    def __init__(self, name: str, path: str, expected: str, found: str) -> None:
+    def __init__(self, name: str, path: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"Model '{name}': {path} has the SHA-256 {found[:16]}…, expected {expected[:16]}…. "
+            f"Model '{name}': {path} has the SHA-256 {actual[:16]}…, expected {expected[:16]}…. "
             f"The file is damaged or was changed: type `nlp-pipeline models fetch {name} --force`."
         )
 
@@ -244,9 +244,9 @@ class ExtractionInvalid(RequestError):
     """A completion that is no object of its schema."""
 
     def __init__(self, reason: str, text: str) -> None:
-        shown = text if len(text) <= 60 else text[:57] + "..."
+        excerpt = text if len(text) <= 60 else text[:57] + "..."
         super().__init__(
-            f"The extraction is not valid: {reason}. It begins {shown!r}. Give more room by "
+            f"The extraction is not valid: {reason}. It begins {excerpt!r}. Give more room by "
             "max_new_tokens, or a schema with shorter texts and lists; the generator has to obey "
             "constraints."
         )
@@ -292,13 +292,13 @@ class NoAnswerAfterReasoning(RequestError):
     def __init__(self, reasoning_tokens: int, max_new_tokens: int, finish_reason: str) -> None:
         self.full = finish_reason == "length"
         used = f"{reasoning_tokens} tokens of reasoning" if reasoning_tokens else "its reasoning"
-        cut = (
+        reason = (
             f" when max_new_tokens={max_new_tokens} was reached"
             if finish_reason == "length"
             else ""
         )
         super().__init__(
-            f"The model reasons, and ended in {used}{cut} without an answer. Give it more "
+            f"The model reasons, and ended in {used}{reason} without an answer. Give it more "
             "tokens (max_new_tokens), or switch its reasoning off: "
             'chat_template_kwargs = {"enable_thinking": false} in the generator block, or as the '
             "model's page says."
@@ -317,8 +317,8 @@ class GenerationFailed(RequestError):
 class BatchTooLarge(RequestError):
     """More prompts in one `Llama.generate` than `max_batch_size` allows."""
 
-    def __init__(self, given: int, allowed: int) -> None:
+    def __init__(self, size: int, allowed: int) -> None:
         super().__init__(
-            f"{given} prompts were given and max_batch_size is {allowed}. Give fewer, build the "
+            f"{size} prompts were given and max_batch_size is {allowed}. Give fewer, build the "
             "Llama with a larger max_batch_size, or use Llama.stream, which takes any number."
         )

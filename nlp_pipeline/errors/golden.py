@@ -36,9 +36,9 @@ class GoldenUnreadable(GoldenError):
 class GoldenFormatUnknown(GoldenError):
     """A golden output that another version of this package wrote."""
 
-    def __init__(self, file: str, found: object, known: int) -> None:
+    def __init__(self, file: str, format_: object, newest: int) -> None:
         super().__init__(
-            f"{file} has the format {found!r} and this version of nlp-pipeline reads {known}. "
+            f"{file} has the format {format_!r} and this version of nlp-pipeline reads {newest}. "
             "Record it again, or use the version that wrote it."
         )
 
@@ -96,23 +96,27 @@ class GoldenMadeByTest(GoldenError):
 class GoldenCorpusChanged(GoldenError):
     """A corpus that is not the one that was recorded."""
 
-    def __init__(self, folder: str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
-        changed = [name for name in then if name in now and then[name] != now[name]]
-        gone = [f"{name} (gone)" for name in then if name not in now]
-        new = [f"{name} (new)" for name in now if name not in then]
+    def __init__(
+        self, folder: str, recorded: Mapping[str, str], current: Mapping[str, str]
+    ) -> None:
+        changed = [name for name in recorded if name in current and recorded[name] != current[name]]
+        removed = [f"{name} (gone)" for name in recorded if name not in current]
+        new = [f"{name} (new)" for name in current if name not in recorded]
         super().__init__(
             f"The corpus of the golden output '{folder}' has changed since it was recorded: "
-            f"{listing([*changed, *gone, *new])}. Restore it, or accept the new one with --update."
+            f"{listing([*changed, *removed, *new])}. Restore it, or accept the new one with "
+            "--update."
         )
 
 
 class GoldenModelChanged(GoldenError):
     """A model whose files are not those that were recorded."""
 
-    def __init__(self, folder: str, then: Sequence[str], now: Sequence[str]) -> None:
+    def __init__(self, folder: str, recorded: Sequence[str], current: Sequence[str]) -> None:
         super().__init__(
             f"The model of the golden output '{folder}' has changed since it was recorded: "
-            f"{listing(then)} → {listing(now)}. Restore it, or accept the new one with --update."
+            f"{listing(recorded)} → {listing(current)}. Restore it, or accept the new one with "
+            "--update."
         )
 
 
@@ -141,15 +145,15 @@ class GoldenMismatch(NlpPipelineError):
         super().__init__("\n".join(lines))
 
 
-def not_portable_here(then: str, here: str) -> str:
+def not_portable_here(recorded: str, current: str) -> str:
     """Said of a golden output that was recorded elsewhere and may differ for that alone."""
     return (
         "this golden output is not portable (its model does not compute in float64), and it was "
-        f"recorded on another platform, so rounding alone may explain this. Then: {then}. "
-        f"Here: {here}."
+        f"recorded on another platform, so rounding alone may explain this. Then: {recorded}. "
+        f"Here: {current}."
     )
 
 
-def made_with_others(then: str, here: str) -> str:
+def made_with_others(recorded: str, current: str) -> str:
     """Said where packages or spaCy pipelines have other versions than at the recording."""
-    return f"it was recorded with {then}; here there is {here}."
+    return f"it was recorded with {recorded}; here there is {current}."

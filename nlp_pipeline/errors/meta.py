@@ -22,9 +22,9 @@ class NoShards(CheckpointUnreadable):
 class ShardMissing(CheckpointUnreadable):
     """A checkpoint of several files of which at least one is not there."""
 
-    def __init__(self, folder: str, missing: Iterable[str], found: Iterable[str]) -> None:
+    def __init__(self, folder: str, missing: Iterable[str], present: Iterable[str]) -> None:
         super().__init__(
-            folder, f"{listing(missing)} is missing; there is: {listing(found)}. Fetch it again"
+            folder, f"{listing(missing)} is missing; there is: {listing(present)}. Fetch it again"
         )
 
 
@@ -101,9 +101,11 @@ class GgufImplausible(CheckpointUnreadable):
 class SizesImplausible(CheckpointUnreadable):
     """A configuration that asks for more than the weights beside it can be."""
 
-    def __init__(self, path: str, asked: str, held: str) -> None:
+    def __init__(self, path: str, claimed: str, available: str) -> None:
         super().__init__(
-            path, f"its configuration asks for {asked}, and its weights are {held}. Fetch it again"
+            path,
+            f"its configuration asks for {claimed}, and its weights are {available}. Fetch it "
+            "again",
         )
 
 
@@ -117,11 +119,11 @@ class ParamsUnreadable(CheckpointUnreadable):
 class ParamsDisagree(CheckpointUnreadable):
     """A `params.json` that says something else than the weights beside it."""
 
-    def __init__(self, folder: str, said: str, found: str) -> None:
+    def __init__(self, folder: str, claimed: str, actual: str) -> None:
         super().__init__(
             folder,
-            f"its params.json and its weights disagree: params.json says {said}, the weights "
-            f"say {found}. One of the two belongs to another checkpoint",
+            f"its params.json and its weights disagree: params.json says {claimed}, the weights "
+            f"say {actual}. One of the two belongs to another checkpoint",
         )
 
 

@@ -11,11 +11,11 @@ from nlp_pipeline.errors.generation import ModelError
 class WorldSizeDisagrees(ModelError):
     """`tensor_parallel_size` and the number of processes that were started differ."""
 
-    def __init__(self, asked: int, started: int) -> None:
+    def __init__(self, size: int, started: int) -> None:
         super().__init__(
-            f"tensor_parallel_size={asked} was asked for and {started} "
-            f"{'process was' if started == 1 else 'processes were'} started. Start {asked} with "
-            f"`torchrun --nproc-per-node {asked} …`, or leave tensor_parallel_size out."
+            f"tensor_parallel_size={size} was asked for and {started} "
+            f"{'process was' if started == 1 else 'processes were'} started. Start {size} with "
+            f"`torchrun --nproc-per-node {size} …`, or leave tensor_parallel_size out."
         )
 
 
@@ -73,9 +73,9 @@ class RankLost(NlpPipelineError):
 
     def __init__(self, rank: int, size: int, ranks: Iterable[int], reason: str) -> None:
         self.ranks = tuple(ranks)
-        who = f"rank {listing(self.ranks)}" if self.ranks else "one of them"
+        ranks_text = f"rank {listing(self.ranks)}" if self.ranks else "one of them"
         super().__init__(
-            f"The {size} processes lost each other: {who} no longer answers, as rank {rank} "
+            f"The {size} processes lost each other: {ranks_text} no longer answers, as rank {rank} "
             f"noticed ({reason}). See that process's own output above; start all of them again."
         )
 
@@ -94,8 +94,8 @@ class RanksDisagree(NlpPipelineError):
 
     stage = "run"
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
-            f"The processes that share one model were given different {what}. Every rank must "
+            f"The processes that share one model were given different {name}. Every rank must "
             "make the same calls with the same values, in the same order."
         )

@@ -169,10 +169,10 @@ class InvalidMaxErrors(NlpPipelineError):
 class TooManyErrors(NlpPipelineError):
     """More documents failed than the user will have."""
 
-    def __init__(self, failed: int, seen: int, limit: str | None) -> None:
+    def __init__(self, failed: int, documents: int, limit: str | None) -> None:
         why = "--on-error stop" if limit is None else f"--max-errors {limit}"
         super().__init__(
-            f"Stopped: {failed} of {seen} documents failed ({why}). What is done is safe, and "
+            f"Stopped: {failed} of {documents} documents failed ({why}). What is done is safe, and "
             "`nlp-pipeline errors` says what failed. The same command goes on and tries it again."
         )
 
@@ -181,13 +181,13 @@ class CorpusNeeded(NlpPipelineError):
     """Failed documents that the run's folder alone cannot give back."""
 
     def __init__(self, path: str, corpus: str, document_id: str | None = None) -> None:
-        what = (
+        reason = (
             "its books are damaged"
             if document_id is None
             else (f"the document '{escaped(document_id)}' cannot be read back from its tables")
         )
         super().__init__(
-            f"The run in '{path}' cannot be tried again without its corpus: {what}. Type the "
+            f"The run in '{path}' cannot be tried again without its corpus: {reason}. Type the "
             f"command of the run again, with the corpus '{escaped(corpus)}'."
         )
 
@@ -232,10 +232,10 @@ class OutputNotARun(OutputError):
 class PartDamaged(OutputError):
     """A finished part that does not hold what its receipt says."""
 
-    def __init__(self, path: str, file: str, expected: str, found: str) -> None:
+    def __init__(self, path: str, file: str, expected: str, actual: str) -> None:
         super().__init__(
             f"The part {file} of the run in '{path}' is damaged: its receipt says {expected}, and "
-            f"{found}. Run the same command again: it makes the part anew."
+            f"{actual}. Run the same command again: it makes the part anew."
         )
 
 
@@ -247,7 +247,7 @@ class ReceiptDamaged(OutputError):
         path: str,
         receipt: str,
         problem: str,
-        done: int,
+        documents: int,
         total: int | None,
         command: Sequence[str] = (),
         corpus: str = "",
@@ -255,7 +255,8 @@ class ReceiptDamaged(OutputError):
         of = "" if total is None else f" of {total}"
         super().__init__(
             f"The run in '{path}' is damaged: its receipt {receipt} {problem}, and what comes "
-            f"before it is {done}{of} documents. Nothing is shown, for that would look like all of "
+            f"before it is {documents}{of} documents. Nothing is shown, for that would look like "
+            "all of "
             f"it. To make the rest anew, {_call(command, corpus)}"
         )
 
@@ -304,8 +305,8 @@ class RunNotFound(OutputError):
 class TableNotFound(OutputError):
     """A table name that there is none of."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"There is no table '{name}'; the tables are: {listing(known, 20)}.")
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
+        super().__init__(f"There is no table '{name}'; the tables are: {listing(choices, 20)}.")
 
 
 class DocumentNotFound(OutputError):
@@ -331,9 +332,9 @@ class DuckdbMissing(OutputError):
 class ColumnNotFound(OutputError):
     """A column name that the table has none of."""
 
-    def __init__(self, table: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, table: str, name: str, choices: Iterable[str]) -> None:
         super().__init__(
-            f"The table '{table}' has no column '{name}'; it has: {listing(known, 40)}."
+            f"The table '{table}' has no column '{name}'; it has: {listing(choices, 40)}."
         )
 
 
@@ -344,7 +345,7 @@ class DifferentRun(OutputError):
 
     def __init__(self, path: str, differences: Mapping[str, tuple[Any, Any]]) -> None:
         lines = "".join(
-            f"\n  {escaped(name, 200)}: {' → '.join(_apart(*values))}"
+            f"\n  {escaped(name, 200)}: {' → '.join(_differing_texts(*values))}"
             for name, values in differences.items()
         )
         super().__init__(
@@ -378,11 +379,11 @@ class DiskFull(OutputError):
         )
 
 
-def _apart(then: Any, now: Any) -> tuple[str, str]:
+def _differing_texts(recorded: Any, current: Any) -> tuple[str, str]:
     """Two values short enough for a line, from about where they begin to differ."""
-    old, new = ("(none)" if value is None else str(value) for value in (then, now))
-    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-    start = max(0, same - 20) if max(len(old), len(new)) > 80 else 0
+    old, new = ("(none)" if value is None else str(value) for value in (recorded, current))
+    n_common = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, n_common - 20) if max(len(old), len(new)) > 80 else 0
     mark = "…" if start else ""
     return mark + escaped(old[start:]), mark + escaped(new[start:])
 

@@ -13,7 +13,7 @@ REASON_LIMIT = 300
 """Characters of a server's own words that a message repeats."""
 
 
-def _said(reason: str) -> str:
+def _quoted_reason(reason: str) -> str:
     """What a server or a library said, on one line and without its full stop."""
     return escaped(" ".join(reason.split()), REASON_LIMIT).rstrip(".")
 
@@ -32,8 +32,8 @@ class InvalidServerSetting(ModelError):
     """A setting of the server backend that is not possible; `value` is left out where secret."""
 
     def __init__(self, name: str, allowed: str, value: object = None) -> None:
-        given = f"{name}={value!r}" if value is not None else f"The value of {name}"
-        super().__init__(f"{given} is not possible: it must be {allowed}.")
+        setting = f"{name}={value!r}" if value is not None else f"The value of {name}"
+        super().__init__(f"{setting} is not possible: it must be {allowed}.")
 
 
 class PlainHttpRefused(ModelError):
@@ -52,7 +52,8 @@ class ServerUnreachable(ModelError):
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"The server at {base_url} cannot be reached: {_said(reason)}. Start it, or correct "
+            f"The server at {base_url} cannot be reached: {_quoted_reason(reason)}. Start it, or "
+            "correct "
             "the generator's base_url."
         )
 
@@ -60,11 +61,12 @@ class ServerUnreachable(ModelError):
 class ServerKeyRefused(ModelError):
     """HTTP 401 or 403 at the start."""
 
-    def __init__(self, base_url: str, variable: str, given: bool, reason: str) -> None:
-        state = "was refused" if given else "is not set"
+    def __init__(self, base_url: str, variable: str, has_key: bool, reason: str) -> None:
+        state = "was refused" if has_key else "is not set"
         super().__init__(
             f"The server at {base_url} asks for a key, and the one in the environment variable "
-            f"{variable} {state} ({_said(reason)}). Put a valid key into {variable}, or name "
+            f"{variable} {state} ({_quoted_reason(reason)}). Put a valid key into {variable}, or "
+            "name "
             "another variable in the generator's api_key_env."
         )
 
@@ -83,9 +85,9 @@ class ServerModelUnknown(ModelError):
     """The server does not serve the model of that name."""
 
     def __init__(self, base_url: str, model: str, served: Iterable[str]) -> None:
-        there = listing(escaped(name) for name in served)
+        models = listing(escaped(name) for name in served)
         super().__init__(
-            f"The server at {base_url} serves no model '{escaped(model)}'; it serves: {there}. "
+            f"The server at {base_url} serves no model '{escaped(model)}'; it serves: {models}. "
             "Name one of these with --model or in the generator's setting 'model'."
         )
 
@@ -94,9 +96,9 @@ class ServerModelUnnamed(ModelError):
     """No model is named and the server does not serve exactly one."""
 
     def __init__(self, base_url: str, served: Iterable[str]) -> None:
-        there = listing(escaped(name) for name in served)
+        models = listing(escaped(name) for name in served)
         super().__init__(
-            f"Which model of the server at {base_url}? It serves: {there}. Name one with --model "
+            f"Which model of the server at {base_url}? It serves: {models}. Name one with --model "
             "or in the generator's setting 'model'."
         )
 
@@ -106,7 +108,8 @@ class ServerUnusable(ModelError):
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"The server at {base_url} cannot be used: {_said(reason)}. Check that base_url is "
+            f"The server at {base_url} cannot be used: {_quoted_reason(reason)}. Check that "
+            "base_url is "
             "the address of an OpenAI-compatible server, as a rule one that ends in /v1."
         )
 
@@ -119,7 +122,8 @@ class ServerGone(ModelError):
     def __init__(self, base_url: str, failures: int, reason: str) -> None:
         super().__init__(
             f"The server at {base_url} no longer serves: {failures} requests in a row failed, the "
-            f"last with: {_said(reason)}. Look after the server, then type the same command again."
+            f"last with: {_quoted_reason(reason)}. Look after the server, then type the same "
+            "command again."
         )
 
 
@@ -134,7 +138,7 @@ class ServerRefused(RequestError):
     """The server refuses this request (HTTP 4xx); the same request would be refused again."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The server refuses the request: {_said(reason)}.")
+        super().__init__(f"The server refuses the request: {_quoted_reason(reason)}.")
 
 
 class ServerFailed(RequestError):
@@ -144,7 +148,7 @@ class ServerFailed(RequestError):
 
     def __init__(self, reason: str, attempts: int) -> None:
         times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"The server gave no answer in {times}: {_said(reason)}.")
+        super().__init__(f"The server gave no answer in {times}: {_quoted_reason(reason)}.")
 
 
 class ServerReplyInvalid(RequestError):
@@ -153,30 +157,30 @@ class ServerReplyInvalid(RequestError):
     retryable = True
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The server's reply cannot be used: {_said(reason)}.")
+        super().__init__(f"The server's reply cannot be used: {_quoted_reason(reason)}.")
 
 
 class ServerReplyTooLarge(RequestError):
     """A reply that is larger than any completion of this request could be."""
 
-    def __init__(self, given: str, limit: str) -> None:
+    def __init__(self, size: str, limit: str) -> None:
         super().__init__(
-            f"The server's reply was dropped: it has {given}, where at most {limit} were expected."
+            f"The server's reply was dropped: it has {size}, where at most {limit} were expected."
         )
 
 
 class NotOfferedByServer(RequestError):
     """Something that a request may ask of the in-process engine only."""
 
-    def __init__(self, what: str, instead: str) -> None:
-        super().__init__(f"The server backend takes no {what}. {instead}")
+    def __init__(self, feature: str, instead: str) -> None:
+        super().__init__(f"The server backend takes no {feature}. {instead}")
 
 
 class PromptCut(RequestError):
     """An answer to a prompt of which the server read only a part, without a word about it."""
 
-    def __init__(self, read: int, sent: int, *, exact: bool) -> None:
-        length = f"{sent}" if exact else f"at least {sent}"
+    def __init__(self, read: int, prompt_tokens: int, *, exact: bool) -> None:
+        length = f"{prompt_tokens}" if exact else f"at least {prompt_tokens}"
         super().__init__(
             f"The server cut the prompt: it read {read} tokens (usage.prompt_tokens) of {length} "
             "that were sent. Set the generator's max_seq_len to the length of the server's "

@@ -48,10 +48,10 @@ def annotation_scores(
     vocab = spacy.blank(language).vocab
     tokens = dict(list(tables["tokens"].groupby("document_id", sort=False)))
     entities = dict(list(tables["entities"].groupby("document_id", sort=False)))
-    none = tables["entities"].iloc[:0]
+    no_entities = tables["entities"].iloc[:0]
     examples = [
         Example(
-            predicted(vocab, tokens[name], entities.get(name, none)),
+            predicted(vocab, tokens[name], entities.get(name, no_entities)),
             gold_doc(vocab, name, document),
         )
         for name, document in gold.items()
@@ -103,8 +103,8 @@ def gold_doc(vocab: Vocab, name: str, document: ConlluDocument) -> Doc:
     lines = "\n".join(document.lines) + "\n\n"
     try:
         convert: Callable[..., Iterable[Doc]] = conllu_to_docs
-        found = convert(lines, n_sents=1, merge_subtokens=True, no_print=True)
-        sentences = [Doc(vocab).from_json(doc.to_json()) for doc in found]
+        converted = convert(lines, n_sents=1, merge_subtokens=True, no_print=True)
+        sentences = [Doc(vocab).from_json(doc.to_json()) for doc in converted]
     except Exception as error:  # the converter checks nothing and fails in many ways
         raise GoldUnreadable(name, str(error) or type(error).__name__) from error
     if not sentences:

@@ -58,8 +58,8 @@ class Bootstrap:
         draws = np.random.default_rng(self.seed)
         means = np.empty(self.resamples)
         for number in range(self.resamples):
-            drawn = draws.integers(len(sums), size=len(sums))
-            means[number] = sums[drawn].sum() / sizes[drawn].sum()
+            sample = draws.integers(len(sums), size=len(sums))
+            means[number] = sums[sample].sum() / sizes[sample].sum()
         tail = (1 - self.level) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
         return Estimate(float(np.mean(values)), float(low), float(high), len(values))

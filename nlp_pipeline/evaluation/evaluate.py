@@ -80,15 +80,15 @@ def evaluate_run(
         raise NoReferences(str(corpus))
     names = ("documents", "answers", "summaries", "categories", "tokens", "entities")
     tables = read_run(run, names if gold else names[:4])
-    found = {
+    report = {
         "answers": _answers(tables, references, bootstrap),
         "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
         "labels": _labels(tables, references, bootstrap),
         "annotation": _annotation(tables, gold),
     }
-    if not any(found.values()):
+    if not any(report.values()):
         raise NothingToCompare(str(corpus), str(run))
-    return {"corpus": str(corpus), "run": str(run), **asdict(bootstrap), **found}
+    return {"corpus": str(corpus), "run": str(run), **asdict(bootstrap), **report}
 
 
 def _answers(
@@ -96,59 +96,62 @@ def _answers(
 ) -> dict[str, Any] | None:
     documents = tables["documents"]
     lengths = dict(zip(documents["document_id"], _plain(documents["n_tokens"]), strict=True))
-    found = outcomes(_rows(tables["answers"]), references, lengths)
-    if not found:
+    results = outcomes(_rows(tables["answers"]), references, lengths)
+    if not results:
         return None
-    curve = reliability(found)
+    curve = reliability(results)
     return {
-        "overall": _measures(found, bootstrap),
-        "by_type": _split(found, lambda o: o.kind, bootstrap),
-        "by_length": _split(found, lambda o: o.length, bootstrap, LENGTHS),
+        "overall": _measures(results, bootstrap),
+        "by_type": _split(results, lambda o: o.kind, bootstrap),
+        "by_length": _split(results, lambda o: o.length, bootstrap, LENGTHS),
         "thresholds": {
-            measure: asdict(best) if (best := best_threshold(found, measure)) else None
+            measure: asdict(best) if (best := best_threshold(results, measure)) else None
             for measure in MEASURES
         },
         "reliability": asdict(curve) if curve else None,
     }
 
 
-def _measures(found: Sequence[Outcome], bootstrap: Bootstrap) -> dict[str, Any]:
+def _measures(results: Sequence[Outcome], bootstrap: Bootstrap) -> dict[str, Any]:
     """All means over some outcomes; null where there is no question of that kind."""
-    answerable = [o for o in found if o.answerable]
-    none = [o for o in found if not o.answerable]
+    answerable = [o for o in results if o.answerable]
+    unanswerable = [o for o in results if not o.answerable]
     columns: dict[str, tuple[Sequence[Outcome], Callable[[Outcome], float]]] = {
-        "exact_match": (found, lambda o: o.exact_match),
-        "f1": (found, lambda o: o.f1),
+        "exact_match": (results, lambda o: o.exact_match),
+        "f1": (results, lambda o: o.f1),
         "exact_match_of_answerable": (answerable, lambda o: o.exact_match),
         "f1_of_answerable": (answerable, lambda o: o.f1),
         "answered_of_answerable": (answerable, lambda o: float(o.status == "ok")),
-        "no_answer_accuracy": (none, lambda o: float(o.status == "no_answer")),
+        "no_answer_accuracy": (unanswerable, lambda o: float(o.status == "no_answer")),
     }
     return {
-        "n": len(found),
-        "failed": sum(o.status == "error" for o in found),
-        **{name: _mean(those, value, bootstrap) for name, (those, value) in columns.items()},
+        "n": len(results),
+        "failed": sum(o.status == "error" for o in results),
+        **{
+            name: _mean(chosen_results, value, bootstrap)
+            for name, (chosen_results, value) in columns.items()
+        },
     }
 
 
 def _mean(
-    found: Sequence[Outcome], value: Callable[[Outcome], float], bootstrap: Bootstrap
+    results: Sequence[Outcome], value: Callable[[Outcome], float], bootstrap: Bootstrap
 ) -> dict[str, Any] | None:
-    estimate = bootstrap.mean([value(o) for o in found], [o.document_id for o in found])
+    estimate = bootstrap.mean([value(o) for o in results], [o.document_id for o in results])
     return asdict(estimate) if estimate else None
 
 
 def _split(
-    found: Sequence[Outcome],
+    results: Sequence[Outcome],
     key: Callable[[Outcome], str],
     bootstrap: Bootstrap,
     order: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The means by kind: in the order given, else the commonest first."""
     groups: dict[str, list[Outcome]] = {name: [] for name in order}
-    for outcome in found:
+    for outcome in results:
         groups.setdefault(key(outcome), []).append(outcome)
-    names = [name for name, those in groups.items() if those]
+    names = [name for name, members in groups.items() if members]
     if not order:
         names.sort(key=lambda name: (-len(groups[name]), name))
     return {name: _measures(groups[name], bootstrap) for name in names}

@@ -61,8 +61,8 @@ class Outcome:
 
 def question_type(question: str) -> str:
     """By the first question word of English or French; `other` without one."""
-    found = _FIRST.search(question)
-    return _WORDS[found[1].lower()] if found else OTHER
+    match = _FIRST.search(question)
+    return _WORDS[match[1].lower()] if match else OTHER
 
 
 def length_class(n_tokens: int | None) -> str:
@@ -80,12 +80,12 @@ def outcomes(
         references: What is right.
         lengths: Tokens of each document.
     """
-    found: list[Outcome] = []
+    results: list[Outcome] = []
     for row in rows:
         right = references.answers.get((row["document_id"], row["question_id"]))
         if right is not None:
-            found.append(_outcome(row, right, lengths.get(row["document_id"])))
-    return found
+            results.append(_outcome(row, right, lengths.get(row["document_id"])))
+    return results
 
 
 def _outcome(row: Mapping[str, Any], right: Answers, n_tokens: int | None) -> Outcome:

@@ -10,10 +10,10 @@ SIDE, LEFT, TOP = 320, 56, 40
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
 
-def reliability_svg(found: Reliability) -> str:
+def reliability_svg(curve: Reliability) -> str:
     """Accuracy over probability: bars on the diagonal would be perfect."""
     width, height = SIDE + LEFT + 24, SIDE + TOP + 56
-    title = f"{found.n} answers, expected calibration error {found.expected_calibration_error:.3f}"
+    title = f"{curve.n} answers, expected calibration error {curve.expected_calibration_error:.3f}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img">',
@@ -21,7 +21,7 @@ def reliability_svg(found: Reliability) -> str:
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="{LEFT}" y="22" {_TEXT}>{title}</text>',
         *_axes(),
-        *(bar for one in found.bins for bar in _bar(one, found.n)),
+        *(bar for bin_ in curve.bins for bar in _bar(bin_, curve.n)),
         f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="#b33" '
         'stroke-dasharray="4 4"/>',
         "</svg>",
@@ -40,11 +40,11 @@ def _y(value: float) -> float:
 def _axes() -> Iterator[str]:
     yield f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>'
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        below, beside = (
+        x_label, beside = (
             f'x="{_x(tick)}" y="{TOP + SIDE + 18}"',
             f'x="{LEFT - 8}" y="{_y(tick) + 4}"',
         )
-        yield f'<text {below} text-anchor="middle" {_TEXT}>{tick:g}</text>'
+        yield f'<text {x_label} text-anchor="middle" {_TEXT}>{tick:g}</text>'
         yield f'<text {beside} text-anchor="end" {_TEXT}>{tick:g}</text>'
     middle = _x(0.5)
     yield (
@@ -57,15 +57,15 @@ def _axes() -> Iterator[str]:
     )
 
 
-def _bar(one: Bin, total: int) -> Iterator[str]:
+def _bar(bin_: Bin, total: int) -> Iterator[str]:
     """A bin's accuracy; the more answers, the darker."""
-    if one.accuracy is None:
+    if bin_.accuracy is None:
         return
-    opacity = round(0.25 + 0.75 * one.n / total, 2)
-    height = round(one.accuracy * SIDE, 1)
+    opacity = round(0.25 + 0.75 * bin_.n / total, 2)
+    height = round(bin_.accuracy * SIDE, 1)
     yield (
-        f'<rect x="{_x(one.low) + 1}" y="{_y(one.accuracy)}" width="{SIDE / 10 - 2}" '
+        f'<rect x="{_x(bin_.low) + 1}" y="{_y(bin_.accuracy)}" width="{SIDE / 10 - 2}" '
         f'height="{height}" fill="#36c" fill-opacity="{opacity}">'
-        f"<title>{one.n} answers, probability {one.confidence:.3f}, right {one.accuracy:.3f}"
+        f"<title>{bin_.n} answers, probability {bin_.confidence:.3f}, right {bin_.accuracy:.3f}"
         "</title></rect>"
     )

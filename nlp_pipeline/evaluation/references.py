@@ -38,29 +38,29 @@ def read_references(items: Iterable[Record | Reject]) -> References:
     null), `summary` (a text), `label` (a text) or `labels` (a list of texts). What is of another
     form is no reference.
     """
-    found = References()
+    references = References()
     for item in items:
         if isinstance(item, Record):
-            _take(found, item)
-    return found
+            _take(references, item)
+    return references
 
 
-def _take(found: References, record: Record) -> None:
+def _take(references: References, record: Record) -> None:
     answers = record.meta.get("answers")
     if isinstance(answers, dict):
         for question_id, value in answers.items():
             texts = _texts(value)
             if texts is not None:
-                found.answers[record.id, str(question_id)] = texts
+                references.answers[record.id, str(question_id)] = texts
     for question in record.questions:
         if question.answers is not None:
-            found.answers[record.id, question.id] = question.answers
+            references.answers[record.id, question.id] = question.answers
     summary = record.meta.get("summary")
     if isinstance(summary, str) and summary.strip():
-        found.summaries[record.id] = summary
+        references.summaries[record.id] = summary
     labels = _texts(record.meta.get("labels", record.meta.get("label")))
     if labels:
-        found.labels[record.id] = frozenset(labels)
+        references.labels[record.id] = frozenset(labels)
 
 
 def _texts(value: Any) -> Answers | None:

@@ -49,14 +49,14 @@ class Reliability:
     bins: tuple[Bin, ...]
 
 
-def reliability(found: Sequence[Outcome]) -> Reliability | None:
+def reliability(results: Sequence[Outcome]) -> Reliability | None:
     """The reliability of the answers that have a score; None of none.
 
     The probability of an answer is that of the whole of it, which is the exponential of its
     score.
     """
     pairs = [
-        (exp(o.score), o.exact_match) for o in found if o.status == "ok" and o.score is not None
+        (exp(o.score), o.exact_match) for o in results if o.status == "ok" and o.score is not None
     ]
     if not pairs:
         return None

@@ -23,10 +23,10 @@ def rouge(summary: str, reference: str) -> dict[str, float]:
     """
     if not summary:
         return dict.fromkeys(KEYS, 0.0)
-    found = _scorer()(
+    scores = _scorer()(
         summary, reference, rouge_keys=KEYS, normalizer=_normalized, tokenizer=str.split
     )
-    return {key: float(found[f"{key}_fmeasure"]) for key in KEYS}
+    return {key: float(scores[f"{key}_fmeasure"]) for key in KEYS}
 
 
 def _scorer() -> Any:

@@ -23,25 +23,25 @@ class Threshold:
     after: float
 
 
-def best_threshold(found: Sequence[Outcome], measure: str) -> Threshold | None:
+def best_threshold(results: Sequence[Outcome], measure: str) -> Threshold | None:
     """Tries every threshold that makes a difference.
 
     Args:
-        found: Outcomes of a run without a threshold.
+        results: Outcomes of a run without a threshold.
         measure: `f1` or `exact_match`.
 
     Returns:
         None of no questions. Of equally good thresholds the lowest, which changes the least.
     """
-    if not found:
+    if not results:
         return None
-    answers = [o for o in found if o.status == "ok" and o.score is not None]
+    answers = [o for o in results if o.status == "ok" and o.score is not None]
     answers.sort(key=lambda outcome: outcome.score or 0.0)
-    total = before = best = sum(getattr(outcome, measure) for outcome in found)
+    total = unchanged = best = sum(getattr(outcome, measure) for outcome in results)
     threshold: float | None = None
     scores = [outcome.score or 0.0 for outcome in answers]
     for score, follower, outcome in zip(scores, [*scores, 0.0][1:], answers, strict=True):
         total += float(not outcome.answerable) - getattr(outcome, measure)
         if follower > score and total > best + 1e-9:
             best, threshold = total, (score + follower) / 2
-    return Threshold(threshold, before / len(found), best / len(found))
+    return Threshold(threshold, unchanged / len(results), best / len(results))

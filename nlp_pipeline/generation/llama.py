@@ -179,8 +179,8 @@ class Llama:
             device_map=device_map,
             quantization=quantization,
         )
-        wanted = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
-        launching = choose_launching(loaded.model.device, loaded.world, **wanted)
+        launch_options = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
+        launching = choose_launching(loaded.model.device, loaded.world, **launch_options)
         options: dict[str, Any] = {
             "max_seq_len": min(max_seq_len or loaded.max_seq_len, loaded.max_seq_len),
             "max_batch_size": max_batch_size,
@@ -321,11 +321,11 @@ class Llama:
         )
         self.loaded.world.check_same("prompts", (prompts, params))
         requests = [GenerationRequest(str(i), p, params) for i, p in enumerate(prompts)]
-        done = sorted(self.stream(requests), key=lambda c: (int(c.request_id), c.sample))
-        for completion in done:
+        completions = sorted(self.stream(requests), key=lambda c: (int(c.request_id), c.sample))
+        for completion in completions:
             if completion.error is not None:
                 raise completion.error
-        return done
+        return completions
 
     def session(self) -> Session:
         """Opens a stream of requests; all streams of this Llama share its batches."""

@@ -216,12 +216,12 @@ def _special_tokens(tokenizer: Any) -> list[str]:
 
 def _unused_character(chat: Chat) -> str:
     """A Unicode noncharacter that no content holds, to mark disarmed special tokens with."""
-    held = "".join(message.content for message in chat.messages) + chat.answer_prefix
+    text = "".join(message.content for message in chat.messages) + chat.answer_prefix
     for code in (*range(0xFDD0, 0xFDF0), *(plane * 0x10000 + 0xFFFE for plane in range(1, 17))):
-        if chr(code) not in held:
+        if chr(code) not in text:
             return chr(code)
     # All 48 used: such a text is not prose. A private-use character does as well.
-    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in held)
+    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
 
 
 def _byte_of_character() -> dict[str, int]:

@@ -70,8 +70,8 @@ class ExecutorSession:
         """Advances the executor, unless other sessions' steps finished something of ours."""
         if not self._outbox and self._in_flight:
             self._pool.step()
-        done, self._outbox = self._outbox, []
-        return done
+        completions, self._outbox = self._outbox, []
+        return completions
 
     def deliver(self, sequence: Sequence, completion: Completion) -> None:
         """Called by the pool when a sequence of this session has finished."""
@@ -176,7 +176,11 @@ class SessionPool:
                 sequence.request_id, sequence.error, len(sequence.prompt_ids), sequence.sample
             )
         params = sequence.params
-        first, last, text, reasoning = self._reasoned(sequence) or (0, *self._cut(sequence), None)
+        first, last, text, reasoning = self._reasoned(sequence) or (
+            0,
+            *self._cut_at_stop(sequence),
+            None,
+        )
         return Completion(
             request_id=sequence.request_id,
             text=text,
@@ -224,7 +228,7 @@ class SessionPool:
         reasoning = parts.reasoning.encode("utf-8", "surrogateescape")
         return first, last, _readable(answer), _readable(reasoning)
 
-    def _cut(self, sequence: Sequence) -> tuple[int, str]:
+    def _cut_at_stop(self, sequence: Sequence) -> tuple[int, str]:
         """How many tokens are of the completion, and its text up to the first stop string.
 
         A token that a stop string begins inside of is kept: part of the text comes from it.
@@ -241,8 +245,8 @@ class SessionPool:
         if end is None:
             return len(ids), self.encoder.decode(ids)
         starts = accumulate(map(len, pieces), initial=0)
-        kept = sum(start < end for start in islice(starts, len(pieces)))
-        return kept, self.encoder.decode(ids[:kept], end)
+        n_tokens = sum(start < end for start in islice(starts, len(pieces)))
+        return n_tokens, self.encoder.decode(ids[:n_tokens], end)
 
     def _alternatives(self, pairs: list[tuple[int, float]]) -> tuple[TokenAlternative, ...]:
         return tuple(TokenAlternative(i, self.encoder.decode([i]), p) for i, p in pairs)

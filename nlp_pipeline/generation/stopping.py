@@ -10,8 +10,8 @@ from nlp_pipeline.generation.reasoning import split_reasoning
 
 def stop_token_ids(constraint: BoundConstraint | None) -> frozenset[int]:
     """Tokens that end a completion under a constraint beside the model's own; mostly none."""
-    found: frozenset[int] = getattr(constraint, "stop_token_ids", frozenset())
-    return found
+    ids: frozenset[int] = getattr(constraint, "stop_token_ids", frozenset())
+    return ids
 
 
 class StopRule:
@@ -37,19 +37,19 @@ class StopRule:
         self._longest = max(map(len, self._stop), default=0)
         self._token_bytes = token_bytes
         self._tail, self._written = b"", b""
-        self._left = budget
+        self._budget = budget
 
     @property
     def left(self) -> int:
         """So many tokens more at most."""
-        return self._left
+        return self._budget
 
     def after(self, token: int) -> FinishReason | None:
         """Why the sequence ends with this token, or None."""
-        self._left -= 1
+        self._budget -= 1
         if token in self.eos_token_ids or (self._stop and self._completes_stop(token)):
             return "stop"
-        return "length" if self._left <= 0 else None
+        return "length" if self._budget <= 0 else None
 
     def _completes_stop(self, token: int) -> bool:
         piece = self._token_bytes(token)

@@ -88,7 +88,7 @@ def check(
         corpus = corpus_digests(recipe.corpus)
         if corpus != golden.corpus and not update:
             raise GoldenCorpusChanged(str(path), golden.corpus, corpus)
-        found, made_with = rerun(recipe, progress)
+        tables, made_with = rerun(recipe, progress)
     digests = model_digests(golden.made_with), model_digests(made_with)
     if digests[0] != digests[1] and not update:
         raise GoldenModelChanged(str(path), *digests)
@@ -96,7 +96,7 @@ def check(
     other_inputs = corpus != golden.corpus or digests[0] != digests[1]
     how = f"nlp-pipeline golden check {shlex.quote(str(path))} --update"
     return _settle(
-        path, golden, new, found, update=update, force=other_inputs, per_table=per_table, how=how
+        path, golden, new, tables, update=update, force=other_inputs, per_table=per_table, how=how
     )
 
 
@@ -142,15 +142,15 @@ def check_frames(
         GoldenMismatch: A table is not as it was recorded; the message shows where.
         GoldenError: There is no golden output, or it is damaged.
     """
-    path, found = Path(folder), plain_tables(frames)
+    path, tables = Path(folder), plain_tables(frames)
     new = Golden(command, None, None, {}, Tolerance(rtol, atol), portable, facts())
     if not (path / GOLDEN).is_file():
         if not update:
             raise GoldenNotFound(str(path), command)
-        write(path, new, found)
-        return Checked(len(found), _rows(found), updated=True)
+        write(path, new, tables)
+        return Checked(len(tables), _rows(tables), updated=True)
     return _settle(
-        path, read_golden(path), new, found, update=update, per_table=per_table, how=command
+        path, read_golden(path), new, tables, update=update, per_table=per_table, how=command
     )
 
 
@@ -158,7 +158,7 @@ def _settle(
     path: Path,
     old: Golden,
     new: Golden,
-    found: Mapping[str, Table],
+    tables: Mapping[str, Table],
     *,
     update: bool,
     per_table: int,
@@ -167,19 +167,19 @@ def _settle(
 ) -> Checked:
     """Compares, and either accepts the differences or raises them."""
     expected = read_tables(path, old)
-    differences = compare(expected, found, new.tolerance)
+    differences = compare(expected, tables, new.tolerance)
     report = render(differences, new.tolerance, per_table)
     if not update and differences:
         hints = _notes(old.made_with, new)
         raise GoldenMismatch(str(path), len(differences), report, hints, how)
     changed = bool(differences) or force or old.tolerance != new.tolerance
     if update and changed and is_main():
-        write(path, new, merged(expected, found, new.tolerance))
-    return Checked(len(found), _rows(found), update and changed, tuple(differences), report)
+        write(path, new, merged(expected, tables, new.tolerance))
+    return Checked(len(tables), _rows(tables), update and changed, tuple(differences), report)
 
 
-def _notes(then: dict[str, Any], new: Golden) -> list[str]:
-    return notes(then, new.made_with, portable=new.portable)
+def _notes(recorded: dict[str, Any], new: Golden) -> list[str]:
+    return notes(recorded, new.made_with, portable=new.portable)
 
 
 def _rows(tables: Mapping[str, Table]) -> int:

@@ -59,105 +59,112 @@ class Difference:
     found: Any = None
 
 
-def compare(expected: Tables, found: Tables, tolerance: Tolerance) -> list[Difference]:
+def compare(expected: Tables, actual: Tables, tolerance: Tolerance) -> list[Difference]:
     """All differences, table by table in the order of the recorded ones.
 
     Args:
         expected: What was recorded.
-        found: What there is now.
+        actual: What there is now.
         tolerance: For numbers with a fraction; all else must be equal.
     """
     differences = []
-    for name in [*expected, *(name for name in found if name not in expected)]:
-        if name not in found:
+    for name in [*expected, *(name for name in actual if name not in expected)]:
+        if name not in actual:
             differences.append(Difference(name, "missing table"))
         elif name not in expected:
             differences.append(Difference(name, "unexpected table"))
         else:
-            differences += compare_table(name, expected[name], found[name], tolerance)
+            differences += compare_table(name, expected[name], actual[name], tolerance)
     return differences
 
 
 def compare_table(
-    name: str, expected: Table, found: Table, tolerance: Tolerance
+    name: str, expected: Table, actual: Table, tolerance: Tolerance
 ) -> Iterator[Difference]:
     """The differences of one table: columns, then rows, then values."""
-    yield from _columns(name, expected.columns, found.columns)
-    then, now = keyed(name, expected), keyed(name, found)
-    for key in then:
-        if key not in now:
-            yield Difference(name, "missing row", _label(name, key, expected), expected=then[key])
-    for key in now:
-        if key not in then:
-            yield Difference(name, "unexpected row", _label(name, key, found), found=now[key])
-    yield from _row_order(name, then, now, expected)
-    both = [column for column in expected.columns if column in found.columns]
-    for key in then:
-        if key not in now:
+    yield from _columns(name, expected.columns, actual.columns)
+    old_rows, new_rows = keyed(name, expected), keyed(name, actual)
+    for key in old_rows:
+        if key not in new_rows:
+            yield Difference(
+                name, "missing row", _label(name, key, expected), expected=old_rows[key]
+            )
+    for key in new_rows:
+        if key not in old_rows:
+            yield Difference(name, "unexpected row", _label(name, key, actual), found=new_rows[key])
+    yield from _row_order(name, old_rows, new_rows, expected)
+    shared_columns = [column for column in expected.columns if column in actual.columns]
+    for key in old_rows:
+        if key not in new_rows:
             continue
-        for column in both:
-            old, new = then[key].get(column), now[key].get(column)
+        for column in shared_columns:
+            old, new = old_rows[key].get(column), new_rows[key].get(column)
             for pointer, *values in cell_differences(name, column, old, new, tolerance):
                 label = _label(name, key, expected)
                 yield Difference(name, "value", label, column + pointer, *values)
 
 
-def merged(expected: Tables, found: Tables, tolerance: Tolerance) -> dict[str, Table]:
+def merged(expected: Tables, actual: Tables, tolerance: Tolerance) -> dict[str, Table]:
     """What was found, with the recorded digits of every number that is within the tolerance.
 
     So an update on another machine changes no line whose values have not changed.
     """
     tables = {}
-    for name, table in found.items():
+    for name, table in actual.items():
         old = keyed(name, expected[name]) if name in expected else {}
         rows = [
-            {c: _kept(name, old.get(key, {}), c, value, tolerance) for c, value in row.items()}
+            {
+                c: _merged_value(name, old.get(key, {}), c, value, tolerance)
+                for c, value in row.items()
+            }
             for key, row in keyed(name, table).items()
         ]
         tables[name] = Table(table.columns, rows)
     return tables
 
 
-def _kept(table: str, old: Row, column: str, value: Any, tolerance: Tolerance) -> Any:
-    same = column in old and not any(cell_differences(table, column, old[column], value, tolerance))
-    return old[column] if same else value
+def _merged_value(table: str, old: Row, column: str, value: Any, tolerance: Tolerance) -> Any:
+    is_equal = column in old and not any(
+        cell_differences(table, column, old[column], value, tolerance)
+    )
+    return old[column] if is_equal else value
 
 
 def key_columns(table: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that name a row of a table."""
-    wanted = KEYS.get(table, ("document_id",))
-    return tuple(column for column in wanted if column in columns)
+    keys = KEYS.get(table, ("document_id",))
+    return tuple(column for column in keys if column in columns)
 
 
 def keyed(name: str, table: Table) -> dict[Key, Row]:
     """Rows by name; the last part of a name counts the rows that have it otherwise in common."""
     columns = key_columns(name, table.columns)
-    seen: Counter[Key] = Counter()
+    counts: Counter[Key] = Counter()
     rows = {}
     for row in table.rows:
         key = tuple(str(row.get(column)) for column in columns)
-        rows[(*key, seen[key])] = row
-        seen[key] += 1
+        rows[(*key, counts[key])] = row
+        counts[key] += 1
     return rows
 
 
-def _columns(name: str, expected: list[str], found: list[str]) -> Iterator[Difference]:
+def _columns(name: str, expected: list[str], actual: list[str]) -> Iterator[Difference]:
     for column in expected:
-        if column not in found:
+        if column not in actual:
             yield Difference(name, "missing column", column=column)
-    for column in found:
+    for column in actual:
         if column not in expected:
             yield Difference(name, "unexpected column", column=column)
-    if expected != found and sorted(expected) == sorted(found):
-        yield Difference(name, "column order", expected=expected, found=found)
+    if expected != actual and sorted(expected) == sorted(actual):
+        yield Difference(name, "column order", expected=expected, found=actual)
 
 
 def _row_order(
-    name: str, then: dict[Key, Row], now: dict[Key, Row], expected: Table
+    name: str, old_rows: dict[Key, Row], new_rows: dict[Key, Row], expected: Table
 ) -> Iterator[Difference]:
     """The first row that stands where another should."""
-    shared_then = [key for key in then if key in now]
-    shared_now = [key for key in now if key in then]
+    shared_then = [key for key in old_rows if key in new_rows]
+    shared_now = [key for key in new_rows if key in old_rows]
     for old, new in zip(shared_then, shared_now, strict=True):
         if old != new:
             labels = [_label(name, key, expected) for key in (old, new)]

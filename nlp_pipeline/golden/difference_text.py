@@ -28,10 +28,10 @@ def render(differences: Sequence[Difference], tolerance: Tolerance, per_table: i
     """The differences, grouped by table and row; of each table so many and a count of the rest."""
     lines: list[str] = []
     for table, group in groupby(differences, key=lambda d: d.table):
-        found = list(group)
-        lines.append(f"{table}: {_plural(len(found), 'difference')}")
-        lines += _table(found[:per_table], tolerance)
-        if rest := found[per_table:]:
+        members = list(group)
+        lines.append(f"{table}: {_plural(len(members), 'difference')}")
+        lines += _table(members[:per_table], tolerance)
+        if rest := members[per_table:]:
             kinds = Counter(d.column if d.kind == "value" else d.kind for d in rest)
             counts = ", ".join(f"{kind} {n}" for kind, n in kinds.most_common(6))
             lines.append(f"  … and {len(rest)} more ({counts})")
@@ -44,10 +44,10 @@ def _table(differences: Sequence[Difference], tolerance: Tolerance) -> Iterator[
             yield f"  {escaped(row, 200)}"
         for difference in group:
             indent = "    " if row else "  "
-            yield from (indent + line for line in _one(difference, tolerance))
+            yield from (indent + line for line in _difference_lines(difference, tolerance))
 
 
-def _one(difference: Difference, tolerance: Tolerance) -> list[str]:
+def _difference_lines(difference: Difference, tolerance: Tolerance) -> list[str]:
     row, column = escaped(difference.row, 200), escaped(difference.column)
     match difference.kind:
         case "missing table":
@@ -79,74 +79,74 @@ def _one(difference: Difference, tolerance: Tolerance) -> list[str]:
 
 
 def _value(column: str, difference: Difference, tolerance: Tolerance) -> list[str]:
-    expected, found = difference.expected, difference.found
-    if isinstance(expected, float) and isinstance(found, float):
-        off, allowed = abs(found - expected), tolerance.allowed(expected)
+    expected, actual = difference.expected, difference.found
+    if isinstance(expected, float) and isinstance(actual, float):
+        off, allowed = abs(actual - expected), tolerance.allowed(expected)
         return [
-            f"{column}: expected {expected!r}, found {found!r} "
+            f"{column}: expected {expected!r}, found {actual!r} "
             f"(off by {off:.3g}, allowed {allowed:.3g})"
         ]
-    if isinstance(expected, list) and isinstance(found, list):
-        return _lists(column, expected, found, tolerance)
-    texts = isinstance(expected, str) and isinstance(found, str)
-    if texts and max(len(expected), len(found)) > SHORT:
-        return [f"{column}: {word_diff(expected, found)}", *_code_points(expected, found)]
-    old, new = _json(expected), _json(found)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return _lists(column, expected, actual, tolerance)
+    texts = isinstance(expected, str) and isinstance(actual, str)
+    if texts and max(len(expected), len(actual)) > SHORT:
+        return [f"{column}: {word_diff(expected, actual)}", *_code_points(expected, actual)]
+    old, new = _json(expected), _json(actual)
     head = f"{column}: "
     lines = [f"{head}expected {old}", f"{' ' * len(head)}found    {new}"]
     if texts:
         lines.append(" " * (len(head) + len("found    ")) + carets(old, new))
-        lines += _code_points(expected, found)
+        lines += _code_points(expected, actual)
     return lines
 
 
-def _lists(column: str, expected: list[Any], found: list[Any], tolerance: Tolerance) -> list[str]:
-    if len(expected) + len(found) <= 12:
+def _lists(column: str, expected: list[Any], actual: list[Any], tolerance: Tolerance) -> list[str]:
+    if len(expected) + len(actual) <= 12:
         head = f"{column}: "
         return [
             f"{head}expected {_json(expected, 200)}",
-            f"{' ' * len(head)}found    {_json(found, 200)}",
+            f"{' ' * len(head)}found    {_json(actual, 200)}",
         ]
-    if len(expected) != len(found):
-        return [f"{column}: expected {len(expected)} elements, found {len(found)}"]
-    pairs = enumerate(zip(expected, found, strict=True))
+    if len(expected) != len(actual):
+        return [f"{column}: expected {len(expected)} elements, found {len(actual)}"]
+    pairs = enumerate(zip(expected, actual, strict=True))
     off = [(i, old, new) for i, (old, new) in pairs if not equal(old, new, tolerance)]
     index, old, new = off[0]
     return [
-        f"{column}: {len(off)} of {len(found)} elements differ, first [{index}]: "
+        f"{column}: {len(off)} of {len(actual)} elements differ, first [{index}]: "
         f"expected {_json(old)}, found {_json(new)}"
     ]
 
 
-def carets(expected: str, found: str) -> str:
-    """Spaces and carets under the part of `found` that is not as expected."""
-    start, end = _changed(expected, found)
+def carets(expected: str, actual: str) -> str:
+    """Spaces and carets under the part of `actual` that is not as expected."""
+    start, end = _changed(expected, actual)
     return " " * start + "^" * max(end - start, 1)
 
 
-def _changed(expected: Sequence[Any], found: Sequence[Any]) -> tuple[int, int]:
-    """Where `found` begins and ends to differ: the ends that they share are left out."""
-    shorter = min(len(expected), len(found))
-    start = next((i for i in range(shorter) if expected[i] != found[i]), shorter)
-    same = 0
-    while same < shorter - start and expected[-1 - same] == found[-1 - same]:
-        same += 1
-    return start, len(found) - same
+def _changed(expected: Sequence[Any], actual: Sequence[Any]) -> tuple[int, int]:
+    """Where `actual` begins and ends to differ: the ends that they share are left out."""
+    shorter = min(len(expected), len(actual))
+    start = next((i for i in range(shorter) if expected[i] != actual[i]), shorter)
+    n_common = 0
+    while n_common < shorter - start and expected[-1 - n_common] == actual[-1 - n_common]:
+        n_common += 1
+    return start, len(actual) - n_common
 
 
-def _code_points(expected: str, found: str) -> list[str]:
+def _code_points(expected: str, actual: str) -> list[str]:
     """Names the first differing characters where eyes may not tell them apart."""
-    start, _ = _changed(expected, found)
-    old, new = expected[start : start + 1], found[start : start + 1]
+    start, _ = _changed(expected, actual)
+    old, new = expected[start : start + 1], actual[start : start + 1]
     if (old + new).isascii() and (old + new).isprintable():
         return []
     names = [f"U+{ord(char):04X}" if char else "the end" for char in (old, new)]
     return [f"  the first difference, at character {start}: {names[0]} → {names[1]}"]
 
 
-def word_diff(expected: str, found: str) -> str:
+def word_diff(expected: str, actual: str) -> str:
     """Both texts in one: `… of [-twelve-]{+thirteen+} words …`, equal stretches shortened."""
-    old, new = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (expected, found))
+    old, new = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (expected, actual))
     start, end = _changed(old, new)
     tail = len(new) - end
     middle_old, middle_new = old[start : len(old) - tail], new[start:end]

@@ -53,12 +53,12 @@ def facts(
         generators: Backend, model and details of each, as a run's fingerprint has them.
         spacy_pipelines: Their versions.
     """
-    once: list[dict[str, Any]] = []
+    unique_generators: list[dict[str, Any]] = []
     for generator in generators:
-        if dict(generator) not in once:
-            once.append(dict(generator))
+        if dict(generator) not in unique_generators:
+            unique_generators.append(dict(generator))
     return {
-        "generators": once,
+        "generators": unique_generators,
         "spacy_pipelines": dict(spacy_pipelines or {}),
         "versions": versions(),
         "platform": this_platform(),
@@ -83,40 +83,45 @@ def model_digests(made_with: Mapping[str, Any]) -> list[str]:
 
 def platform_line(made_with: Mapping[str, Any]) -> str:
     """The platform, torch and the devices in words, for a message."""
-    there, devices = made_with["platform"], sorted(_devices(made_with))
+    machine, devices = made_with["platform"], sorted(_devices(made_with))
     return (
-        f"{there['system']} {there['machine']}, {there['cpu']} ({there['cpu_capability']}), "
-        f"{there['torch_threads']} threads, torch {made_with['versions']['torch']}"
+        f"{machine['system']} {machine['machine']}, {machine['cpu']} "
+        f"({machine['cpu_capability']}), "
+        f"{machine['torch_threads']} threads, torch {made_with['versions']['torch']}"
         + (f", on {', '.join(devices)}" if devices else "")
-        + (f" ({there['gpu']})" if _on_gpu(made_with) else "")
+        + (f" ({machine['gpu']})" if _on_gpu(made_with) else "")
     )
 
 
-def same_platform(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def same_platform(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
     """Whether sums are rounded alike: same instructions, threads, torch and device."""
-    return _rounding(then) == _rounding(now)
+    return _rounding(recorded) == _rounding(current)
 
 
 def recorded_elsewhere(golden: Golden) -> str | None:
     """Why a golden output cannot be expected to be the same here; None if it can."""
-    then = golden.made_with
+    recorded = golden.made_with
     if golden.portable:
         return None
     from nlp_pipeline.generation.devices import resolve_device
 
     named = golden.recipe.device if golden.recipe else None
     device = named or str(resolve_device("auto"))
-    generators = [{**g, "device": device} if "device" in g else g for g in then["generators"]]
-    now = {"generators": generators, "versions": versions(), "platform": this_platform()}
-    if same_platform(then, now):
+    generators = [{**g, "device": device} if "device" in g else g for g in recorded["generators"]]
+    current = {"generators": generators, "versions": versions(), "platform": this_platform()}
+    if same_platform(recorded, current):
         return None
-    return not_portable_here(platform_line(then), platform_line(now))
+    return not_portable_here(platform_line(recorded), platform_line(current))
 
 
 def _rounding(made_with: Mapping[str, Any]) -> list[Any]:
-    there = made_with["platform"]
+    platform_facts = made_with["platform"]
     names = [*SAME_PLATFORM, "gpu"] if _on_gpu(made_with) else SAME_PLATFORM
-    return [made_with["versions"].get("torch"), _devices(made_with), *map(there.get, names)]
+    return [
+        made_with["versions"].get("torch"),
+        _devices(made_with),
+        *map(platform_facts.get, names),
+    ]
 
 
 def _devices(made_with: Mapping[str, Any]) -> set[str]:
@@ -127,19 +132,19 @@ def _on_gpu(made_with: Mapping[str, Any]) -> bool:
     return any(device.startswith("cuda") for device in _devices(made_with))
 
 
-def notes(then: Mapping[str, Any], now: Mapping[str, Any], *, portable: bool) -> list[str]:
+def notes(recorded: Mapping[str, Any], current: Mapping[str, Any], *, portable: bool) -> list[str]:
     """What else is not as at the recording and may explain a difference."""
-    found = []
-    if not portable and not same_platform(then, now):
-        found.append(not_portable_here(platform_line(then), platform_line(now)))
-    listed = now["versions"]  # a package that is not looked at any more explains nothing
+    lines = []
+    if not portable and not same_platform(recorded, current):
+        lines.append(not_portable_here(platform_line(recorded), platform_line(current)))
+    listed = current["versions"]  # a package that is not looked at any more explains nothing
     old, new = (
-        {name: version for name, version in made["versions"].items() if name in listed}
-        | made["spacy_pipelines"]
-        for made in (then, now)
+        {name: version for name, version in facts_["versions"].items() if name in listed}
+        | facts_["spacy_pipelines"]
+        for facts_ in (recorded, current)
     )
-    others = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if others:
-        lists = (", ".join(f"{n} {made.get(n)}" for n in others) for made in (old, new))
-        found.append(made_with_others(*lists))
-    return found
+    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if differing:
+        lists = (", ".join(f"{n} {facts_.get(n)}" for n in differing) for facts_ in (old, new))
+        lines.append(made_with_others(*lists))
+    return lines

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.golden.checker import Checked
 
 OPTION = "--golden-update"
-_WRITTEN = pytest.StashKey[list[str]]()
+_UPDATED_FOLDERS = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,10 +55,10 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Says which golden outputs were written."""
-    written = config.stash.get(_WRITTEN, [])
-    if written:
+    folders = config.stash.get(_UPDATED_FOLDERS, [])
+    if folders:
         terminalreporter.section("golden outputs written")
-        for line in written:
+        for line in folders:
             terminalreporter.write_line(line)
 
 
@@ -87,7 +87,7 @@ class GoldenFixture:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._root = request.config.rootpath
         self._node = request.node.nodeid
-        self._written = request.config.stash.setdefault(_WRITTEN, [])
+        self._updated_folders = request.config.stash.setdefault(_UPDATED_FOLDERS, [])
         self.update: bool = request.config.getoption(OPTION)
 
     def check(
@@ -153,12 +153,12 @@ class GoldenFixture:
 
     def _path(self, folder: str | PathLike[str]) -> Path:
         """Relative to the working directory where it can be, as messages show it."""
-        path, here = self._root / folder, Path.cwd()
-        return path.relative_to(here) if path.is_relative_to(here) else path
+        path, working_folder = self._root / folder, Path.cwd()
+        return path.relative_to(working_folder) if path.is_relative_to(working_folder) else path
 
     def _end(self, path: Path, checked: Checked | str) -> None:
         """Keeps what was written for the summary, or skips the test for the reason given."""
         if isinstance(checked, str):
             pytest.skip(checked)
         if checked.updated:
-            self._written.append(f"{path}: {len(checked.differences)} differences accepted")
+            self._updated_folders.append(f"{path}: {len(checked.differences)} differences accepted")

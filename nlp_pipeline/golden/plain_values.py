@@ -28,9 +28,11 @@ def plain_table(frame: pd.DataFrame) -> Table:
     pandas keeps a missing float as NaN: both are null here. What JSON has no word for, such as a
     time, is its text.
     """
-    kept = {i: str(c) for i, c in enumerate(frame.columns) if str(c) not in NOT_COMPARED}
-    columns = list(kept.values())
-    cells = [[plain(v) for v in frame.iloc[:, i].tolist()] for i in kept]
+    compared_columns = {
+        i: str(c) for i, c in enumerate(frame.columns) if str(c) not in NOT_COMPARED
+    }
+    columns = list(compared_columns.values())
+    cells = [[plain(v) for v in frame.iloc[:, i].tolist()] for i in compared_columns]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)]
     return Table(columns, rows)
 

@@ -48,8 +48,8 @@ class Recipe:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
         """Reads what `as_json` wrote."""
-        given: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**given)
+        options: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**options)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; options that were not given are left out."""
@@ -108,18 +108,18 @@ class Recipe:
 
 def relative_path(name: str | Path) -> str:
     """An absolute path inside the working directory as a relative one; else the name itself."""
-    path, here = Path(name), Path.cwd()
-    if path.is_absolute() and path.resolve().is_relative_to(here):
-        return path.resolve().relative_to(here).as_posix()
+    path, working_folder = Path(name), Path.cwd()
+    if path.is_absolute() and path.resolve().is_relative_to(working_folder):
+        return path.resolve().relative_to(working_folder).as_posix()
     return str(name)
 
 
 @contextmanager
 def working_directory(path: Path) -> Iterator[None]:
     """Works in a folder until the end of the block: a recipe's paths are relative to it."""
-    before = Path.cwd()
+    previous = Path.cwd()
     os.chdir(path)
     try:
         yield
     finally:
-        os.chdir(before)
+        os.chdir(previous)

@@ -80,11 +80,11 @@ def record(
     path, tolerance = Path(folder), Tolerance(rtol, atol)
     refuse_strangers(path)
     golden = _describe(recipe, path, tolerance)
-    found, made_with = rerun(recipe, progress)
-    columns = {name: table.columns for name, table in found.items()}
+    frames, made_with = rerun(recipe, progress)
+    columns = {name: table.columns for name, table in frames.items()}
     golden = replace(with_facts(golden, made_with), tables=columns)
     if is_main():
-        write(path, golden, found)
+        write(path, golden, frames)
     return golden
 
 
@@ -123,8 +123,8 @@ def with_facts(golden: Golden, made_with: dict[str, Any]) -> Golden:
 
 def _describe(recipe: Recipe, folder: Path, tolerance: Tolerance) -> Golden:
     """What `golden.json` says before the run."""
-    given = {"rtol": tolerance.relative, "atol": tolerance.absolute}
-    options = {k: v for k, v in given.items() if v != {"rtol": RTOL, "atol": ATOL}[k]}
+    tolerances = {"rtol": tolerance.relative, "atol": tolerance.absolute}
+    options = {k: v for k, v in tolerances.items() if v != {"rtol": RTOL, "atol": ATOL}[k]}
     directory = os.path.relpath(Path.cwd(), folder.resolve())
     return Golden(
         command=recipe.command(relative_path(folder), options),

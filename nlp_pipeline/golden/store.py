@@ -76,8 +76,8 @@ def read_golden(folder: Path) -> Golden:
     file = folder / GOLDEN
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        if (found := values.pop("golden")) != FORMAT:
-            raise GoldenFormatUnknown(str(file), found, FORMAT)
+        if (format_ := values.pop("golden")) != FORMAT:
+            raise GoldenFormatUnknown(str(file), format_, FORMAT)
         run = values.pop("run")
         recipe = None if run is None else Recipe.from_json(run)
         tolerance = Tolerance(**values.pop("tolerance"))

@@ -93,13 +93,13 @@ def ground_words(index: TextIndex, read: Doc | Span) -> Grounding:
         index: Where to look.
         read: The answer with lemmas.
     """
-    found = align_words(index, read)
-    if found is None:
+    match = align_words(index, read)
+    if match is None:
         return Grounding.nowhere()
-    piece = index.doc[found.start : found.end]
-    kind: Grounded = "normalized" if found.score == 1 else "fuzzy"
+    piece = index.doc[match.start : match.end]
+    kind: Grounded = "normalized" if match.score == 1 else "fuzzy"
     grounding = _at(index.doc, kind, (piece.start_char, piece.end_char))
-    return replace(grounding, alignment_score=found.score)
+    return replace(grounding, alignment_score=match.score)
 
 
 def _best_folded(
@@ -152,8 +152,8 @@ def _support(index: TextIndex, token: int, question: Mapping[str, float]) -> flo
     number = index.sentence_of[token]
     if number is None:
         return 0.0
-    found = index.sentence_terms[number]
-    return sum(weight for term, weight in question.items() if term in found)
+    terms_of_sentence = index.sentence_terms[number]
+    return sum(weight for term, weight in question.items() if term in terms_of_sentence)
 
 
 def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:

@@ -59,21 +59,21 @@ class Checker:
         """
         support = Support(TextIndex(doc))
         return [
-            self._check_answer(support, text, self._terms(question, doc.lang_), known)
+            self._check_answer(support, text, self._terms(question, doc.lang_), grounding)
             if text
-            else unchecked(known)
-            for question, text, known in answers
+            else unchecked(grounding)
+            for question, text, grounding in answers
         ]
 
     def _check_answer(
-        self, support: Support, text: str, question: dict[str, float], known: Grounding | None
+        self, support: Support, text: str, question: dict[str, float], grounding: Grounding | None
     ) -> dict[str, Any]:
         index = support.index
-        found = known or ground(index, text.strip(), question=question)
-        if found.grounded == "exact":
-            return self._check_in_place(support, found, question)
+        place = grounding or ground(index, text.strip(), question=question)
+        if place.grounded == "exact":
+            return self._check_in_place(support, place, question)
         (read,) = self.reader.read([text], index.lang)
-        return self._check(support, read, question, found)
+        return self._check(support, read, question, place)
 
     def check_summary(self, doc: Doc, summary: str | None) -> dict[str, Any]:
         """Support of a summary, and under `sentences` all that is known of each of them."""
@@ -84,12 +84,12 @@ class Checker:
         sentences: list[dict[str, Any]] = []
         units: list[Supported] = []
         for number, sentence in enumerate(split_sentences(read)):
-            found = ground(support.index, sentence.text.strip())
-            if found.grounded == "exact":
+            check = ground(support.index, sentence.text.strip())
+            if check.grounded == "exact":
                 shift = len(sentence.text) - len(sentence.text.lstrip())
-                checked = self._check_in_place(support, found, {}, sentence.start_char + shift)
+                checked = self._check_in_place(support, check, {}, sentence.start_char + shift)
             else:
-                checked = self._check(support, sentence, {}, found)
+                checked = self._check(support, sentence, {}, check)
             units += [Supported(**unit) for unit in checked["entities"]]
             place = {"summary_start": sentence.start_char, "summary_end": sentence.end_char}
             sentences.append({"sentence": number, "text": sentence.text, **place, **checked})
@@ -101,19 +101,19 @@ class Checker:
 
     @staticmethod
     def _check_in_place(
-        support: Support, found: Grounding, question: dict[str, float], shift: int = 0
+        support: Support, grounding: Grounding, question: dict[str, float], shift: int = 0
     ) -> dict[str, Any]:
         """What is known of a piece of the document itself, without reading it again.
 
         Args:
             support: Of the document.
-            found: The piece.
+            grounding: The piece.
             question: Terms of the question.
             shift: Where the piece stands in the text whose offsets the units have.
         """
-        assert found.start_char is not None
-        assert found.end_char is not None
-        units = support.check_in_place(found.start_char, found.end_char)
+        assert grounding.start_char is not None
+        assert grounding.end_char is not None
+        units = support.check_in_place(grounding.start_char, grounding.end_char)
         if shift:
             units = [
                 replace(
@@ -125,22 +125,26 @@ class Checker:
             ]
         doc = support.index.doc
         return _columns(
-            support.index, doc[found.start_token : found.end_token], question, found, units
+            support.index,
+            doc[grounding.start_token : grounding.end_token],
+            question,
+            grounding,
+            units,
         )
 
     @staticmethod
     def _check(
-        support: Support, piece: Doc | Span, question: dict[str, float], known: Grounding
+        support: Support, piece: Doc | Span, question: dict[str, float], grounding: Grounding
     ) -> dict[str, Any]:
         """What is known of a text that was read."""
-        found = known if known.grounded != "none" else ground_words(support.index, piece)
+        place = grounding if grounding.grounded != "none" else ground_words(support.index, piece)
         units = support.check(piece)
-        if found.grounded == "normalized":
-            units = [_as_grounded(unit, found) for unit in units]
-        return _columns(support.index, piece, question, found, units)
+        if place.grounded == "normalized":
+            units = [_as_grounded(unit, place) for unit in units]
+        return _columns(support.index, piece, question, place, units)
 
 
-def _as_grounded(unit: Supported, found: Grounding) -> Supported:
+def _as_grounded(unit: Supported, grounding: Grounding) -> Supported:
     """A unit of a text that stands in the document but for its spelling: so does its name."""
     if unit.supported or unit.kind != "name":
         return unit
@@ -149,8 +153,8 @@ def _as_grounded(unit: Supported, found: Grounding) -> Supported:
         supported=True,
         matched="normalized",
         score=1.0,
-        start_char=found.start_char,
-        end_char=found.end_char,
+        start_char=grounding.start_char,
+        end_char=grounding.end_char,
     )
 
 
@@ -158,13 +162,13 @@ def _columns(
     index: TextIndex,
     piece: Doc | Span,
     question: dict[str, float],
-    found: Grounding,
+    grounding: Grounding,
     units: list[Supported],
 ) -> dict[str, Any]:
     """All of it as plain values."""
-    evidence = rank_evidence(index, found, terms(piece), question)
+    evidence = rank_evidence(index, grounding, terms(piece), question)
     return {
-        **found.as_dict(),
+        **grounding.as_dict(),
         "evidence": evidence,
         # By these the sentences are known again when a later pipe has moved their ends.
         "evidence_starts": [index.sentences[number].start_char for number in evidence],
@@ -179,7 +183,7 @@ def unchecked_support() -> dict[str, Any]:
     return {"support_score": None, "unsupported_entities": None, "unsupported_numbers": None}
 
 
-def unchecked(known: Grounding | None = None) -> dict[str, Any]:
+def unchecked(grounding: Grounding | None = None) -> dict[str, Any]:
     """The result for an answer that does not exist."""
-    found = (known or Grounding.nowhere()).as_dict()
-    return {**found, "evidence": [], "evidence_starts": [], **unchecked_support(), "entities": []}
+    values = (grounding or Grounding.nowhere()).as_dict()
+    return {**values, "evidence": [], "evidence_starts": [], **unchecked_support(), "entities": []}

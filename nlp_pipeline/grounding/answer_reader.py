@@ -86,8 +86,8 @@ class Reader:
             try:
                 docs = _run(pipe, docs)
             except Exception as error:  # a pipe may raise anything; the document is not at fault
-                said = escaped(error, limit=300)  # it may quote the answer
-                logger.warning("[%s] %s cannot read an answer: %s", self.name, name, said)
+                message = escaped(error, limit=300)  # it may quote the answer
+                logger.warning("[%s] %s cannot read an answer: %s", self.name, name, message)
         return docs
 
     def sentences_behind(self) -> str | None:
@@ -124,12 +124,12 @@ def _run(pipe: Any, docs: list[Doc]) -> list[Doc]:
 def split_sentences(doc: Doc) -> list[Span]:
     """The sentences of a text: the pipeline's, else after every full stop and its like."""
     if doc.has_annotation("SENT_START"):
-        found = list(doc.sents)
+        sentences = list(doc.sents)
     else:
         stops = [token.i + 1 for token in doc if token.text and token.text[-1] in _ENDINGS]
         edges = sorted({0, *stops, len(doc)})
-        found = [doc[a:b] for a, b in pairwise(edges)]
-    return [sentence for sentence in found if any(char.isalnum() for char in sentence.text)]
+        sentences = [doc[a:b] for a, b in pairwise(edges)]
+    return [sentence for sentence in sentences if any(char.isalnum() for char in sentence.text)]
 
 
 @lru_cache(maxsize=8)

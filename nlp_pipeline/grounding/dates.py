@@ -34,29 +34,29 @@ def find_dates(text: str, lang: str) -> list[Date]:
     Months are known by name in English and French; a month by itself is no date. A list of days
     before a month ("10 and 12 May") gives one date each.
     """
-    found: list[Date] = []
-    taken: set[int] = set()
-    seen = visible(text)
+    date_list: list[Date] = []
+    used: set[int] = set()
+    visible_text = visible(text)
     for pattern in _patterns(lang):
-        for match in pattern.finditer(seen.text):
-            if match.start() in taken:
+        for match in pattern.finditer(visible_text.text):
+            if match.start() in used:
                 continue
             dates = list(_read(match, lang))
-            found += dates
-            taken.update(*(range(date.start, date.end) for date in dates))
-    found.sort(key=lambda date: date.start)
-    if seen.places is None:
-        return found
-    places = (seen.span(date.start, date.end) for date in found)
-    return [d._replace(start=a, end=b) for d, (a, b) in zip(found, places, strict=True)]
+            date_list += dates
+            used.update(*(range(date.start, date.end) for date in dates))
+    date_list.sort(key=lambda date: date.start)
+    if visible_text.places is None:
+        return date_list
+    places = (visible_text.span(date.start, date.end) for date in date_list)
+    return [d._replace(start=a, end=b) for d, (a, b) in zip(date_list, places, strict=True)]
 
 
-def agrees(said: Iterable[Fields], written: Iterable[Fields]) -> bool:
+def agrees(claimed: Iterable[Fields], document: Iterable[Fields]) -> bool:
     """Whether a date says nothing that another does not say too."""
     return any(
-        all(a is None or a == b for a, b in zip(one, other, strict=True))
-        for one in said
-        for other in written
+        all(a is None or a == b for a, b in zip(fields, candidate, strict=True))
+        for fields in claimed
+        for candidate in document
     )
 
 
@@ -86,20 +86,20 @@ def _patterns(lang: str) -> tuple[re.Pattern[str], ...]:
 
 def _read(match: re.Match[str], lang: str) -> Iterator[Date]:
     """The dates of one match; none where the figures are no date."""
-    found = match.groupdict()
+    groups = match.groupdict()
     start, end = match.start(), match.start() + len(match[0].rstrip("."))
-    year = int(found["y"]) if found.get("y") else None
-    if found.get("sep"):
-        a, b = int(found["a"]), int(found["b"])
+    year = int(groups["y"]) if groups.get("y") else None
+    if groups.get("sep"):
+        a, b = int(groups["a"]), int(groups["b"])
         years = [year + 2000, year + 1900] if year is not None and year < 100 else [year]
         orders = [(b, a), (a, b)]  # day first, month first
         yield from _date([(y, m, d) for y in years for m, d in orders], start, end)
         return
-    named = found.get("month")
-    month = language_data(lang).months[named.casefold()] if named else int(found["m"])
-    day = int(found["d"]) if found.get("d") else None
-    if found.get("d0"):
-        yield from _date([(year, month, int(found["d0"]))], match.start("d0"), match.end("d0"))
+    named = groups.get("month")
+    month = language_data(lang).months[named.casefold()] if named else int(groups["m"])
+    day = int(groups["d"]) if groups.get("d") else None
+    if groups.get("d0"):
+        yield from _date([(year, month, int(groups["d0"]))], match.start("d0"), match.end("d0"))
         yield from _date([(year, month, day)], match.start("d"), end)
     else:
         yield from _date([(year, month, day)], start, end)

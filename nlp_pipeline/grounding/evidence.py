@@ -36,18 +36,18 @@ def rank_evidence(
         answer: Its terms.
         question: The question's; none for a summary.
     """
-    held: list[int] = []
+    candidates: list[int] = []
     if grounding.start_token is not None and grounding.end_token is not None:
         touched = index.sentence_of[grounding.start_token : grounding.end_token]
-        held = sorted({number for number in touched if number is not None})
-    wanted = {term: weight * _QUESTION_WEIGHT for term, weight in question.items()}
-    wanted.update(answer)
-    total = sum(wanted.values())
+        candidates = sorted({number for number in touched if number is not None})
+    weights = {term: weight * _QUESTION_WEIGHT for term, weight in question.items()}
+    weights.update(answer)
+    total = sum(weights.values())
     scored = []
-    for number, found in enumerate(index.sentence_terms if total else ()):
-        if number in held or not any(term in found for term in answer):
+    for number, sentence_terms in enumerate(index.sentence_terms if total else ()):
+        if number in candidates or not any(term in sentence_terms for term in answer):
             continue
-        score = sum(weight for term, weight in wanted.items() if term in found) / total
+        score = sum(weight for term, weight in weights.items() if term in sentence_terms) / total
         if score >= THRESHOLD:
             scored.append((-score, number))
-    return held + [number for _, number in sorted(scored)[:LIMIT]]
+    return candidates + [number for _, number in sorted(scored)[:LIMIT]]

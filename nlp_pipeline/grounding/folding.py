@@ -87,11 +87,11 @@ def fold_hyphens(text: str) -> Folded:
         if chars[place] == "-" and place:
             while follows < len(chars) and chars[follows] in _MARKS:
                 follows += 1
-            broken = follows > place + 1
+            is_broken = follows > place + 1
             letters = chars[place - 1].isalpha() and chars[follows : follows + 1].isalpha()
             if not letters:
                 keep.append(place)
-            place = follows if broken or letters else place + 1
+            place = follows if is_broken or letters else place + 1
             continue
         keep.append(place)
         place += 1

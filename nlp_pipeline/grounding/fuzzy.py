@@ -41,8 +41,8 @@ def align_words(index: TextIndex, answer: Doc | Span) -> Alignment | None:
     words = [token for token in answer if is_word(token)]
     if not 0 < len(words) <= MAX_WORDS or not index.word_tokens:
         return None
-    known, (numerator, denominator) = index.vocabulary, THRESHOLD
-    pairs = [tuple(known.get(key, -1) for key in token_keys(token)) for token in words]
+    vocabulary, (numerator, denominator) = index.vocabulary, THRESHOLD
+    pairs = [tuple(vocabulary.get(key, -1) for key in token_keys(token)) for token in words]
     # Each piece needs at least this many of the words: 2 M >= t (m + w) and w >= M.
     present = sum(max(pair) >= 0 for pair in pairs)
     if present * (2 * denominator - numerator) < numerator * len(pairs):
@@ -86,13 +86,13 @@ def _table(
         equal = ((keys == text) & (text >= 0)).any(axis=0) | ((keys == lemma) & (lemma >= 0)).any(
             axis=0
         )
-        here, begin = score.copy(), start.copy()
+        scores, begin = score.copy(), start.copy()
         diagonal = score[:-1] + hit
-        better = equal & (diagonal > here[1:])
-        here[1:][better] = diagonal[better]
+        better = equal & (diagonal > scores[1:])
+        scores[1:][better] = diagonal[better]
         begin[1:][better] = start[:-1][better]
         # Words of the piece that are left out: the best earlier end, less their cost.
-        level = here + skip * columns
+        level = scores + skip * columns
         highest = np.maximum.accumulate(level)
         source = np.maximum.accumulate(np.where(level == highest, columns, 0))
         score, start = highest - skip * columns, begin[source]

@@ -42,7 +42,7 @@ def _counted(text: str, first: int = 0, step: int = 1) -> dict[str, int]:
     return {word: first + step * i for i, word in enumerate(text.split())}
 
 
-def _same(text: str) -> dict[str, str]:
+def _unchanged(text: str) -> dict[str, str]:
     """Every spelling of a group to its first: groups by `;`, spellings by blanks."""
     groups = [group.split() for group in text.split(";")]
     return {word: group[0] for group in groups for word in group}
@@ -83,8 +83,8 @@ EN = LanguageData(
     },
     date_links=("of", "day of"),
     range_links=("to", "and", "or"),
-    polite=_same("mr mister;ms mrs miss"),
-    titles=_same(
+    polite=_unchanged("mr mister;ms mrs miss"),
+    titles=_unchanged(
         "dr doctor;prof professor;rev reverend;capt captain;sgt sergeant;lt lieutenant;"
         "col colonel;gen general;sen senator;gov governor;president;insp inspector;"
         "supt superintendent;hon honourable honorable;sir;lady;lord;dame;judge;justice;king;"
@@ -126,8 +126,8 @@ FR = LanguageData(
     },
     date_links=("du mois de", "de", "d’", "d'"),
     range_links=("au", "et", "ou"),
-    polite=_same("m mr monsieur;mme mlle madame mademoiselle"),
-    titles=_same(
+    polite=_unchanged("m mr monsieur;mme mlle madame mademoiselle"),
+    titles=_unchanged(
         "dr docteur docteure;pr prof professeur professeure;me maître;maire;président présidente;"
         "ministre;roi;reine;prince;princesse;comte comtesse;duc duchesse;baron;"
         "capitaine;colonel;général;commandant;évêque;abbé;"
@@ -154,10 +154,10 @@ FR = LanguageData(
     ),
 )
 
-_ANY = LanguageData(suffixes=_SUFFIXES)
+_ANY_LANGUAGE = LanguageData(suffixes=_SUFFIXES)
 _TABLES = {"en": EN, "fr": FR}
 
 
 def language_data(code: str) -> LanguageData:
     """A language's tables; for one that has none, those that hold everywhere."""
-    return _TABLES.get(code, _ANY)
+    return _TABLES.get(code, _ANY_LANGUAGE)

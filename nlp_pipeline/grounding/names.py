@@ -47,9 +47,9 @@ def find_name(index: TextIndex, name: str) -> Match:
         return Match("exact" if exact else "normalized", 1.0, start, end)
     title, bare = _split_title(parts, data)
     if title and bare:
-        found = _titled(index, title, bare, data)
-        if found is not None:
-            return found
+        match = _titled(index, title, bare, data)
+        if match is not None:
+            return match
     return _acronym(index, name, data) or _scattered(index, bare or parts, data)
 
 
@@ -123,31 +123,31 @@ def _titled(
     place = _contiguous(index, bare)
     if place is None:
         return None
-    said = {_title_of(word.key, data) for word in title}
-    written: set[tuple[str, str] | None] = set()
+    claimed_titles = {_title_of(word.key, data) for word in title}
+    document_titles: set[tuple[str, str] | None] = set()
     for last in _places(index, bare[-1]):
-        written |= _titles_before(index, last, data)
-    classes = {found[0] for found in said - written if found}
-    if classes & {found[0] for found in written if found}:
+        document_titles |= _titles_before(index, last, data)
+    classes = {title_class[0] for title_class in claimed_titles - document_titles if title_class}
+    if classes & {title_class[0] for title_class in document_titles if title_class}:
         return Match(None, 0.5)
     everywhere = {_title_of(word.key, data) for word in index.words}
-    if any(found and found[0] == "title" and found not in everywhere for found in said):
+    if any(found and found[0] == "title" and found not in everywhere for found in claimed_titles):
         return Match(None, 0.5)  # a rank or an office that the document never speaks of
     return Match("title", 0.9, *place)
 
 
 def _titles_before(index: TextIndex, place: int, data: LanguageData) -> set[tuple[str, str] | None]:
     """The titles in front of a last name, over its given names."""
-    found: set[tuple[str, str] | None] = set()
-    for back in range(place - 1, max(-1, place - 5), -1):
-        word = index.words[back]
-        gap = index.text[word.end : index.words[back + 1].start]
+    titles: set[tuple[str, str] | None] = set()
+    for position in range(place - 1, max(-1, place - 5), -1):
+        word = index.words[position]
+        gap = index.text[word.end : index.words[position + 1].start]
         title = _title_of(word.key, data)
         if len(gap) > 2 or not (title or word.capital):
             break
         if title:
-            found.add(title)
-    return found
+            titles.add(title)
+    return titles
 
 
 def _acronym(index: TextIndex, name: str, data: LanguageData) -> Match | None:
@@ -176,13 +176,13 @@ def _acronym(index: TextIndex, name: str, data: LanguageData) -> Match | None:
 def _scattered(index: TextIndex, parts: list[Word], data: LanguageData) -> Match:
     """A name whose words all stand in the document, near each other; else how many do."""
     named = [part for part in parts if part.capital or part.key[0].isdigit()] or parts
-    found = [_places(index, part) for part in named]
-    share = sum(map(bool, found)) / len(named)
+    matches = [_places(index, part) for part in named]
+    share = sum(map(bool, matches)) / len(named)
     if share < 1:
         return Match(None, share / 2)
-    rarest = min(found, key=len)
+    rarest = min(matches, key=len)
     for place in rarest:
-        near = [min(places, key=lambda p: abs(p - place)) for places in found]
+        near = [min(places, key=lambda p: abs(p - place)) for places in matches]
         if max(near) - min(near) <= _NEAR and _one_list(index, near, data):
             start, end = min(near), max(near)
             return Match("words", 0.8, index.words[start].start, index.words[end].end)

@@ -20,7 +20,7 @@ _FIGURES = re.compile(
     r"(?<!\d)\d+(?:[.,٫٬]\d+|['’\u00a0\u202f ]\d{3}(?!\d))*[½¼¾⅓⅔]?|[½¼¾⅓⅔]",
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
-_AFTER = re.compile(r"([ \u00a0\u202f]?)([^\W\d_]+)")
+_NEXT_WORD = re.compile(r"([ \u00a0\u202f]?)([^\W\d_]+)")
 _MAX_DIGITS = 40
 _PAIR = re.compile(r"(?<![\w.,/:\-–−])(\d{1,4})[-‐‑–−](\d{1,4})(?![\w/:\-–−]|[.,]\d)")
 
@@ -62,14 +62,14 @@ def find_pairs(text: str) -> list[Pair]:
 
     Three numbers in a row, as in a date, are none.
     """
-    seen = visible(text)
+    visible_text = visible(text)
     return [
         Pair(
             frozenset({Decimal(match[1])}),
             frozenset({Decimal(match[2])}),
-            *seen.span(*match.span()),
+            *visible_text.span(*match.span()),
         )
-        for match in _PAIR.finditer(seen.text)
+        for match in _PAIR.finditer(visible_text.text)
     ]
 
 
@@ -81,14 +81,14 @@ def find_numbers(text: str, lang: str) -> list[Number]:
     in English and French number words up to the billions.
     """
     data = language_data(lang)
-    seen = visible(text)
-    figures = list(_in_figures(seen.text, data))
-    taken = {place for number in figures for place in range(number.start, number.end)}
-    spelled = [number for number in _in_words(seen.text, data) if number.start not in taken]
+    visible_text = visible(text)
+    figures = list(_in_figures(visible_text.text, data))
+    used = {place for number in figures for place in range(number.start, number.end)}
+    spelled = [number for number in _in_words(visible_text.text, data) if number.start not in used]
     numbers = sorted([*figures, *spelled], key=lambda number: number.start)
-    if seen.places is None:
+    if visible_text.places is None:
         return numbers
-    places = (seen.span(number.start, number.end) for number in numbers)
+    places = (visible_text.span(number.start, number.end) for number in numbers)
     return [n._replace(start=a, end=b) for n, (a, b) in zip(numbers, places, strict=True)]
 
 
@@ -98,15 +98,15 @@ def _in_figures(text: str, data: LanguageData) -> Iterator[Number]:
         if start and has_case(text[start - 1]):
             continue  # "A320"; a script without case may write no space before a number
         values = _readings(match[0], data)
-        after = _AFTER.match(text, end)
-        if after:
-            word = after[2].casefold()
+        next_word = _NEXT_WORD.match(text, end)
+        if next_word:
+            word = next_word[2].casefold()
             if word in data.scales:
                 values = {value * data.scales[word] for value in values}
-                end = after.end()
-            elif not after[1] and word in data.suffixes:
+                end = next_word.end()
+            elif not next_word[1] and word in data.suffixes:
                 values |= {value * data.suffixes[word] for value in values}
-                end = after.end()
+                end = next_word.end()
         yield Number(frozenset(values), start, end, spelled=False)
 
 
@@ -127,15 +127,15 @@ def _readings(figures: str, data: LanguageData) -> set[Decimal]:
         return {Decimal(bare) + extra}
     whole = groups[0] + "".join(groups[1:-1])
     threes = len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:-1])
-    found = set()
+    values = set()
     alike = threes and len(groups[-1]) == 3 and len(set(marks)) == 1
     if alike:
-        found.add(Decimal(whole + groups[-1]))
+        values.add(Decimal(whole + groups[-1]))
     if alike and (marks[0] == data.thousands or not groups[-1].strip("0")):
-        return found
+        return values
     if len(marks) == 1 or (threes and len(set(marks[:-1])) == 1 and marks[-1] != marks[0]):
-        found.add(Decimal(f"{whole}.{groups[-1]}"))
-    return found or {Decimal(group) for group in groups}  # a date or a version: each by itself
+        values.add(Decimal(f"{whole}.{groups[-1]}"))
+    return values or {Decimal(group) for group in groups}  # a date or a version: each by itself
 
 
 def _in_words(text: str, data: LanguageData) -> Iterator[Number]:
@@ -161,8 +161,8 @@ def _spelled(run: list[re.Match[str]], data: LanguageData) -> Iterator[Number]:
     for place, match in enumerate(run):
         word = match[0].casefold()
         if word in data.joiners:
-            after = run[place + 1][0].casefold() if place + 1 < len(run) else ""
-            small = data.numbers.get(after, 100) < 100
+            next_word = run[place + 1][0].casefold() if place + 1 < len(run) else ""
+            small = data.numbers.get(next_word, 100) < 100
             if small and (total or (current or 0) % 100 == 0 or _goes_on(current, 1, "un")):
                 continue
             grown = None

@@ -91,7 +91,7 @@ class Support:
         """
         index = self.index
         place = index.doc.char_span(start, end, alignment_mode="expand")
-        found: list[Supported] = []
+        supported: list[Supported] = []
         for unit in [] if place is None else find_units(place, index.lang):
             first, last = unit.start, unit.end
             if unit.kind == "name":  # without the title before the piece, the mark behind it
@@ -99,10 +99,10 @@ class Support:
             if start <= first < last <= end:
                 places = (first - start, last - start, True, _IN_PLACE[unit.kind], 1.0, first, last)
                 text = index.text[first:last]
-                found.append(Supported(text, unit.kind, unit.label, *places))
+                supported.append(Supported(text, unit.kind, unit.label, *places))
         if cuts_word(index.text, start, end):
-            found += self._cut_numbers(start, end)
-        return sorted(found, key=lambda unit: unit.answer_start)
+            supported += self._cut_numbers(start, end)
+        return sorted(supported, key=lambda unit: unit.answer_start)
 
     def _cut_numbers(self, start: int, end: int) -> list[Supported]:
         """The numbers at the ends of a piece that are parts of longer ones."""
@@ -124,9 +124,9 @@ class Support:
             match = find_name(self.index, text)
             if match.how is None:
                 match = self._inside(text) or match
-        found = match.how is not None
+        is_supported = match.how is not None
         return Supported(
-            text, unit.kind, unit.label, unit.start, unit.end, found, match.how, match.score,
+            text, unit.kind, unit.label, unit.start, unit.end, is_supported, match.how, match.score,
             match.start, match.end,
         )  # fmt: skip
 
@@ -143,11 +143,11 @@ class Support:
     @cached_property
     def _numbers(self) -> dict[Decimal, Number]:
         """Every value of the document to where it first stands."""
-        found: dict[Decimal, Number] = {}
+        by_value: dict[Decimal, Number] = {}
         for number in self._number_list:
             for value in number.values:
-                found.setdefault(value, number)
-        return found
+                by_value.setdefault(value, number)
+        return by_value
 
     @cached_property
     def _dates(self) -> list[Date]:
@@ -162,30 +162,30 @@ class Support:
 
     def _pair(self, pair: Pair) -> Match:
         """Two numbers that follow each other in the document too, in either order."""
-        for one, other in pairwise(self._number_list):
-            near = other.start - one.end <= _PAIR_GAP
-            same = one.values & pair.first and other.values & pair.second
-            turned = one.values & pair.second and other.values & pair.first
-            if near and (same or turned):
-                return Match("number", 1.0, one.start, other.end)
-        there = sum(any(v in self._numbers for v in side) for side in (pair.first, pair.second))
-        return Match(None, 0.25 * there)
+        for first_number, second_number in pairwise(self._number_list):
+            near = second_number.start - first_number.end <= _PAIR_GAP
+            agree = first_number.values & pair.first and second_number.values & pair.second
+            turned = first_number.values & pair.second and second_number.values & pair.first
+            if near and (agree or turned):
+                return Match("number", 1.0, first_number.start, second_number.end)
+        n_present = sum(any(v in self._numbers for v in side) for side in (pair.first, pair.second))
+        return Match(None, 0.25 * n_present)
 
-    def _date(self, said: Date) -> Match:
+    def _date(self, claimed: Date) -> Match:
         for date in self._dates:
-            if agrees(said.readings, date.readings):
+            if agrees(claimed.readings, date.readings):
                 return Match("date", 1.0, date.start, date.end)
         # The year may stand elsewhere ("in 2021 … on 14 March"); a day and its month may not.
-        for year, month, day in said.readings:
+        for year, month, day in claimed.readings:
             if year is None or Decimal(year) not in self._numbers or day is None:
                 continue
             for date in self._dates:
                 undated = [fields for fields in date.readings if fields[0] is None]
                 if agrees([(None, month, day)], undated):
                     return Match("date", 0.8, date.start, date.end)
-        fields = [field for field in next(iter(said.readings)) if field is not None]
-        there = sum(Decimal(field) in self._numbers for field in fields)
-        return Match(None, 0.5 * there / len(fields))
+        fields = [field for field in next(iter(claimed.readings)) if field is not None]
+        n_fields = sum(Decimal(field) in self._numbers for field in fields)
+        return Match(None, 0.5 * n_fields / len(fields))
 
 
 def support_score(units: Sequence[Supported]) -> float | None:

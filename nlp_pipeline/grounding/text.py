@@ -24,7 +24,7 @@ from nlp_pipeline.grounding.folding import (
     fold_word,
 )
 
-_BROKEN = re.compile(rf"{LINE_BREAK}[\s{INVISIBLE}]*")
+_HYPHENATED = re.compile(rf"{LINE_BREAK}[\s{INVISIBLE}]*")
 _LETTER = rf"(?:(?![²³¹⁰-⁹])[\w\u0300-\u036f{INVISIBLE}])"
 _WORD = re.compile(rf"{_LETTER}+(?:{LINE_BREAK}[\s{INVISIBLE}]*(?=[^\W\d_A-ZÀ-ÖØ-Þ]){_LETTER}+)*")
 """Letters and figures, without the raised figures of footnotes, over a hyphen at a line's end."""
@@ -44,15 +44,15 @@ def words(text: str) -> list[Word]:
 
     What holds no letter and no figure, such as an accent that stands alone, is none.
     """
-    found: list[Word] = []
+    word_list: list[Word] = []
     for match in _WORD.finditer(text):
         word = match[0]
         if word in ("s", "S") and text[match.start() - 1 : match.start()] in ("'", "’", "‘"):
             continue
-        key = fold_word(word if word.isalnum() else _BROKEN.sub("", word))
+        key = fold_word(word if word.isalnum() else _HYPHENATED.sub("", word))
         if key:
-            found.append(Word(key, *match.span(), word[0].isupper()))
-    return found
+            word_list.append(Word(key, *match.span(), word[0].isupper()))
+    return word_list
 
 
 def is_word(token: Token) -> bool:
@@ -71,13 +71,13 @@ def terms(piece: Doc | Span) -> dict[str, float]:
 
     A word of a named entity, a name or a number weighs 2, any other 1.
     """
-    found: dict[str, float] = {}
+    weights: dict[str, float] = {}
     for token in piece:
         if is_word(token) and not token.is_stop:
             named = bool(token.ent_type_) or token.pos_ == "PROPN" or token.like_num
             key = token_keys(token)[1]
-            found[key] = max(found.get(key, 0.0), 2.0 if named else 1.0)
-    return found
+            weights[key] = max(weights.get(key, 0.0), 2.0 if named else 1.0)
+    return weights
 
 
 def cuts_word(text: str, start: int, end: int) -> bool:
@@ -93,14 +93,14 @@ def _joins(text: str, place: int) -> bool:
     """Whether the characters on both sides of a place belong to one word or number."""
     if not 0 < place < len(text):
         return False
-    before, after = text[place - 1], text[place]
-    if before.isdecimal() and after.isdecimal():
+    left_char, right_char = text[place - 1], text[place]
+    if left_char.isdecimal() and right_char.isdecimal():
         return True
-    if before in ".,'’" and after.isdecimal():
+    if left_char in ".,'’" and right_char.isdecimal():
         return place > 1 and text[place - 2].isdecimal()
-    if before.isdecimal() and after in ".,'’":
+    if left_char.isdecimal() and right_char in ".,'’":
         return text[place + 1 : place + 2].isdecimal()
-    return has_case(before) and has_case(after)
+    return has_case(left_char) and has_case(right_char)
 
 
 def has_case(char: str) -> bool:
@@ -154,9 +154,9 @@ class TextIndex:
     @cached_property
     def keys(self) -> NDArray[np.int32]:
         """The numbers of the folded texts and of the lemmas. Shape: (2, n_word_tokens)."""
-        known = self.vocabulary
-        texts = [known[text] for text, _ in self._pairs]
-        return np.array([texts, [known[lemma] for _, lemma in self._pairs]], dtype=np.int32)
+        vocabulary = self.vocabulary
+        texts = [vocabulary[text] for text, _ in self._pairs]
+        return np.array([texts, [vocabulary[lemma] for _, lemma in self._pairs]], dtype=np.int32)
 
     @cached_property
     def words(self) -> list[Word]:
@@ -179,10 +179,10 @@ class TextIndex:
     @cached_property
     def sentence_of(self) -> list[int | None]:
         """Token to its sentence."""
-        found: list[int | None] = [None] * len(self.doc)
+        numbers: list[int | None] = [None] * len(self.doc)
         for number, sentence in enumerate(self.sentences):
-            found[sentence.start : sentence.end] = [number] * len(sentence)
-        return found
+            numbers[sentence.start : sentence.end] = [number] * len(sentence)
+        return numbers
 
     @cached_property
     def sentence_terms(self) -> list[dict[str, float]]:

@@ -59,11 +59,11 @@ def realigned(doc: Doc, row: Mapping[str, Any]) -> dict[str, Any]:
 def stored_spans(doc: Doc, group: SpanGroup) -> list[StoredSpan]:
     """The spans of a group, which after a merge of tokens cannot even be iterated over."""
     strings = doc.vocab.strings
-    found = []
+    spans = []
     for packed in srsly.msgpack_loads(group.to_bytes())["spans"]:
         span_id, kb_id, label, _, _, start, end = struct.unpack(_STORED, packed)
-        found.append(StoredSpan(strings[span_id], strings[kb_id], strings[label], start, end))
-    return found
+        spans.append(StoredSpan(strings[span_id], strings[kb_id], strings[label], start, end))
+    return spans
 
 
 def span_at(doc: Doc, stored: StoredSpan) -> Span | None:

@@ -52,41 +52,41 @@ def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
     begin = piece.start_char if isinstance(piece, Span) else 0
     text = piece.text
     labels = {place: e.label_ for e in piece.ents for place in range(e.start_char, e.end_char)}
-    taken: set[int] = set()
+    places: set[int] = set()
     units: list[Unit] = []
     for date in find_dates(text, lang):
         units.append(Unit("date", "DATE", begin + date.start, begin + date.end, date))
-        taken.update(range(begin + date.start, begin + date.end))
+        places.update(range(begin + date.start, begin + date.end))
     titles = {**language_data(lang).polite, **language_data(lang).titles}
-    for label, start, end in _titled(doc, _names(doc, piece, taken), titles):
+    for label, start, end in _titled(doc, _names(doc, piece, places), titles):
         if start and doc.text[start - 1].isdecimal():
             continue  # the G of "5G", where the tokenizer parts them, is the number's
         units.append(Unit("name", label, start, end))
-        taken.update(range(start, end))
+        places.update(range(start, end))
     for pair in find_pairs(text):
         start, end = begin + pair.start, begin + pair.end
-        if taken.isdisjoint(range(start, end)):
+        if places.isdisjoint(range(start, end)):
             units.append(Unit("number", labels.get(start, "NUMBER"), start, end, pair))
-            taken.update(range(start, end))
+            places.update(range(start, end))
     for number in find_numbers(text, lang):
         start, end = begin + number.start, begin + number.end
-        if start not in taken and not number.values <= {1} and number.values:
+        if start not in places and not number.values <= {1} and number.values:
             units.append(Unit("number", labels.get(start, "NUMBER"), start, end, number))
     return sorted(units, key=lambda unit: unit.start)
 
 
-def _names(doc: Doc, piece: Doc | Span, taken: set[int]) -> Iterator[tuple[str, int, int]]:
+def _names(doc: Doc, piece: Doc | Span, places: set[int]) -> Iterator[tuple[str, int, int]]:
     """Label and offsets of the names."""
-    seen = set(taken)
+    used = set(places)
     for entity in piece.ents:
         if entity.label_ not in _AMOUNTS:
-            for run in _runs(entity, lambda token: not _free(token, taken)):
+            for run in _runs(entity, lambda token: not _free(token, places)):
                 trimmed = _trim(run)
                 if trimmed is not None:
-                    seen.update(range(*trimmed))
+                    used.update(range(*trimmed))
                     yield entity.label_, *trimmed
     tagged = doc.has_annotation("TAG") or doc.has_annotation("POS")
-    for run in _runs(piece, lambda token: not (_free(token, seen) and _proper(token, tagged))):
+    for run in _runs(piece, lambda token: not (_free(token, used) and _proper(token, tagged))):
         trimmed = _trim(run)
         if trimmed is not None:
             yield "PROPN", *trimmed
@@ -99,17 +99,17 @@ def _titled(
     for label, start, end in names:
         if all(word.key in titles for word in words(doc.text[start:end])):
             continue
-        before = words(doc.text[max(0, start - _TITLE_LENGTH) : start])
+        previous_words = words(doc.text[max(0, start - _TITLE_LENGTH) : start])
         shift = max(0, start - _TITLE_LENGTH)
-        for word in reversed(before):
+        for word in reversed(previous_words):
             if word.key not in titles or doc.text[shift + word.end : start].strip(" .\u00a0"):
                 break
             start = shift + word.start
         yield label, start, end
 
 
-def _free(token: Token, taken: set[int]) -> bool:
-    return token.idx not in taken
+def _free(token: Token, places: set[int]) -> bool:
+    return token.idx not in places
 
 
 def _runs(tokens: Iterable[Token], breaks: object) -> Iterator[list[Token]]:
@@ -136,8 +136,10 @@ def _proper(token: Token, tagged: bool) -> bool:
         return token.pos_ == "PROPN" and (text[0].isupper() or _caseless(text))
     if not text[0].isupper() or token.is_stop:
         return False
-    before = token.nbor(-1) if token.i else None
-    opens = before is None or before.is_punct or before.is_space or before.text[-1] in ".!?:"
+    previous = token.nbor(-1) if token.i else None
+    opens = (
+        previous is None or previous.is_punct or previous.is_space or previous.text[-1] in ".!?:"
+    )
     return not opens or (len(text) > 1 and text.isupper())
 
 

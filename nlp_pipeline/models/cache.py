@@ -37,8 +37,8 @@ def cached_path(model: str | KnownModel) -> Path:
     Raises:
         ModelNotFound: The name is no known model.
     """
-    known = known_model(model)
-    return cache_dir() / "models" / known.name / known.file_name
+    registered = known_model(model)
+    return cache_dir() / "models" / registered.name / registered.file_name
 
 
 def verify(model: str | KnownModel, *, thorough: bool = False) -> ModelStatus:
@@ -52,11 +52,13 @@ def verify(model: str | KnownModel, *, thorough: bool = False) -> ModelStatus:
         ModelNotFound: The name is no known model.
         CheckpointUnreadable: The file is there and cannot be read.
     """
-    known, path = known_model(model), cached_path(model)
+    registered, path = known_model(model), cached_path(model)
     if not path.is_file():
         return "missing"
     size = path.stat().st_size
-    whole = size == known.file_bytes and digest(path, thorough=thorough) == known.file_sha256
+    whole = (
+        size == registered.file_bytes and digest(path, thorough=thorough) == registered.file_sha256
+    )
     return "ok" if whole else "damaged"
 
 
@@ -80,5 +82,9 @@ def cached_model(model: str | KnownModel, *, thorough: bool = False) -> CachedMo
         ModelNotFound: The name is no known model.
         CheckpointUnreadable: The file is there and cannot be read.
     """
-    known, path, status = known_model(model), cached_path(model), verify(model, thorough=thorough)
-    return CachedModel(known, path, status, None if status == "missing" else digest(path))
+    registered, path, status = (
+        known_model(model),
+        cached_path(model),
+        verify(model, thorough=thorough),
+    )
+    return CachedModel(registered, path, status, None if status == "missing" else digest(path))

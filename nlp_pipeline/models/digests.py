@@ -80,14 +80,14 @@ def file_digests(folder: str | Path, *, thorough: bool = False) -> dict[str, str
 def _file_digest(file: Path, thorough: bool) -> str:
     """SHA-256 of one file; hashed again only when its size or one of its times has changed."""
     try:
-        before = _stamp(file)
-        known = None if thorough else recall(file, before)
-        if known is not None:
-            return known
+        stamp = _stamp(file)
+        remembered = None if thorough else recall(file, stamp)
+        if remembered is not None:
+            return remembered
         value = sha256(file)
-        settled = time.time_ns() - before[1] > SETTLED_NS
-        if settled and _stamp(file) == before:
-            remember(file, before, value)
+        settled = time.time_ns() - stamp[1] > SETTLED_NS
+        if settled and _stamp(file) == stamp:
+            remember(file, stamp, value)
     except OSError as error:
         raise CheckpointUnreadable(str(file), error.strerror or str(error)) from error
     return value

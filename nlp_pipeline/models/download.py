@@ -83,11 +83,11 @@ def pip_download(
         finally:
             process.kill()
             process.wait()
-    found = sorted(wheels.glob("*.whl"))
-    if process.returncode != 0 or not found:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        raise why_pip_failed(said, requirement, pip[0])
-    return found[0]
+    files = sorted(wheels.glob("*.whl"))
+    if process.returncode != 0 or not files:
+        pip_output = log.read_text(encoding="utf-8", errors="replace")
+        raise why_pip_failed(pip_output, requirement, pip[0])
+    return files[0]
 
 
 def bytes_below(folder: Path) -> int:
@@ -100,25 +100,25 @@ def bytes_below(folder: Path) -> int:
     return total
 
 
-def why_pip_failed(said: str, requirement: str, python: str) -> DownloadFailed | OSError:
+def why_pip_failed(output: str, requirement: str, python: str) -> DownloadFailed | OSError:
     """What pip's output means, with what can be done about it; an OSError for a full disk.
 
     Args:
-        said: Everything pip wrote.
+        output: Everything pip wrote.
         requirement: What it was asked for.
         python: The Python that ran it.
     """
     settings = "`pip config list` shows which index pip asks."
-    if "No module named pip" in said:
+    if "No module named pip" in output:
         return DownloadFailed(f"{python} has no pip", f"Type `{python} -m ensurepip` first.")
-    if "No space left on device" in said:
+    if "No space left on device" in output:
         return OSError(errno.ENOSPC, "No space left on device")
-    if "Retrying (" in said or "connection broken" in said or "Read timed out" in said:
+    if "Retrying (" in output or "connection broken" in output or "Read timed out" in output:
         return DownloadFailed(
             "pip could not reach its package index", f"Check the network; {settings}"
         )
-    if "No matching distribution" in said:
+    if "No matching distribution" in output:
         return DownloadFailed(f"pip's package index has no wheel of {requirement}", settings)
-    errors = [line for line in said.splitlines() if line.startswith("ERROR:")]
+    errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
     last = errors[-1].removeprefix("ERROR:").strip(" .") if errors else "it brought no wheel"
     return DownloadFailed(f"pip failed ({last[:300]})")

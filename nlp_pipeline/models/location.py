@@ -15,9 +15,9 @@ def cache_dir() -> Path:
     Returns:
         An absolute path; it need not exist.
     """
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return Path(given).expanduser().absolute()
+    override = os.environ.get(CACHE_VARIABLE)
+    if override:
+        return Path(override).expanduser().absolute()
     import platformdirs  # the engine runs where this package is missing
 
     return platformdirs.user_cache_path("nlp-pipeline", appauthor=False)

@@ -60,7 +60,7 @@ def resolve(name: str | Path, *, fetch_missing: bool = False) -> ResolvedModel:
     """
     text = str(name)
     if text in KNOWN_MODELS:
-        return _known(KNOWN_MODELS[text], fetch_missing)
+        return _registered_model(KNOWN_MODELS[text], fetch_missing)
     path = Path(text).expanduser()
     if not text:
         raise ModelNotFound(text, KNOWN_MODELS)
@@ -74,7 +74,7 @@ def resolve(name: str | Path, *, fetch_missing: bool = False) -> ResolvedModel:
     raise ModelNotFound(text, KNOWN_MODELS, "there is no such path" if looks_like_path else "")
 
 
-def _known(model: KnownModel, fetch_missing: bool) -> ResolvedModel:
+def _registered_model(model: KnownModel, fetch_missing: bool) -> ResolvedModel:
     path, status = cached_path(model), verify(model)
     if status == "missing":
         if not fetch_missing:

@@ -115,8 +115,8 @@ def _resolved(spec: PipelineSpec) -> Config:
 def model_names(config: Config) -> list[str]:
     """The models that a resolved config's generators load on this machine, each once."""
     blocks = [component["generator"] for component in _with_generator(config)]
-    found = [b.get("model") for b in blocks if b.get("@llama_generators") != SERVER]
-    return list(dict.fromkeys(str(name) for name in found if name))
+    names = [b.get("model") for b in blocks if b.get("@llama_generators") != SERVER]
+    return list(dict.fromkeys(str(name) for name in names if name))
 
 
 def shared_place(config: Config) -> tuple[int | None, str]:
@@ -164,20 +164,20 @@ def _with_generator(config: Config) -> list[dict[str, Any]]:
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
     """Puts model, device and the like, or the echo, where a component names its generator."""
-    given = {key: getattr(spec, key) for key in OVERRIDES}
+    values = {key: getattr(spec, key) for key in OVERRIDES}
     if spec.dry_run:
         generator.clear()
-        given = {"@llama_generators": ECHO}
-    for key, value in given.items():
+        values = {"@llama_generators": ECHO}
+    for key, value in values.items():
         if value is not None and (spec.dry_run or key in generator):
             generator[key] = value
 
 
 def _ask(config: Config, spec: PipelineSpec) -> None:
     """Replaces the questions of every `llama_qa`."""
-    asked = [c for c in components(config).values() if c.get("factory") == "llama_qa"]
-    if not asked:
+    question_components = [c for c in components(config).values() if c.get("factory") == "llama_qa"]
+    if not question_components:
         reason = "it has no llama_qa component, and -q gives questions for one"
         raise PipelineInvalid(spec.name, reason)
-    for component in asked:
+    for component in question_components:
         component["questions"] = list(spec.questions)

@@ -76,5 +76,7 @@ def is_llama(pipe: object) -> bool:
 
 def generators(nlp: Language) -> Sequence[Any]:
     """The generators of a pipeline's Llama components, each once."""
-    found = [pipe.generator for _, pipe in nlp.pipeline if isinstance(pipe, LlamaComponent)]
-    return list({id(generator): generator for generator in found}.values())
+    all_generators = [
+        pipe.generator for _, pipe in nlp.pipeline if isinstance(pipe, LlamaComponent)
+    ]
+    return list({id(generator): generator for generator in all_generators}.values())

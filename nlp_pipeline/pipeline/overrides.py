@@ -25,8 +25,8 @@ from nlp_pipeline.errors.config import (
 
 def components(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The components of a config by name."""
-    found = config.get("components") or {}
-    return {name: value for name, value in found.items() if isinstance(value, dict)}
+    sections = config.get("components") or {}
+    return {name: value for name, value in sections.items() if isinstance(value, dict)}
 
 
 def fill_defaults(config: Config) -> None:

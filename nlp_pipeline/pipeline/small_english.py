@@ -75,10 +75,10 @@ def _is_usable(name: str) -> bool:
         return False
     try:
         # Not by spaCy's own reader, which warns of a package that will not be used.
-        wanted = json.loads((folder / "meta.json").read_bytes())["spacy_version"]
+        required = json.loads((folder / "meta.json").read_bytes())["spacy_version"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(is_compatible_version(spacy_version, str(wanted)))
+    return bool(is_compatible_version(spacy_version, str(required)))
 
 
 def _package(name: str) -> Path | None:

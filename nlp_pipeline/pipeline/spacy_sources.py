@@ -73,8 +73,8 @@ def locate_sources(config: Config, pipeline: str) -> Config:
 
 def source_names(config: Config) -> list[str]:
     """What the components of a config come from, each once."""
-    found = [str(c["source"]) for c in components(config).values() if "source" in c]
-    return list(dict.fromkeys(found))
+    names = [str(c["source"]) for c in components(config).values() if "source" in c]
+    return list(dict.fromkeys(names))
 
 
 def recorded_config(config: Config) -> Config:
@@ -88,16 +88,16 @@ def recorded_config(config: Config) -> Config:
 
 def source_digests(config: Config) -> dict[str, str]:
     """Version of every package, digest of every folder that components come from."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name in source_names(config):
         package = package_folder(name)
         folder = find_source(name)
         if package is not None:
             recorded = small_english.recorded_name(name)
-            found[recorded] = str(get_model_meta(package)["version"])
+            digests[recorded] = str(get_model_meta(package)["version"])
         elif folder is not None:
-            found[name] = _folder_digest(folder)
-    return found
+            digests[name] = _folder_digest(folder)
+    return digests
 
 
 def _folder_digest(folder: Path) -> str:
@@ -121,10 +121,12 @@ def base_of(located: Config) -> Language | None:
         components. None if there is none.
     """
     lang = located["nlp"].get("lang")
-    same = [(name, meta) for name, meta in _metas(source_names(located)) if meta["lang"] == lang]
-    if not same:
+    candidates = [
+        (name, meta) for name, meta in _metas(source_names(located)) if meta["lang"] == lang
+    ]
+    if not candidates:
         return None
-    path, _ = max(same, key=lambda found: _width(found[1]))
+    path, _ = max(candidates, key=lambda candidate: _width(candidate[1]))
     pipes = load_config(Path(path) / "config.cfg")["nlp"]["pipeline"]
     return spacy.load(path, exclude=list(pipes))
 

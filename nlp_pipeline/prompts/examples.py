@@ -28,20 +28,20 @@ class Example:
 
 def load_examples(
     component: str,
-    given: Any,
+    setting: Any,
     fields: tuple[str, ...],
     reply: str,
     *,
-    none: str | None = None,
+    no_answer: str | None = None,
 ) -> tuple[Example, ...]:
     """Reads examples from a config or a file and checks them.
 
     Args:
         component: Whose they are, for messages.
-        given: A list of objects, or the path of a JSON or JSON Lines file with such objects.
+        setting: A list of objects, or the path of a JSON or JSON Lines file with such objects.
         fields: The names of an example's texts, such as `("text", "question")`.
         reply: The name of what is to be said.
-        none: What is said where `reply` is null: the document holds no answer. With it, every
+        no_answer: What is said where `reply` is null: the document holds no answer. With it, every
             other reply must be a piece of the example's own text.
 
     Raises:
@@ -49,11 +49,11 @@ def load_examples(
         ExampleInvalid: An example lacks a field, has one too many, has something else than a
             text in one, or its answer does not stand in its text.
     """
-    items = _read(component, given) if isinstance(given, str) else given
+    items = _read(component, setting) if isinstance(setting, str) else setting
     if not isinstance(items, list | tuple):
-        raise ExamplesUnreadable(component, repr(given), "they are neither a list nor a path")
+        raise ExamplesUnreadable(component, repr(setting), "they are neither a list nor a path")
     return tuple(
-        _example(component, number, item, fields, reply, none)
+        _example(component, number, item, fields, reply, no_answer)
         for number, item in enumerate(items, 1)
     )
 
@@ -87,7 +87,7 @@ def _example(
     item: Any,
     fields: tuple[str, ...],
     reply: str,
-    none: str | None,
+    no_answer: str | None,
 ) -> Example:
     def fail(reason: str) -> ExampleInvalid:
         return ExampleInvalid(component, number, item, reason, (*fields, reply))
@@ -102,9 +102,9 @@ def _example(
     for name in fields:
         if not isinstance(item[name], str) or not item[name].strip():
             raise fail(f"has no text under '{name}'")
-    said = none if none is not None and item[reply] is None else item[reply]
-    if not isinstance(said, str) or not said.strip():
+    reply_text = no_answer if no_answer is not None and item[reply] is None else item[reply]
+    if not isinstance(reply_text, str) or not reply_text.strip():
         raise fail(f"has no text under '{reply}'")
-    if none is not None and item[reply] is not None and said.strip() not in item["text"]:
-        raise fail(f"has a '{reply}' that does not stand in its own 'text': {said!r}")
-    return Example(tuple((name, item[name].strip()) for name in fields), said.strip())
+    if no_answer is not None and item[reply] is not None and reply_text.strip() not in item["text"]:
+        raise fail(f"has a '{reply}' that does not stand in its own 'text': {reply_text!r}")
+    return Example(tuple((name, item[name].strip()) for name in fields), reply_text.strip())

@@ -81,8 +81,10 @@ class PromptTemplate:
         used = find_undeclared_variables(_ENVIRONMENT.parse(self.source))
         unknown = sorted(used - set(names) - set(_ENVIRONMENT.globals))
         if unknown:
-            there = listing(sorted(names))
-            raise PromptTemplateInvalid(self.name, f"it uses '{unknown[0]}', and there is: {there}")
+            available = listing(sorted(names))
+            raise PromptTemplateInvalid(
+                self.name, f"it uses '{unknown[0]}', and there is: {available}"
+            )
 
     def render(self, values: Mapping[str, Any], examples: Sequence[Example] = ()) -> Chat:
         """The chat for one document.
@@ -99,9 +101,12 @@ class PromptTemplate:
         turns = {name: self._block(name, values) for name in _BLOCKS}
         messages = [Message("system", turns["system"])] if turns["system"] else []
         for example in examples:
-            shown = {**values, **dict(example.values)}
-            reply = f"{self._block('answer_prefix', shown)} {example.reply}".strip()
-            messages += [Message("user", self._block("user", shown)), Message("assistant", reply)]
+            example_values = {**values, **dict(example.values)}
+            reply = f"{self._block('answer_prefix', example_values)} {example.reply}".strip()
+            messages += [
+                Message("user", self._block("user", example_values)),
+                Message("assistant", reply),
+            ]
         messages.append(Message("user", turns["user"]))
         return Chat(tuple(messages), turns["answer_prefix"])
 
@@ -149,5 +154,5 @@ def inline_template(component: str, prompt: str) -> PromptTemplate:
 
 def template_names() -> list[str]:
     """Names of the templates that come with the package."""
-    found = (entry.name for entry in files(__package__).iterdir())
-    return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
+    names = (entry.name for entry in files(__package__).iterdir())
+    return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))

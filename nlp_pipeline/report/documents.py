@@ -64,13 +64,13 @@ def read_documents(run: str | Path, limit: int | None = None) -> Iterator[Row]:
     Raises:
         RunNotFound: The folder holds no run.
     """
-    left = limit
+    remaining = limit
     for part in parts_of(run, _READ):
         for document in _joined(part):
-            if left is not None:
-                if left <= 0:
+            if remaining is not None:
+                if remaining <= 0:
                     return
-                left -= 1
+                remaining -= 1
             yield document
 
 
@@ -80,16 +80,16 @@ def _joined(part: Mapping[str, pa.Table]) -> Iterator[Row]:
     tokens = _by_document(part["tokens"])
     for document in part["documents"].to_pylist():
         key = document["document_id"]
-        document.update((name, found.get(key, [])) for name, found in rows.items())
+        document.update((name, by_id.get(key, [])) for name, by_id in rows.items())
         document.update(_tree(tokens.get(key, [])))
         yield document
 
 
 def _by_document(table: pa.Table) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+    by_id: dict[str, list[Row]] = defaultdict(list)
     for row in table.to_pylist():
-        found[row.pop("document_id")].append(row)
-    return found
+        by_id[row.pop("document_id")].append(row)
+    return by_id
 
 
 def _tree(tokens: Iterable[Row]) -> Row:

@@ -113,9 +113,9 @@ class Overview:
 
 def chosen_labels(document: Mapping[str, Any]) -> list[str]:
     """The labels of a document: those a classifier chose, else categories of at least 0.5."""
-    chosen = [label for row in document["classifications"] for label in row["labels"] or []]
-    if chosen or document["classifications"]:
-        return chosen
+    labels = [label for row in document["classifications"] for label in row["labels"] or []]
+    if labels or document["classifications"]:
+        return labels
     return [row["label"] for row in document["categories"] if (row["score"] or 0) >= 0.5]
 
 
@@ -140,11 +140,11 @@ def pace(run: Path) -> list[tuple[float, int]]:
     Receipts hold no time, so that a resumed run equals another; their files have one. Empty
     where these are no times of a run, as in a copy that has not kept them.
     """
-    points, done, start = [], 0, None
+    points, n_documents, start = [], 0, None
     for receipt in read_receipts(run):
-        written = receipt_path(run, receipt.part).stat().st_mtime
-        start = written if start is None else start
-        done += receipt.documents
-        points.append((round(written - start, 3), done))
+        modified = receipt_path(run, receipt.part).stat().st_mtime
+        start = modified if start is None else start
+        n_documents += receipt.documents
+        points.append((round(modified - start, 3), n_documents))
     in_order = all(a[0] < b[0] for a, b in pairwise(points))
     return points if len(points) > 2 and in_order else []

@@ -93,7 +93,7 @@ def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:
     counted = _counted(read_documents(run, limit), overview)
     number = 0
     while block := list(islice(counted, BLOCK)):
-        page.write(_data(f"text-{number}", [_said(document) for document in block]))
+        page.write(_data(f"text-{number}", [_generated_texts(document) for document in block]))
         page.write(_data(f"block-{number}", block))
         number += 1
     page.write(_data("lines", overview.lines))
@@ -110,7 +110,10 @@ def _counted(documents: Iterable[Row], overview: Overview) -> Iterator[Row]:
 def _about(run: Path, heading: str) -> dict[str, Any]:
     """What is known of the run without its documents."""
     manifest, status = run_manifest(run), run_status(run)
-    models = [one.get("model") for one in manifest.get("fingerprint", {}).get("generators", [])]
+    models = [
+        generator.get("model")
+        for generator in manifest.get("fingerprint", {}).get("generators", [])
+    ]
     return {
         "title": heading,
         "block": BLOCK,
@@ -130,7 +133,7 @@ def _about(run: Path, heading: str) -> dict[str, Any]:
     }
 
 
-def _said(document: Row) -> list[str]:
+def _generated_texts(document: Row) -> list[str]:
     """What the search looks through: the text, and what was generated about it."""
     generated = [row["answer"] for row in document["answers"]]
     generated += [row["summary"] for row in document["summaries"]]

@@ -21,10 +21,10 @@ class ErrorLimit:
 
     def __init__(self, max_errors: str | None = None, *, stop: bool = False) -> None:
         self._count, self._share = _parsed(max_errors)
-        self._said = max_errors
+        self._limit_text = max_errors
         if stop:
-            self._count, self._said = 0, None
-        self._seen = self._failed = 0
+            self._count, self._limit_text = 0, None
+        self._documents = self._failed = 0
 
     def count(self, *, failed: bool) -> None:
         """Counts a document that is safe already.
@@ -32,16 +32,16 @@ class ErrorLimit:
         Raises:
             TooManyErrors: It was one failure too many.
         """
-        self._seen += 1
+        self._documents += 1
         self._failed += failed
-        share = self._failed / self._seen
+        share = self._failed / self._documents
         if not failed:
             return
         over = self._count is not None and self._failed > self._count
-        if self._share is not None and self._seen >= MIN_DOCUMENTS:
+        if self._share is not None and self._documents >= MIN_DOCUMENTS:
             over = over or share > self._share
         if over:
-            raise TooManyErrors(self._failed, self._seen, self._said)
+            raise TooManyErrors(self._failed, self._documents, self._limit_text)
 
 
 def _parsed(text: str | None) -> tuple[int | None, float | None]:

@@ -61,8 +61,8 @@ class ErrorsFile:
         if not self._path.is_file():
             return False
         with self._path.open("rb") as file:
-            same = all(file.read(len(lines)) == lines for lines in self._parts(receipts))
-            return same and not file.read(1)
+            is_equal = all(file.read(len(lines)) == lines for lines in self._parts(receipts))
+            return is_equal and not file.read(1)
 
     def _write(self, path: Path, receipts: Sequence[Receipt]) -> None:
         with path.open("wb") as file:

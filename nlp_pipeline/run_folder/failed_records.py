@@ -8,13 +8,13 @@ from functools import lru_cache, partial
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.run import CorpusNeeded
-from nlp_pipeline.run_folder.ledger import Again, Entry, entry_of, read_ledger
+from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, read_ledger
 from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.receipts import read_table_of
 from nlp_pipeline.run_folder.writer import RunFolder
 
 
-def chosen(types: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Again:
+def retry_chosen(types: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> RetryWhen:
     """Which failed documents are tried again; all by default.
 
     Args:
@@ -22,11 +22,11 @@ def chosen(types: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Again:
         ids: Only these.
     """
 
-    def again(entry: Entry) -> bool:
-        wanted = not types or not set(types).isdisjoint(entry.types)
-        return entry.state == "failed" and wanted and (not ids or entry.id in ids)
+    def retry_when(entry: Entry) -> bool:
+        has_type = not types or not set(types).isdisjoint(entry.types)
+        return entry.state == "failed" and has_type and (not ids or entry.id in ids)
 
-    return again
+    return retry_when
 
 
 def ledger_entries(folder: RunFolder, corpus: str) -> Iterator[Entry]:
@@ -53,8 +53,8 @@ def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tu
     def texts(part: int) -> list[str | None]:
         receipt = folder.receipts[part]
         table = read_table_of(folder.path, receipt, "documents", folder.format, ["text"])
-        found: list[str | None] = table["text"].to_pylist()
-        return found
+        values: list[str | None] = table["text"].to_pylist()
+        return values
 
     def record(entry: Entry, position: int) -> Record:
         part, offset = divmod(position, part_size)

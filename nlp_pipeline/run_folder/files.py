@@ -146,16 +146,16 @@ def read_table(
 
     A part of a run that began before a column was added has nulls in it.
     """
-    wanted = _subschema(schema, columns)
+    part_schema = _subschema(schema, columns)
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
         # Not `read_table`: it takes a folder called `a=b` for a column.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(columns=columns)
-        return _conformed(table, wanted)
+        return _conformed(table, part_schema)
     table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
-    return _conformed(table, wanted)
+    return _conformed(table, part_schema)
 
 
 def lacks_columns(path: Path, schema: pa.Schema) -> bool:

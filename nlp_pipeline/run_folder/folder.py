@@ -69,8 +69,10 @@ def open_run(
         manifest = read_manifest(path)
         if manifest is not None and (fresh or _is_empty(path, manifest)):
             _clear(path)
-        elif manifest is not None and (found := differences(manifest["fingerprint"], fingerprint)):
-            raise DifferentRun(str(path), found)
+        elif manifest is not None and (
+            changes := differences(manifest["fingerprint"], fingerprint)
+        ):
+            raise DifferentRun(str(path), changes)
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
@@ -90,8 +92,8 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    ours = isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
-    return manifest if ours else None
+    is_manifest = isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), dict)
+    return manifest if is_manifest else None
 
 
 def refuse_strangers(path: Path) -> None:
@@ -104,10 +106,10 @@ def refuse_strangers(path: Path) -> None:
     if read_manifest(path) is not None:
         return
     with disk_errors(path):
-        found = sorted(path.iterdir()) if path.exists() else []
-        others = [entry.name for entry in found if not _is_beginning(entry)]
-    if others:
-        raise OutputNotARun(str(path), others)
+        files = sorted(path.iterdir()) if path.exists() else []
+        foreign_files = [entry.name for entry in files if not _is_beginning(entry)]
+    if foreign_files:
+        raise OutputNotARun(str(path), foreign_files)
 
 
 def _is_beginning(entry: Path) -> bool:
@@ -120,8 +122,8 @@ def _is_beginning(entry: Path) -> bool:
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
     # A receipt that cannot be read is one too: what it stands for may have cost days.
-    nothing = not any((path / RECEIPTS).glob("part-*.json")) and not holds_documents(path)
-    return manifest.get("state") == CLEARED or nothing
+    has_nothing = not any((path / RECEIPTS).glob("part-*.json")) and not holds_documents(path)
+    return manifest.get("state") == CLEARED or has_nothing
 
 
 def _clear(path: Path) -> None:

@@ -42,11 +42,11 @@ class Journal:
 
     def read(self) -> list[Rows]:
         """The rows of each whole document, in order; what follows a damaged line is cut off."""
-        found, whole = _whole_lines(self._path)
+        lines, whole = _whole_lines(self._path)
         if self._path.exists():
             with disk_errors(self._run, self._safe):
                 os.truncate(self._path, whole)
-        return found
+        return lines
 
     def append(self, rows: Rows) -> None:
         """Adds a document."""
@@ -93,7 +93,7 @@ def holds_documents(run: Path) -> bool:
 
 def _whole_lines(path: Path) -> tuple[list[Rows], int]:
     """The documents up to the first damaged line, and the bytes that they take."""
-    found: list[Rows] = []
+    lines: list[Rows] = []
     whole = 0
     if path.exists():
         with path.open("rb") as file:
@@ -101,9 +101,9 @@ def _whole_lines(path: Path) -> tuple[list[Rows], int]:
                 rows = _decoded(line)
                 if rows is None:
                     break
-                found.append(rows)
+                lines.append(rows)
                 whole += len(line)
-    return found, whole
+    return lines, whole
 
 
 def _encoded(rows: Rows) -> bytes:

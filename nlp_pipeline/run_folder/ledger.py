@@ -85,14 +85,14 @@ def _digest(value: list[Any]) -> str:
     return blake2b(json.dumps(value).encode("ascii"), digest_size=16).hexdigest()
 
 
-Again = Callable[[Entry], bool]
+RetryWhen = Callable[[Entry], bool]
 """Whether a document that failed is to be tried again."""
 Rows = Mapping[str, list[dict[str, Any]]]
 ENTRY = "ledger"
 """The name under which a document's ledger entry lies in its line of the journal."""
 
 
-class Kept(NamedTuple):
+class PreviousRows(NamedTuple):
     """What is known of a record: where its rows lie, or how often it was tried in vain."""
 
     where: Literal["journal", "part", "nowhere"]
@@ -100,21 +100,23 @@ class Kept(NamedTuple):
     attempts: int = 0
 
 
-class Earlier:
+class PreviousPart:
     """A part as earlier processes have left it: its ledger and its journal.
 
     Args:
         run: The run's folder.
         number: Of the part.
         part_size: Documents in a part.
-        done: Whether the part has a receipt.
-        again: Which failed documents do not count.
+        is_done: Whether the part has a receipt.
+        retry_when: Which failed documents do not count.
     """
 
-    def __init__(self, run: Path, number: int, part_size: int, *, done: bool, again: Again) -> None:
-        self.ledger = read_ledger(run, number) if done else []
+    def __init__(
+        self, run: Path, number: int, part_size: int, *, is_done: bool, retry_when: RetryWhen
+    ) -> None:
+        self.ledger = read_ledger(run, number) if is_done else []
         self.journal: dict[int, tuple[Entry, Rows]] = {}
-        self._again = again
+        self._retry_when = retry_when
         for line in journaled(run, number):
             rows = dict(line)
             (entry,) = rows.pop(ENTRY)
@@ -128,7 +130,7 @@ class Earlier:
             return self.journal[offset][0]
         return self.ledger[offset] if offset < len(self.ledger) else None
 
-    def find(self, offset: int, entry: Entry) -> Kept:
+    def find(self, offset: int, entry: Entry) -> PreviousRows:
         """Where the rows of a record lie that is as it was, if they still count.
 
         Args:
@@ -137,18 +139,18 @@ class Earlier:
         """
         attempts = 0
         if offset in self.journal:
-            found = self.journal[offset][0]
-            if found.digest == entry.digest:
-                if not self._again(found):
-                    return Kept("journal", found)
-                attempts = found.attempt
+            previous = self.journal[offset][0]
+            if previous.digest == entry.digest:
+                if not self._retry_when(previous):
+                    return PreviousRows("journal", previous)
+                attempts = previous.attempt
         if offset < len(self.ledger):
-            found = self.ledger[offset]
-            if found.digest == entry.digest:
-                if not self._again(found):
-                    return Kept("part", found)
-                attempts = max(attempts, found.attempt)
-        return Kept("nowhere", attempts=attempts)
+            previous = self.ledger[offset]
+            if previous.digest == entry.digest:
+                if not self._retry_when(previous):
+                    return PreviousRows("part", previous)
+                attempts = max(attempts, previous.attempt)
+        return PreviousRows("nowhere", attempts=attempts)
 
 
 def failed_ones(entry: Entry) -> bool:
@@ -156,6 +158,6 @@ def failed_ones(entry: Entry) -> bool:
     return entry.state == "failed"
 
 
-def none(_: Entry) -> bool:
+def retry_nothing(_: Entry) -> bool:
     """With `--no-retry` what failed stays."""
     return False

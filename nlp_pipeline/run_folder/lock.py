@@ -77,16 +77,16 @@ if sys.platform == "linux":
     @contextmanager
     def _visible_lock(folder: Path) -> Iterator[None]:
         """Takes a second lock, of the kind that can be asked about: filelock's cannot."""
-        wanted = struct.pack(_LOCK_LAYOUT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        write_lock = struct.pack(_LOCK_LAYOUT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         with (folder / LOCK).open("r+") as file:
             with suppress(OSError):  # a file system without: then `status` says "interrupted"
-                fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+                fcntl.fcntl(file, fcntl.F_OFD_SETLK, write_lock)
             yield
 
     def _is_visible(folder: Path) -> bool:
-        asked = struct.pack(_LOCK_LAYOUT, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+        read_lock = struct.pack(_LOCK_LAYOUT, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
         with (folder / LOCK).open("r") as file:
-            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
+            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, read_lock)
         return bool(struct.unpack(_LOCK_LAYOUT, answer)[0] != fcntl.F_UNLCK)
 else:
 

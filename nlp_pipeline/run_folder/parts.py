@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors.run import RecordsLost
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.ledger import ENTRY, Again, Earlier, Entry, Rows
+from nlp_pipeline.run_folder.ledger import ENTRY, Entry, PreviousPart, RetryWhen, Rows
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.schemas import TABLES
@@ -28,19 +28,19 @@ Load: TypeAlias = Callable[[], Item]
 _GENERATED = [name for name, schema in TABLES.items() if "output_tokens" in schema.names]
 
 
-class Assembler:
+class PartWriter:
     """Takes rows in the order of the corpus and writes them as parts.
 
     Args:
         folder: The run's folder.
         part_size: Documents in a part.
-        again: Which failed documents are tried again.
+        retry_when: Which failed documents are tried again.
     """
 
-    def __init__(self, folder: RunFolder, part_size: int, again: Again) -> None:
+    def __init__(self, folder: RunFolder, part_size: int, retry_when: RetryWhen) -> None:
         self._folder = folder
         self._size = part_size
-        self._again = again
+        self._retry_when = retry_when
         self._open: deque[_Part] = deque()
         self._position = 0
         self._all_asked = False
@@ -55,8 +55,8 @@ class Assembler:
         """
         for entry, load in records:
             with self._lock:
-                there = self._take(entry)
-            if not there:
+                is_done = self._take(entry)
+            if not is_done:
                 yield load()
         with self._lock:
             self._end_of_part()
@@ -101,9 +101,11 @@ class Assembler:
         return self._open[-1].take(entry)
 
     def _begin(self, number: int) -> _Part:
-        done = number < len(self._folder.receipts)
-        earlier = Earlier(self._folder.path, number, self._size, done=done, again=self._again)
-        return _Part(self._folder, number, earlier, done=done)
+        is_done = number < len(self._folder.receipts)
+        previous = PreviousPart(
+            self._folder.path, number, self._size, is_done=is_done, retry_when=self._retry_when
+        )
+        return _Part(self._folder, number, previous, is_done=is_done)
 
     def _end_of_part(self) -> None:
         """No further record belongs to the last part."""
@@ -123,13 +125,15 @@ class Assembler:
 class _Part:
     """A part that is being made, or of which something may have to be made anew."""
 
-    def __init__(self, folder: RunFolder, number: int, earlier: Earlier, *, done: bool) -> None:
+    def __init__(
+        self, folder: RunFolder, number: int, previous: PreviousPart, *, is_done: bool
+    ) -> None:
         self._folder = folder
-        self._earlier = earlier
-        self._done = done
+        self._previous = previous
+        self._is_done = is_done
         self._entries: list[Entry] = []
         self._rows: dict[int, Rows] = {}
-        self._moved = self._cut = False
+        self._moved = self._is_cut = False
         self.number = number
         self.journal: Journal = folder.journal(number)
         self.waiting = 0
@@ -138,21 +142,21 @@ class _Part:
     @property
     def untouched(self) -> bool:
         """Whether every row of the finished part stays as it is."""
-        same = self._done and not (self._rows or self.waiting or self._moved)
-        return same and len(self._entries) == len(self._earlier.ledger)
+        is_same = self._is_done and not (self._rows or self.waiting or self._moved)
+        return is_same and len(self._entries) == len(self._previous.ledger)
 
     def take(self, entry: Entry) -> bool:
         """Takes the next record; returns whether its rows are there."""
         offset = len(self._entries)
-        kept = self._earlier.find(offset, entry)
-        if kept.entry is None:
-            self._entries.append(replace(entry, attempt=kept.attempts + 1))
+        previous = self._previous.find(offset, entry)
+        if previous.entry is None:
+            self._entries.append(replace(entry, attempt=previous.attempts + 1))
             self.waiting += 1
             return False
-        self._entries.append(replace(kept.entry, source=entry.source, line=entry.line))
-        if kept.where == "journal":
-            self._rows[offset] = self._earlier.journal[offset][1]
-        self._moved |= self._entries[-1] != kept.entry
+        self._entries.append(replace(previous.entry, source=entry.source, line=entry.line))
+        if previous.where == "journal":
+            self._rows[offset] = self._previous.journal[offset][1]
+        self._moved |= self._entries[-1] != previous.entry
         return True
 
     def add(self, offset: int, rows: Rows) -> tuple[bool, int]:
@@ -160,9 +164,9 @@ class _Part:
         entry = _outcome(self._entries[offset], rows)
         for error in rows["errors"]:
             error["attempt"] = max(1, entry.attempt)
-        if not self._cut:
+        if not self._is_cut:
             self.journal.read()  # cuts off what a killed process has left half written
-            self._cut = True
+            self._is_cut = True
         self.journal.append({**rows, ENTRY: [asdict(entry)]})
         self._entries[offset], self._rows[offset] = entry, rows
         self.waiting -= 1
@@ -186,7 +190,7 @@ class _Part:
             "ledger": [_short(entry) for entry in self._entries],
         }
         tables = dict(iter_tables(all_rows))
-        if self._done:
+        if self._is_done:
             self._folder.replace(self.number, tables, **figures)
         else:
             self._folder.commit(tables, **figures)
@@ -194,13 +198,13 @@ class _Part:
 
     def _old_rows(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """The rows of the finished part by document, where some of them are taken over."""
-        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        if self._done and len(self._rows) < len(self._entries):
+        by_document: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        if self._is_done and len(self._rows) < len(self._entries):
             for name, table in self._folder.read_part(self.number).items():
                 for row in table.to_pylist():
-                    tables = found.setdefault(row["document_id"], {})
+                    tables = by_document.setdefault(row["document_id"], {})
                     tables.setdefault(name, []).append(row)
-        return found
+        return by_document
 
 
 def _outcome(entry: Entry, rows: Rows) -> Entry:

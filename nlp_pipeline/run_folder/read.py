@@ -60,14 +60,14 @@ def read_run(
     for name in (*names, *(columns or {})):
         if name not in TABLES:
             raise TableNotFound(name, TABLES)
-    wanted = {name: _columns(name, (columns or {}).get(name)) for name in names}
+    columns_by_table = {name: _columns(name, (columns or {}).get(name)) for name in names}
     format_: Format = run_manifest(folder)["format"]
     parts = finished_parts(folder)
-    found: dict[str, pd.DataFrame] = {}
+    frames: dict[str, pd.DataFrame] = {}
     for name in names:
-        tables_ = (read_part(folder, part, name, format_, wanted[name]) for part in parts)
-        found[name] = to_frame(_concat(tables_, name, wanted[name], first))
-    return found
+        tables_ = (read_part(folder, part, name, format_, columns_by_table[name]) for part in parts)
+        frames[name] = to_frame(_concat(tables_, name, columns_by_table[name], first))
+    return frames
 
 
 def row_counts(path: str | Path) -> dict[str, int]:
@@ -134,10 +134,10 @@ def _checked_part(
         # not of the names of its columns, and a name that is not there is read as nulls.
         if format_ != "parquet" or lacks_columns(file, TABLES[table]):
             compare_digest(run, file, receipt.digests.get(table))
-        found = read_table_of(run, receipt, table, format_, columns)
+        part_table = read_table_of(run, receipt, table, format_, columns)
     if table in receipt.rows:
-        compare_rows(run, file, rows, found.num_rows)
-    return found
+        compare_rows(run, file, rows, part_table.num_rows)
+    return part_table
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
@@ -154,13 +154,13 @@ def _concat(
     schema = TABLES[name]
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns])
-    found, rows = [schema.empty_table()], 0
+    part_tables, rows = [schema.empty_table()], 0
     for part in parts if first is None or first > 0 else ():
-        found.append(part)
+        part_tables.append(part)
         rows += part.num_rows
         if first is not None and rows >= first:
             break
-    return pa.concat_tables(found).slice(0, first)
+    return pa.concat_tables(part_tables).slice(0, first)
 
 
 def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:
@@ -191,8 +191,8 @@ def parts_of(
     format_: Format = run_manifest(folder)["format"]
     for part in finished_parts(folder):
         yield {
-            name: read_part(folder, part, name, format_, list(wanted))
-            for name, wanted in columns.items()
+            name: read_part(folder, part, name, format_, list(names))
+            for name, names in columns.items()
         }
 
 

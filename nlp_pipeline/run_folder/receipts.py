@@ -83,12 +83,14 @@ def whole_receipts(
             leave out would look as if it had never been there.
     """
     receipts, problem = _scan(run)
-    done = sum(receipt.documents for receipt in receipts)
-    if not problem and total is not None and done != total:
+    documents = sum(receipt.documents for receipt in receipts)
+    if not problem and total is not None and documents != total:
         problem = "is missing"
     if problem:
         name = receipt_path(run, len(receipts)).name
-        raise ReceiptDamaged(str(run), f"{RECEIPTS}/{name}", problem, done, total, command, corpus)
+        raise ReceiptDamaged(
+            str(run), f"{RECEIPTS}/{name}", problem, documents, total, command, corpus
+        )
     return receipts
 
 
@@ -215,8 +217,8 @@ def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> Non
         rows = f"{receipt.rows[table]} rows"
         raise PartDamaged(str(run), _short(file), rows, "the file is missing")
     if weight is not None and file.stat().st_size != weight:
-        found = f"it has {file.stat().st_size}"
-        raise PartDamaged(str(run), _short(file), f"{weight} bytes", found)
+        reason = f"it has {file.stat().st_size}"
+        raise PartDamaged(str(run), _short(file), f"{weight} bytes", reason)
 
 
 def compare_digest(run: Path, file: Path, digest: str | None) -> None:

@@ -12,14 +12,14 @@ from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DifferentRun
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.journal import journals
-from nlp_pipeline.run_folder.ledger import Again, Earlier, Entry
+from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen
 from nlp_pipeline.run_folder.receipts import read_receipts
 
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 @dataclass
-class Comparison:
+class ResumePlan:
     """What a run that goes on will do.
 
     Attributes:
@@ -35,7 +35,7 @@ class Comparison:
     changed: int = 0
     moved: int = 0
     grown: bool = False
-    _others: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _differences: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -43,83 +43,90 @@ class Comparison:
         return not (self.failed or self.changed or self.moved or self.grown)
 
 
-def compare(run: Path, entries: Iterable[Entry], part_size: int, again: Again) -> Comparison:
+def plan_resume(
+    run: Path, entries: Iterable[Entry], part_size: int, retry_when: RetryWhen
+) -> ResumePlan:
     """Compares a corpus with what was made of it, before anything is written.
 
     Args:
         run: The run's folder.
         entries: The records as they are now, from the first; read no further than was done.
         part_size: Documents in a part.
-        again: Which failed documents are tried again.
+        retry_when: Which failed documents are tried again.
 
     Raises:
         DifferentRun: Records were removed, put in between or reordered: their neighbours would
             take the rows of others, and all that follows would have to be computed again.
     """
-    found = Comparison()
+    plan = ResumePlan()
     receipts = read_receipts(run)
-    done = sum(receipt.documents for receipt in receipts)
+    n_done = sum(receipt.documents for receipt in receipts)
     busy = {len(receipts)} & set(journals(run))
-    earlier: Earlier | None = None
+    previous: PreviousPart | None = None
     position = -1
     for position, entry in enumerate(entries):
         number, offset = divmod(position, part_size)
         if number >= len(receipts) and number not in busy:
-            found.grown = True
+            plan.grown = True
             break
-        if earlier is None or offset == 0:
+        if previous is None or offset == 0:
             is_done = number < len(receipts)
-            earlier = Earlier(run, number, part_size, done=is_done, again=again)
-        if position >= done:
-            found.grown = True
-            if offset not in earlier.journal:
+            previous = PreviousPart(run, number, part_size, is_done=is_done, retry_when=retry_when)
+        if position >= n_done:
+            plan.grown = True
+            if offset not in previous.journal:
                 break
-        _compare_one(found, earlier, offset, position, entry)
-        if len(found._others) >= _SHOWN:
+        _compare_one(plan, previous, offset, position, entry)
+        if len(plan._differences) >= _MAX_SHOWN:
             break
     else:
-        if position + 1 < done:
-            found._others["corpus"] = (f"{done} records", f"{position + 1} records")
-    if found._others:
-        raise DifferentRun(str(run), found._others)
-    return found
+        if position + 1 < n_done:
+            plan._differences["corpus"] = (f"{n_done} records", f"{position + 1} records")
+    if plan._differences:
+        raise DifferentRun(str(run), plan._differences)
+    return plan
 
 
 def _compare_one(
-    found: Comparison, earlier: Earlier, offset: int, position: int, entry: Entry
+    plan: ResumePlan, previous: PreviousPart, offset: int, position: int, entry: Entry
 ) -> None:
-    was = earlier.known(offset)
+    was = previous.known(offset)
     if was is not None and was.id != entry.id and "rejected" not in (was.state, entry.state):
         name = f"corpus, record {position + 1} ({escaped(entry.source)}:{entry.line})"
-        found._others[name] = (f"id {escaped(was.id)}", f"id {escaped(entry.id)}")
+        plan._differences[name] = (f"id {escaped(was.id)}", f"id {escaped(entry.id)}")
         return
-    kept = earlier.find(offset, entry)
-    if kept.entry is not None:
-        found.kept += 1
-        found.moved += (kept.entry.source, kept.entry.line) != (entry.source, entry.line)
+    previous_rows = previous.find(offset, entry)
+    if previous_rows.entry is not None:
+        plan.kept += 1
+        plan.moved += (previous_rows.entry.source, previous_rows.entry.line) != (
+            entry.source,
+            entry.line,
+        )
     elif was is not None and was.digest == entry.digest:
-        found.failed += 1
+        plan.failed += 1
     else:
-        found.changed += 1
+        plan.changed += 1
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(
+    recorded: Mapping[str, Any], current: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
     """The entries that are not the same, each as it was and as it is; None for one not there.
 
     Nested values are one entry each, so that a message can name what differs:
     `versions.spacy: 3.8.17 → 3.8.18`. Settings that change no row are left out, and those that are
     left out now and that the code of then did not have.
     """
-    before, after = _flat(then), _flat(json.loads(json.dumps(now, default=str)))
+    old_values, new_values = _flat(recorded), _flat(json.loads(json.dumps(current, default=str)))
     names = [
         name
-        for name in dict.fromkeys((*before, *after))
-        if not _changes_no_row(name) and not (name not in before and after[name] == "null")
+        for name in dict.fromkeys((*old_values, *new_values))
+        if not _changes_no_row(name) and not (name not in old_values and new_values[name] == "null")
     ]
     return {
-        name: (before.get(name), after.get(name))
+        name: (old_values.get(name), new_values.get(name))
         for name in names
-        if before.get(name) != after.get(name)
+        if old_values.get(name) != new_values.get(name)
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nlp_pipeline.run_folder.folder import FINISHED
 from nlp_pipeline.run_folder.journal import journals
-from nlp_pipeline.run_folder.ledger import Earlier, none
+from nlp_pipeline.run_folder.ledger import PreviousPart, retry_nothing
 from nlp_pipeline.run_folder.lock import is_held
 from nlp_pipeline.run_folder.read import finished_parts, run_manifest
 
@@ -57,42 +57,44 @@ def run_status(path: str | Path) -> RunStatus:
     folder = Path(path)
     manifest = run_manifest(folder)
     receipts = finished_parts(folder, manifest)
-    done = sum(receipt.documents for receipt in receipts)
+    n_done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
     for number in journals(folder):
         size = manifest.get("fingerprint", {}).get("part_size", 1)
         receipt = receipts[number] if number < len(receipts) else None
-        part = Earlier(folder, number, size, done=receipt is not None, again=none)
+        part = PreviousPart(
+            folder, number, size, is_done=receipt is not None, retry_when=retry_nothing
+        )
         if receipt and len(part.ledger) < receipt.documents:
             continue  # its ledger is damaged: the receipt is what is known
         more = _journaled(part)
-        done += more[0] - (receipt.documents if receipt else 0)
+        n_done += more[0] - (receipt.documents if receipt else 0)
         failed += more[1] - (receipt.failed if receipt else 0)
     state = _state(folder, manifest)
-    total = done if state == "finished" else manifest.get("total")
+    total = n_done if state == "finished" else manifest.get("total")
     seconds = _seconds(manifest, state)
     tokens = sum(receipt.output_tokens for receipt in receipts)
-    kept = manifest.get("kept")
-    computed = None if kept is None or manifest.get("again") else done - kept
+    n_kept = manifest.get("kept")
+    computed = None if n_kept is None or manifest.get("again") else n_done - n_kept
     if state == "finished":
         counts = manifest.get("counts", {})
-        kept = counts.get("resumed")
-        computed = None if kept is None else done - kept
+        n_kept = counts.get("resumed")
+        computed = None if n_kept is None else n_done - n_kept
     return RunStatus(
         state=state,
         total=total,
-        done=done,
-        ok=done - failed,
+        done=n_done,
+        ok=n_done - failed,
         failed=failed,
-        left=None if total is None else max(0, total - done),
+        left=None if total is None else max(0, total - n_done),
         output_tokens=tokens,
         seconds=seconds,
         documents_per_second=computed / seconds if computed and seconds else None,
-        tokens_per_second=tokens / seconds if kept == 0 and seconds else None,
+        tokens_per_second=tokens / seconds if n_kept == 0 and seconds else None,
     )
 
 
-def _journaled(part: Earlier) -> tuple[int, int]:
+def _journaled(part: PreviousPart) -> tuple[int, int]:
     """Documents of a part that has a journal, done and failed.
 
     The journal of a finished part holds what is computed again: it counts in place of the old.

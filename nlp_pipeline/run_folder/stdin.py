@@ -30,31 +30,31 @@ def spooled(out: Path, stream: BinaryIO, *, fresh: bool = False) -> Iterator[Pat
         DiskFull: There is no space for the copy.
         OutputNotWritable: The folder cannot be made or written to.
     """
-    kept = out / INPUT / COPY
-    earlier = kept.is_file() and not fresh
-    if earlier and stream.isatty():
-        yield kept
+    copy_path = out / INPUT / COPY
+    has_copy = copy_path.is_file() and not fresh
+    if has_copy and stream.isatty():
+        yield copy_path
         return
-    incoming = temporary_name(kept)
+    incoming = temporary_name(copy_path)
     try:
         with disk_errors(out):
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            copy_path.parent.mkdir(parents=True, exist_ok=True)
             with incoming.open("wb") as file:
                 shutil.copyfileobj(stream, file, 2**20)
-        yield kept if earlier and not incoming.stat().st_size else incoming
+        yield copy_path if has_copy and not incoming.stat().st_size else incoming
     finally:
         with suppress(OSError):
             incoming.unlink(missing_ok=True)
-            kept.parent.rmdir()
+            copy_path.parent.rmdir()
 
 
 def keep(copy: Path) -> Path:
     """Makes a copy the run's input, and removes what killed runs have left beside it."""
-    kept = copy.with_name(COPY)
+    copy_path = copy.with_name(COPY)
     with disk_errors(copy.parents[1]):
-        if copy != kept:
-            rename_durably(copy, kept)
-        for other in kept.parent.iterdir():
-            if other != kept:
-                other.unlink()
-    return kept
+        if copy != copy_path:
+            rename_durably(copy, copy_path)
+        for stale_copy in copy_path.parent.iterdir():
+            if stale_copy != copy_path:
+                stale_copy.unlink()
+    return copy_path

@@ -52,7 +52,7 @@ class RunFolder:
         self.format = format_
         self.receipts = receipts
         self.errors = ErrorsFile(path, format_)
-        self._written: set[int] = set()
+        self._written_parts: set[int] = set()
 
     @property
     def documents_done(self) -> int:
@@ -107,7 +107,7 @@ class RunFolder:
             )
             write_receipt(receipt_path(self.path, number), receipt)
         self.receipts.append(receipt)
-        self._written.add(number)
+        self._written_parts.add(number)
         return receipt
 
     def replace(
@@ -146,7 +146,7 @@ class RunFolder:
             self.errors.distrust()
             roll_forward(self.path)
         self.receipts[number] = receipt
-        self._written.add(number)
+        self._written_parts.add(number)
         return receipt
 
     def read_part(self, number: int) -> dict[str, pa.Table]:
@@ -169,6 +169,6 @@ class RunFolder:
         """
         with disk_errors(self.path, self.documents_done):
             for receipt in self.receipts:
-                check = recount if receipt.part in self._written else weigh
+                check = recount if receipt.part in self._written_parts else weigh
                 check(self.path, receipt, self.format)
             self.errors.mend(self.receipts)

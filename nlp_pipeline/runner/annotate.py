@@ -61,32 +61,32 @@ def annotate_batches(
     stream = iter(items)
     while batch := list(islice(stream, batch_size)):
         docs = iter(_annotate_batch(nlp, [i for i in batch if isinstance(i, Record)], pipes))
-        found = ((item, _made(nlp, item, docs)) for item in batch)
-        yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
+        pairs = ((item, _doc_of(nlp, item, docs)) for item in batch)
+        yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in pairs]
 
 
-def _made(nlp: Language, item: Item, docs: Iterator[Doc]) -> Doc:
+def _doc_of(nlp: Language, item: Item, docs: Iterator[Doc]) -> Doc:
     return next(docs) if isinstance(item, Record) else rejected(nlp, item)
 
 
 def _annotate_batch(nlp: Language, records: list[Record], pipes: list[str]) -> list[Doc]:
-    others = [name for name in nlp.pipe_names if name not in pipes]
+    disabled = [name for name in nlp.pipe_names if name not in pipes]
     texts = (record.text for record in records)
     try:
-        docs = list(nlp.pipe(texts, disable=others, batch_size=max(1, len(records))))
+        docs = list(nlp.pipe(texts, disable=disabled, batch_size=max(1, len(records))))
     except Exception:  # any component may raise anything: find the culprit
         docs = []
     # A component may drop a Doc as well as raise: no record may get its neighbour's.
     if len(docs) != len(records):
-        docs = [_annotate_one(nlp, record, others) for record in records]
+        docs = [_annotate_one(nlp, record, disabled) for record in records]
     return docs
 
 
-def _annotate_one(nlp: Language, record: Record, others: list[str]) -> Doc:
+def _annotate_one(nlp: Language, record: Record, disabled: list[str]) -> Doc:
     try:
-        return nlp(record.text, disable=others)
+        return nlp(record.text, disable=disabled)
     except Exception as error:
-        return broken(nlp, annotation_failed(record.id, error))
+        return failed_doc(nlp, annotation_failed(record.id, error))
 
 
 def annotation_failed(document_id: str, error: Exception) -> AnnotationFailed:
@@ -96,7 +96,7 @@ def annotation_failed(document_id: str, error: Exception) -> AnnotationFailed:
     return failed
 
 
-def broken(nlp: Language, error: NlpPipelineError) -> Doc:
+def failed_doc(nlp: Language, error: NlpPipelineError) -> Doc:
     """The empty Doc that stands for a document spaCy failed on."""
     return _with_error(nlp, error.stage, error.kind, str(error), retryable=error.retryable)
 

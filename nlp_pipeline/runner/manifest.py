@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from confection import Config
     from spacy.language import Language
 
-    from nlp_pipeline.run_folder.resume import Comparison
+    from nlp_pipeline.run_folder.resume import ResumePlan
     from nlp_pipeline.runner.request import RunRequest, RunResult
 
 NAMED_BY_STEM = "named_by_stem"
@@ -88,9 +88,9 @@ def describe(
     }
 
 
-def beginning(found: Comparison) -> dict[str, int]:
+def beginning(plan: ResumePlan) -> dict[str, int]:
     """What the manifest of a run that is going on says of earlier processes' work."""
-    return {"kept": found.kept, "again": found.failed + found.changed}
+    return {"kept": plan.kept, "again": plan.failed + plan.changed}
 
 
 def figures(result: RunResult) -> dict[str, Any]:
@@ -146,18 +146,18 @@ def _config_lines(config: str) -> dict[str, str]:
 
 def _prompts(nlp: Language) -> dict[str, str]:
     """Digests of templates and schemas: the config may only say where they stand."""
-    found = {
+    parts = {
         name if part == "template" else f"{name}.{part}": getattr(pipe, part, None)
         for name, pipe in nlp.pipeline
         for part in ("template", "schema")
     }
-    return {name: item.digest for name, item in found.items() if item is not None}
+    return {name: item.digest for name, item in parts.items() if item is not None}
 
 
 def _examples(nlp: Language) -> dict[str, str]:
     """Digests of the examples in prompts: a config may only name their file."""
-    found = {name: getattr(pipe, "examples", None) for name, pipe in nlp.pipeline}
-    return {name: digest(examples) for name, examples in found.items() if examples}
+    by_pipe = {name: getattr(pipe, "examples", None) for name, pipe in nlp.pipeline}
+    return {name: digest(examples) for name, examples in by_pipe.items() if examples}
 
 
 def _generator(generator: Any) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from nlp_pipeline.corpus import count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.errors.run import CorpusNeeded
-from nlp_pipeline.run_folder.failed_records import chosen, ledger_entries, records_again
+from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
-from nlp_pipeline.run_folder.ledger import Again, Entry, entry_of, failed_ones, none
+from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.parts import Item, Load
-from nlp_pipeline.run_folder.resume import Comparison
+from nlp_pipeline.run_folder.resume import ResumePlan
 from nlp_pipeline.run_folder.stdin import keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
@@ -27,7 +27,7 @@ class RecordSource(Protocol):
     """The records of a run, and what the run has to know of where they come from."""
 
     @property
-    def retry_when(self) -> Again:
+    def retry_when(self) -> RetryWhen:
         """Which documents that failed before are computed again."""
         ...
 
@@ -47,11 +47,11 @@ class RecordSource(Protocol):
         """The records as the ledger knows them, from the first. Nothing is written yet."""
         ...
 
-    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+    def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether the plan leaves nothing to compute."""
         ...
 
-    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, plan: ResumePlan, description: Mapping[str, Any]) -> dict[str, Any]:
         """Tells of what is computed again, and returns the manifest of the run.
 
         Args:
@@ -82,7 +82,7 @@ class CorpusRecords:
         self._progress = progress
         self._stdin: Path | None = None
         self._stems: list[str] = []
-        self.retry_when: Again = failed_ones if request.retry else none
+        self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
     def check(self) -> None:
         """See `RecordSource.check`.
@@ -110,14 +110,14 @@ class CorpusRecords:
         self._stems = named_by_stem(read_manifest(folder.path))
         return map(entry_of, self._read(lambda _: None))
 
-    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+    def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether the manifest says that all is done, and no part was found damaged."""
         manifest = read_manifest(folder.path) or {}
-        done = folder.documents_done
-        finished = manifest.get("state") == FINISHED and manifest.get("total", done) == done
+        n_done = folder.documents_done
+        finished = manifest.get("state") == FINISHED and manifest.get("total", n_done) == n_done
         return plan.nothing_to_do and finished
 
-    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, plan: ResumePlan, description: Mapping[str, Any]) -> dict[str, Any]:
         """See `RecordSource.begin`; the copy of standard input becomes the run's."""
         if plan.changed:
             self._progress.warn(f"{plan.changed} records have changed and are computed again.")
@@ -135,7 +135,7 @@ class CorpusRecords:
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
         """See `RecordSource.records`."""
         for item in self._read(self._progress.warn):
-            yield entry_of(item), partial(_same, item)
+            yield entry_of(item), partial(_identity, item)
 
     def _read(self, on_warning: Any) -> Iterator[Item]:
         request = self._request
@@ -174,7 +174,7 @@ class FailedRecords:
         # Only a finished run has counts: with them, one that is not finished now is a retry that
         # was interrupted, and no record of it is missing.
         self._finished = manifest.get("state") == FINISHED or "counts" in manifest
-        self.retry_when: Again = chosen(types, ids)
+        self.retry_when: RetryWhen = retry_chosen(types, ids)
 
     def check(self) -> None:
         """See `RecordSource.check`: whoever has the manifest has the folder of a run."""
@@ -193,11 +193,11 @@ class FailedRecords:
             raise CorpusNeeded(str(folder.path), self._request.corpus)
         return ledger_entries(folder, self._request.corpus)
 
-    def is_complete(self, folder: RunFolder, plan: Comparison) -> bool:
+    def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether nothing that failed is to be computed again, and the books are closed."""
         return not plan.failed and self._finished == (self._manifest.get("state") == FINISHED)
 
-    def begin(self, plan: Comparison, description: Mapping[str, Any]) -> dict[str, Any]:
+    def begin(self, plan: ResumePlan, description: Mapping[str, Any]) -> dict[str, Any]:
         """See `RecordSource.begin`: the run stays the one that it was, begun anew."""
         state = FINISHED if self._finished else self._manifest.get("state")
         return {**self._manifest, "started": description["started"], "state": state}
@@ -211,5 +211,5 @@ class FailedRecords:
         return records_again(folder, self._request.part_size, self._request.corpus)
 
 
-def _same(item: Item) -> Item:
+def _identity(item: Item) -> Item:
     return item

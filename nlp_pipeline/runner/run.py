@@ -17,9 +17,9 @@ from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_pl
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
-from nlp_pipeline.run_folder.parts import Assembler
+from nlp_pipeline.run_folder.parts import PartWriter
 from nlp_pipeline.run_folder.read import run_manifest
-from nlp_pipeline.run_folder.resume import compare
+from nlp_pipeline.run_folder.resume import plan_resume
 from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
 from nlp_pipeline.runner.manifest import beginning, describe, figures, fingerprint
 from nlp_pipeline.runner.records import CorpusRecords, FailedRecords, RecordSource
@@ -276,7 +276,7 @@ def _execute(
         mark = fingerprint(request, nlp, config)
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
             entries = records.entries(folder)
-            plan = compare(request.out, entries, request.part_size, records.retry_when)
+            plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
             manifest = records.begin(plan, describe(request, nlp, mark, command))
@@ -307,10 +307,10 @@ def _write_parts(
         PartDamaged: A part does not hold what its receipt says.
     """
     limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
-    parts = Assembler(folder, request.part_size, records.retry_when)
+    parts = PartWriter(folder, request.part_size, records.retry_when)
     try:
-        wanted = parts.wanted(records.records(folder))
-        with closing(document_rows(request, nlp, wanted)) as documents:
+        to_compute = parts.wanted(records.records(folder))
+        with closing(document_rows(request, nlp, to_compute)) as documents:
             for rows in documents:
                 failed, tokens = parts.add(rows)
                 progress.document(failed=failed, output_tokens=tokens)
@@ -320,8 +320,8 @@ def _write_parts(
         parts.close()
 
 
-def _result(folder: RunFolder, kept: int, started: float) -> RunResult:
-    """How a run stands after a process that left `kept` documents as they were."""
+def _result(folder: RunFolder, n_kept: int, started: float) -> RunResult:
+    """How a run stands after a process that left `n_kept` documents as they were."""
     receipts = folder.receipts
     return RunResult(
         out=folder.path,
@@ -329,7 +329,7 @@ def _result(folder: RunFolder, kept: int, started: float) -> RunResult:
         failed=sum(receipt.failed for receipt in receipts),
         output_tokens=sum(receipt.output_tokens for receipt in receipts),
         seconds=time.perf_counter() - started,
-        resumed=kept,
+        resumed=n_kept,
     )
 
 

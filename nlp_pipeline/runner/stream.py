@@ -45,7 +45,7 @@ def document_rows(
     linguistic, generating = split(nlp)
     batch_size = batch_size_of(request, nlp)
     batches = _annotated_batches(request, nlp, records, linguistic, batch_size)
-    switches = short_switches(wanted=runs_on_cuda(nlp))
+    switches = short_switches(enabled=runs_on_cuda(nlp))
     with switches, closing(batches), closing(memory_zones(nlp, batches)) as zones:
         for zone in zones:
             # The thread works inside the zone: it ends with what the zone takes in.

@@ -48,12 +48,12 @@ def runs_on_cuda(nlp: Language) -> bool:
 
 
 @contextmanager
-def short_switches(*, wanted: bool) -> Iterator[None]:
+def short_switches(*, enabled: bool) -> Iterator[None]:
     """Threads let go of the interpreter's lock sooner, where wanted, for the time of the block."""
-    before = sys.getswitchinterval()
-    if wanted:
-        sys.setswitchinterval(min(before, SHORT_SWITCH_S))
+    interval = sys.getswitchinterval()
+    if enabled:
+        sys.setswitchinterval(min(interval, SHORT_SWITCH_S))
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(interval)

@@ -31,8 +31,8 @@ from nlp_pipeline.runner.annotate import (
     Item,
     annotate_batches,
     annotation_failed,
-    broken,
     dress,
+    failed_doc,
     origin_of,
     rejected,
 )
@@ -85,8 +85,8 @@ def annotate_in_workers(
             except BrokenProcessPool:
                 docs = iter(workers.one_by_one(_records(batch)))
                 waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)
-            found = ((item, _doc(nlp, item, docs)) for item in batch)
-            yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in found]
+            pairs = ((item, _doc(nlp, item, docs)) for item in batch)
+            yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in pairs]
 
 
 def _result(future: Future[_Batch]) -> list[bytes]:
@@ -108,13 +108,13 @@ def _records(batch: list[Item]) -> list[Record]:
 def _doc(nlp: Language, item: Item, docs: Iterator[bytes | Failure]) -> Doc:
     if not isinstance(item, Record):
         return rejected(nlp, item)
-    found = next(docs)
-    if not isinstance(found, bytes):
-        return broken(nlp, found)
+    packed = next(docs)
+    if not isinstance(packed, bytes):
+        return failed_doc(nlp, packed)
     try:
-        return Doc(nlp.vocab).from_bytes(found)
+        return Doc(nlp.vocab).from_bytes(packed)
     except Exception as error:
-        return broken(nlp, annotation_failed(item.id, error))
+        return failed_doc(nlp, annotation_failed(item.id, error))
 
 
 class _Workers:
@@ -200,11 +200,11 @@ def _no_interrupts() -> Iterator[None]:
 
     The mask of blocked signals is inherited, so it holds from the first instruction.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _start(spec: PipelineSpec, pipes: list[str], limit: float | None) -> None:
@@ -281,4 +281,4 @@ def _packed(nlp: Language, item: Annotated) -> bytes:
     except Exception as error:  # a component may have put anything into `doc._`
         logger.debug("A Doc that cannot be sent from a worker process", exc_info=error)
         reason = f"it cannot be sent from a worker process: {error}"
-        return broken(nlp, AnnotationFailed(item.origin.document_id, reason)).to_bytes()
+        return failed_doc(nlp, AnnotationFailed(item.origin.document_id, reason)).to_bytes()

@@ -103,7 +103,7 @@ def _json_differences(
     if isinstance(expected, dict) and isinstance(actual, dict) and list(expected) == list(actual):
         pairs = [(key, expected[key], actual[key]) for key in expected]
     elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        pairs = [(str(i), *both) for i, both in enumerate(zip(expected, actual, strict=True))]
+        pairs = [(str(i), *values) for i, values in enumerate(zip(expected, actual, strict=True))]
     else:
         if not equal(expected, actual, tolerance):
             yield CellDifference(pointer, expected, actual)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nlp_pipeline.errors.run import RowFailed
 from nlp_pipeline.tables import generated_rows as generated
 from nlp_pipeline.tables import linguistic_rows as linguistic
-from nlp_pipeline.tables.checks import checked_row
 from nlp_pipeline.tables.doc_view import DocView
 from nlp_pipeline.tables.doc_view import extension as extension
+from nlp_pipeline.tables.value_checks import checked_row
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -28,32 +28,36 @@ Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
 
-class _Source(NamedTuple):
+class _RowSource(NamedTuple):
     """Where the rows of a table come from: the items of a Doc, and the rows of each."""
 
     items: Callable[[DocView], Iterable[Any]]
     rows: Callable[[DocView, Any], Iterator[Row]]
 
 
-def _kept(name: str) -> Callable[[DocView], Iterable[Any]]:
+def _rows_of_extension(name: str) -> Callable[[DocView], Iterable[Any]]:
     return lambda view: view.annotations(name)
 
 
-_SOURCES: dict[str, _Source] = {
-    "sentences": _Source(lambda view: enumerate(view.sentences), linguistic.sentence_rows),
-    "tokens": _Source(lambda view: [view.doc], linguistic.token_rows),
-    "entities": _Source(lambda view: enumerate(view.doc.ents), linguistic.entity_rows),
-    "spans": _Source(linguistic.grouped_spans, linguistic.span_rows),
-    "categories": _Source(lambda view: view.doc.cats.items(), linguistic.category_rows),
-    "answers": _Source(_kept("answers"), generated.answer_rows),
-    "answer_entities": _Source(generated.texts_with_units, generated.unit_rows),
-    "summaries": _Source(generated.summaries, generated.summary_rows),
-    "summary_sentences": _Source(generated.summaries, generated.summary_sentence_rows),
-    "extractions": _Source(_kept("extractions"), generated.extraction_rows),
-    "extraction_fields": _Source(_kept("extractions"), generated.extraction_field_rows),
-    "classifications": _Source(_kept("classifications"), generated.classification_rows),
-    "generations": _Source(_kept("generations"), generated.generation_rows),
-    "chunks": _Source(_kept("chunks"), generated.chunk_rows),
+_SOURCES: dict[str, _RowSource] = {
+    "sentences": _RowSource(lambda view: enumerate(view.sentences), linguistic.sentence_rows),
+    "tokens": _RowSource(lambda view: [view.doc], linguistic.token_rows),
+    "entities": _RowSource(lambda view: enumerate(view.doc.ents), linguistic.entity_rows),
+    "spans": _RowSource(linguistic.grouped_spans, linguistic.span_rows),
+    "categories": _RowSource(lambda view: view.doc.cats.items(), linguistic.category_rows),
+    "answers": _RowSource(_rows_of_extension("answers"), generated.answer_rows),
+    "answer_entities": _RowSource(generated.texts_with_units, generated.unit_rows),
+    "summaries": _RowSource(generated.summaries, generated.summary_rows),
+    "summary_sentences": _RowSource(generated.summaries, generated.summary_sentence_rows),
+    "extractions": _RowSource(_rows_of_extension("extractions"), generated.extraction_rows),
+    "extraction_fields": _RowSource(
+        _rows_of_extension("extractions"), generated.extraction_field_rows
+    ),
+    "classifications": _RowSource(
+        _rows_of_extension("classifications"), generated.classification_rows
+    ),
+    "generations": _RowSource(_rows_of_extension("generations"), generated.generation_rows),
+    "chunks": _RowSource(_rows_of_extension("chunks"), generated.chunk_rows),
 }
 _OF_SPACY = frozenset(["sentences", "tokens", "entities"])
 """Tables whose values are of spaCy's own types: their many rows need no look at each value."""
@@ -101,7 +105,7 @@ class _RowMaker:
     def tables(self) -> Rows:
         """The rows of every table."""
         rows = {name: self._rows(name, source) for name, source in _SOURCES.items()}
-        errors = self._rows("errors", _Source(_kept("errors"), self._error))
+        errors = self._rows("errors", _RowSource(_rows_of_extension("errors"), self._error))
         # What is noted last is what the errors themselves are unreadable by.
         errors += [self._failure(error) for error in self._failures.values()]
         try:
@@ -110,11 +114,11 @@ class _RowMaker:
             self._note("documents", error)
             errors.append(self._failure(self._failures["documents"]))
             document = self._bare_document(errors)
-        found = {"documents": [document], **rows, "errors": errors}
+        by_table = {"documents": [document], **rows, "errors": errors}
         key = self._origin.document_id
-        return {name: [{"document_id": key, **row} for row in found[name]] for name in found}
+        return {name: [{"document_id": key, **row} for row in by_table[name]] for name in by_table}
 
-    def _rows(self, table: str, source: _Source) -> list[Row]:
+    def _rows(self, table: str, source: _RowSource) -> list[Row]:
         """The rows of a table, without those that cannot be made."""
         rows: list[Row] = []
         try:
@@ -124,8 +128,12 @@ class _RowMaker:
             return rows
         for item in items:
             try:
-                made = list(source.rows(self._view, item))
-                rows += made if table in _OF_SPACY else [checked_row(table, row) for row in made]
+                table_rows = list(source.rows(self._view, item))
+                rows += (
+                    table_rows
+                    if table in _OF_SPACY
+                    else [checked_row(table, row) for row in table_rows]
+                )
             except Exception as error:
                 self._note(table, error)
         return rows

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from nlp_pipeline import read_run
-from nlp_pipeline.cli.interrupts import again
+from nlp_pipeline.cli.interrupts import command_line
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.status import run_status
 
@@ -191,19 +191,19 @@ def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
     assert re.search(r"━ \d+/2000 documents, \d+ ok, 0 failed, [\d.]+ documents/s, \d+ tok", shown)
     assert re.search(r"\d+ tokens/s, 0:\d\d:\d\d left", shown)
     assert "Traceback" not in shown
-    said, again = (line.strip() for line in shown.strip().splitlines()[-2:])
+    said, command_line = (line.strip() for line in shown.strip().splitlines()[-2:])
     done = run_status(out).done
     assert said == f"Interrupted. {done} documents are safe in {out}/. To go on, type:"
-    assert shlex.split(again) == ["nlp-pipeline", *command[2:], "--batch-size", "1"]
+    assert shlex.split(command_line) == ["nlp-pipeline", *command[2:], "--batch-size", "1"]
     assert done >= 1
     status = cli("status", out)
     assert status.out.startswith(f"interrupted: {done} of 2000 documents, {done} ok, 0 failed\n")
-    assert status.out.endswith(f"To go on, type:\n  {again}\n")
+    assert status.out.endswith(f"To go on, type:\n  {command_line}\n")
 
 
 def test_the_command_to_go_on_is_quoted_and_never_starts_over() -> None:
     words = ["run", "my corpus.jsonl", "-q", "Who's it?", "--fresh"]
-    assert again(words) == """nlp-pipeline run 'my corpus.jsonl' -q 'Who'"'"'s it?'"""
+    assert command_line(words) == """nlp-pipeline run 'my corpus.jsonl' -q 'Who'"'"'s it?'"""
 
 
 def test_a_second_ctrl_c_ends_the_process_at_once(tmp_path) -> None:

@@ -17,7 +17,7 @@ GOOD = {"text": "Anna left Oslo.", "question": "Who left?", "answer": "Anna"}
 
 
 def load(given: Any) -> Any:
-    return load_examples("llama_qa", given, FIELDS, "answer", none=NONE)
+    return load_examples("llama_qa", given, FIELDS, "answer", no_answer=NONE)
 
 
 def test_they_are_turns_before_the_document() -> None:

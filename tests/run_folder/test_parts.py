@@ -11,7 +11,7 @@ import pytest
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.ledger import entry_of, failed_ones
-from nlp_pipeline.run_folder.parts import Assembler
+from nlp_pipeline.run_folder.parts import PartWriter
 from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -37,7 +37,7 @@ def assemble(out, records: list[Record]) -> list[int]:
     """Runs the records through, in parts of two; gives back the documents of each part."""
     with open_run(out, {}, "jsonl") as folder:
         folder.write_manifest({"fingerprint": {}, "format": "jsonl"})
-        parts = Assembler(folder, 2, failed_ones)
+        parts = PartWriter(folder, 2, failed_ones)
         pairs = [(entry_of(record), lambda record=record: record) for record in records]
         with closing(prefetch(parts.wanted(iter(pairs)), 16)) as stream:
             for record in stream:

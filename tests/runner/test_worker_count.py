@@ -56,7 +56,7 @@ def test_without_a_llama(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wanted", [True, False])
 def test_switches_are_short_for_the_time_of_a_run(wanted: bool) -> None:
     before = sys.getswitchinterval()
-    with suppress(ValueError), short_switches(wanted=wanted):
+    with suppress(ValueError), short_switches(enabled=wanted):
         inside = sys.getswitchinterval()
         raise ValueError("over")
     assert inside == pytest.approx(SHORT_SWITCH_S if wanted else before)

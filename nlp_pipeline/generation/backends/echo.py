@@ -52,17 +52,17 @@ class EchoGenerator:
         if self._fail_on and self._fail_on in " ".join(words):
             error = GenerationFailed(f"the prompt holds '{self._fail_on}'")
             return Completion.failed(request.id, error, len(words), sample)
-        said = words[-request.params.max_new_tokens :]
+        reply = words[-request.params.max_new_tokens :]
         if request.constraint is not None:
-            said = [request.constraint.example]
+            reply = [request.constraint.example]
         return Completion(
             request_id=request.id,
-            text=" ".join(said),
-            token_ids=tuple(crc32(word.encode()) for word in said),
-            logprobs=(0.0,) * len(said),
+            text=" ".join(reply),
+            token_ids=tuple(crc32(word.encode()) for word in reply),
+            logprobs=(0.0,) * len(reply),
             finish_reason="stop",
             prompt_tokens=len(words),
-            output_tokens=len(said),
+            output_tokens=len(reply),
             sample=sample,
         )
 
@@ -89,8 +89,8 @@ class _EchoSession:
         self._outbox += [self._generator.complete(request, i) for i in range(request.params.n)]
 
     def step(self) -> list[Completion]:
-        done, self._outbox = self._outbox, []
-        return done
+        completions, self._outbox = self._outbox, []
+        return completions
 
     def close(self) -> None:
         self._outbox = []

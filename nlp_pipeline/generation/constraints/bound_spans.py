@@ -26,7 +26,7 @@ class BoundSpans:
         """See `BoundConstraint.allowed`. After what is not allowed only a stop is."""
         if not output_ids:
             return list(self._walk.first)
-        places = self._after(tuple(output_ids))
+        places = self._places_after(tuple(output_ids))
         edges, ends = self._walk.edges, self._walk.ends
         tokens = list(dict.fromkeys(t for place in places for t in edges.get(place, ())))
         if not tokens or any(place in ends for place in places):
@@ -37,23 +37,23 @@ class BoundSpans:
         """How many of these tokens, none of them a stop, lead to the last place to end at."""
         ends = self._walk.ends
         for length in range(len(output_ids), 0, -1):
-            if any(place in ends for place in self._after(tuple(output_ids[:length]))):
+            if any(place in ends for place in self._places_after(tuple(output_ids[:length]))):
                 return length
         return 0
 
-    def _after(self, output_ids: tuple[int, ...]) -> tuple[int, ...]:
-        found = self._places.get(output_ids)
-        if found is None:
+    def _places_after(self, output_ids: tuple[int, ...]) -> tuple[int, ...]:
+        places = self._places.get(output_ids)
+        if places is None:
             token = output_ids[-1]
             if len(output_ids) == 1:
-                found = tuple(self._walk.first.get(token, ()))
+                places = tuple(self._walk.first.get(token, ()))
             else:
                 edges = self._walk.edges
-                before = self._after(output_ids[:-1])
-                steps = (edges.get(place, _NOWHERE).get(token) for place in before)
-                found = tuple(dict.fromkeys(place for place in steps if place is not None))
-            self._places[output_ids] = found
-        return found
+                parents = self._places_after(output_ids[:-1])
+                steps = (edges.get(place, _NOWHERE).get(token) for place in parents)
+                places = tuple(dict.fromkeys(place for place in steps if place is not None))
+            self._places[output_ids] = places
+        return places
 
 
 _NOWHERE: dict[int, int] = {}

@@ -61,16 +61,16 @@ class GrammarWalk:
         """
         import torch
 
-        same = 0
-        for mine, theirs in zip(self._consumed, output_ids, strict=False):
-            if mine != theirs:
+        n_common = 0
+        for consumed, theirs in zip(self._consumed, output_ids, strict=False):
+            if consumed != theirs:
                 break
-            same += 1
-        if same < len(self._consumed):  # a sequence that began again
-            self._matcher.rollback(len(self._consumed) - same)
-        self._consumed[same:] = output_ids[same:]
-        if self._consumed[same:]:
-            self._matcher.consume_tokens(self._consumed[same:])
+            n_common += 1
+        if n_common < len(self._consumed):  # a sequence that began again
+            self._matcher.rollback(len(self._consumed) - n_common)
+        self._consumed[n_common:] = output_ids[n_common:]
+        if self._consumed[n_common:]:
+            self._matcher.consume_tokens(self._consumed[n_common:])
         self._check()
         mask = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.bool)
         self._check()

@@ -74,10 +74,10 @@ class _Writer:
         # What may come after a place depends on whether anything stands before it.
         after_some = after_none = '""'
         for needed, member in reversed(members):
-            here = self._named(f"{_literal(', ')} {member} {after_some}")
+            rule = self._named(f"{_literal(', ')} {member} {after_some}")
             begin = self._named(f"{member} {after_some}")
             after_none = begin if needed else self._named(f"{begin} | {after_none}")
-            after_some = here if needed else self._named(f"{here} | {after_some}")
+            after_some = rule if needed else self._named(f"{rule} | {after_some}")
         return after_none
 
     def _array(self, schema: dict[str, Any], substring: bool) -> str:

@@ -20,13 +20,13 @@ class Segmenter:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._cut: dict[bytes, list[Piece]] = {}
+        self._cache: dict[bytes, list[Piece]] = {}
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> Segmenter:
         """The one of a vocabulary; words come again and again."""
-        found: Segmenter = vocabulary.compiled.setdefault(cls, cls(vocabulary))
-        return found
+        segmenter: Segmenter = vocabulary.compiled.setdefault(cls, cls(vocabulary))
+        return segmenter
 
     def pieces(self, data: bytes) -> list[Piece]:
         """The tokenizer's own tokens for some bytes.
@@ -37,14 +37,14 @@ class Segmenter:
         Raises:
             NoSpanPossible: The vocabulary cannot spell them.
         """
-        if data not in self._cut:
+        if data not in self._cache:
             pieces = self._by_tokenizer(data)
             if pieces is None:
                 pieces = self._longest(data)
             if len(data) > _LONG:
                 return pieces
-            self._cut[data] = pieces
-        return self._cut[data]
+            self._cache[data] = pieces
+        return self._cache[data]
 
     def _by_tokenizer(self, data: bytes) -> list[Piece] | None:
         try:

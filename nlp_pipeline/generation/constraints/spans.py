@@ -68,13 +68,13 @@ class DocumentSpans:
         piece, text = completion.removeprefix(" "), spelled(self.text)
         if not piece or piece == self.no_answer:
             return []
-        starts, ends, found = set(self.starts), set(self.ends), []
+        starts, ends, spans = set(self.starts), set(self.ends), []
         place = text.find(piece)
         while place >= 0:
             if place in starts and place + len(piece) in ends:
-                found.append((place, place + len(piece)))
+                spans.append((place, place + len(piece)))
             place = text.find(piece, place + 1)
-        return found
+        return spans
 
     def _pieces(self) -> Iterator[int]:
         last = max(self.ends, default=0)

@@ -71,30 +71,30 @@ class Walk:
         """The ways into a piece: with the space before it, which may be there or only thought."""
         own = self.edges.get(start - 1, {}) if self._bytes[start - 1 : start] == b" " else {}
         if own:
-            for token, after in own.items():
-                self._enter(token, start, after)
+            for token, target in own.items():
+                self._enter(token, start, target)
             return
         word = self._word(start)
         (token, length), *rest = self._segmenter.pieces(b" " + word)
         self._enter(token, start, start + length - 1)
         for end in self._ends_between(start, start + length - 1):
-            cut = self._segmenter.pieces(b" " + self._bytes[start:end])
-            self._enter(cut[0][0], start, start + cut[0][1] - 1)
-            self._chain(start + cut[0][1] - 1, cut[1:])
+            pieces = self._segmenter.pieces(b" " + self._bytes[start:end])
+            self._enter(pieces[0][0], start, start + pieces[0][1] - 1)
+            self._chain(start + pieces[0][1] - 1, pieces[1:])
         self._chain(start + length - 1, rest)
         self._go_on(start + length - 1)
 
-    def _enter(self, token: int, start: int, after: int) -> None:
-        """One way in; `after` is `start` itself where the token was a lone space."""
-        if after > self._last:
+    def _enter(self, token: int, start: int, target: int) -> None:
+        """One way in; `target` is `start` itself where the token was a lone space."""
+        if target > self._last:
             return
-        if after == start:
+        if target == start:
             self._go_on(start)
             self.edges[-start - 1] = self.edges[start]
-            after = -start - 1
+            target = -start - 1
         places = self.first.setdefault(token, [])
-        if after not in places:
-            places.append(after)
+        if target not in places:
+            places.append(target)
 
     def _add(self, place: int, token: int, length: int) -> None:
         """A token at a place, and shorter ways to the ends inside it."""

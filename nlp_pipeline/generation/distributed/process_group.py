@@ -97,12 +97,12 @@ class World:
         """
         if self.size == 1:
             return value
-        held = torch.tensor([value], dtype=torch.long, device=self.device)
+        values = torch.tensor([value], dtype=torch.long, device=self.device)
         with self._noticing():
-            dist.all_reduce(held, op=dist.ReduceOp.MIN)
-        return int(held)
+            dist.all_reduce(values, op=dist.ReduceOp.MIN)
+        return int(values)
 
-    def check_same(self, what: str, value: object) -> None:
+    def check_same(self, name: str, value: object) -> None:
         """Compares the `repr` of a value over the ranks.
 
         Raises:
@@ -114,7 +114,7 @@ class World:
         digest = int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:7], "big")
         least, most = self.smallest(digest), -self.smallest(-digest)
         if least != most:
-            raise RanksDisagree(what)
+            raise RanksDisagree(name)
 
     def from_main(self, value: Any = None) -> Any:
         """Rank 0's value, on every rank; the others wait for it however long it takes.
@@ -122,10 +122,10 @@ class World:
         Raises:
             RankLost: A rank died.
         """
-        held = [value]
+        objects = [value]
         with self._noticing():
-            dist.broadcast_object_list(held, group=self.control, device=torch.device("cpu"))
-        return held[0]
+            dist.broadcast_object_list(objects, group=self.control, device=torch.device("cpu"))
+        return objects[0]
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
@@ -239,11 +239,11 @@ def _joined(device: torch.device) -> World:
 
 def _timeout() -> float:
     """Seconds after which a rank that does not answer is given up."""
-    given = os.environ.get(TIMEOUT_VARIABLE, str(TIMEOUT_S))
+    value = os.environ.get(TIMEOUT_VARIABLE, str(TIMEOUT_S))
     try:
-        seconds = float(given)
+        seconds = float(value)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < 1e6:
-        raise InvalidModelSetting(TIMEOUT_VARIABLE, given, "a number of seconds above 0")
+        raise InvalidModelSetting(TIMEOUT_VARIABLE, value, "a number of seconds above 0")
     return seconds

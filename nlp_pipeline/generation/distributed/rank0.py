@@ -173,21 +173,21 @@ def _follow(world: World, generator: Callable[[LlamaSettings], RankGenerator]) -
     """On the other ranks: does what rank 0 says, until it says that it is done."""
     sessions: dict[int, Session] = {}
     while True:
-        for verb, what, *more in world.from_main():
+        for verb, subject, *more in world.from_main():
             if verb == "end":
-                return what
+                return subject
             if verb == "stop":
-                raise LeaderStopped(what)
+                raise LeaderStopped(subject)
             if verb == "load":
-                generator(what).load()
+                generator(subject).load()
             elif verb == "open":
-                sessions[what] = generator(*more).session()
+                sessions[subject] = generator(*more).session()
             elif verb == "submit":
-                sessions[what].submit(*more)
+                sessions[subject].submit(*more)
             elif verb == "step":
-                sessions[what].step()
+                sessions[subject].step()
             else:
-                sessions.pop(what).close()
+                sessions.pop(subject).close()
 
 
 @contextmanager
@@ -196,8 +196,8 @@ def _no_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)

@@ -63,11 +63,11 @@ class Split:
     def part(self, name: str, tensor: Sliceable) -> Tensor:
         """This rank's part of a named weight."""
         if self._rows.search(name):
-            return tensor[self._mine(tensor.shape[0])]
+            return tensor[self._own_range(tensor.shape[0])]
         if self._columns.search(name):
             if name.endswith(".bias"):  # added once, after the sum
                 return tensor[:] * (self._world.rank == 0)
-            return tensor[:, self._mine(tensor.shape[1])]
+            return tensor[:, self._own_range(tensor.shape[1])]
         return tensor[:]
 
     def ranks_holding(self, name: str) -> int:
@@ -81,7 +81,7 @@ class Split:
             if self._columns.search(f"{name}.weight"):
                 module.register_forward_hook(lambda _module, _inputs, out: self._world.sum(out))
 
-    def _mine(self, size: int) -> slice:
+    def _own_range(self, size: int) -> slice:
         share = size // self._world.size
         return slice(self._world.rank * share, (self._world.rank + 1) * share)
 

@@ -66,9 +66,9 @@ class BatchExecutor:
 
     def cancel(self, sequences: list[Sequence]) -> None:
         """Takes sequences out of the waiting line; none runs between two steps."""
-        gone = set(sequences)
-        self._waiting = deque(s for s in self._waiting if s not in gone)
-        self._refused = [s for s in self._refused if s not in gone]
+        cancelled = set(sequences)
+        self._waiting = deque(s for s in self._waiting if s not in cancelled)
+        self._refused = [s for s in self._refused if s not in cancelled]
 
     def close(self) -> None:
         """Nothing to do: a batch's keys and values go with it."""

@@ -27,14 +27,14 @@ def advance(samplers: list[TokenSampler], logits: Tensor) -> Tensor:
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     likeliest = logits.argmax(-1)
-    chosen = [
+    choices = [
         sampler.choose(row, int(greedy))
         for sampler, row, greedy in zip(samplers, logits, likeliest.tolist(), strict=True)
     ]
-    tokens = torch.tensor(chosen, device=logits.device)
+    tokens = torch.tensor(choices, device=logits.device)
     scores = log_probabilities(logits)
     picked = scores.gather(-1, tokens[:, None])[:, 0].tolist()
-    for sampler, row, logprob, token in zip(samplers, scores, picked, chosen, strict=True):
+    for sampler, row, logprob, token in zip(samplers, scores, picked, choices, strict=True):
         sampler.book(token, logprob, row)
     return tokens
 
@@ -75,13 +75,13 @@ class TokenSampler:
         plain = params.greedy and params.repetition_penalty == 1
         if self._sequence.finish_reason or (plain and self._sequence.constraint is None):
             return likeliest
-        seen = self._sequence.prompt_ids + self._sequence.output_ids
-        logits = penalized(logits.cpu(), seen, params.repetition_penalty)
+        previous_ids = self._sequence.prompt_ids + self._sequence.output_ids
+        logits = penalized(logits.cpu(), previous_ids, params.repetition_penalty)
         logits = constrained(logits, self._sequence)
         if params.greedy:
             return int(logits.argmax())
-        kept = probabilities(logits, params)
-        return int(torch.multinomial(kept, 1, generator=self._random))
+        distribution = probabilities(logits, params)
+        return int(torch.multinomial(distribution, 1, generator=self._random))
 
     def book(self, token: int, logprob: float, scores: Tensor) -> None:
         """Appends a token and ends the sequence where it ends. `scores`: (vocabulary,)."""
@@ -100,11 +100,11 @@ class TokenSampler:
         sequence.stopped_by_token = token in self._stop.eos_token_ids
 
 
-def penalized(logits: Tensor, seen: list[int], penalty: float) -> Tensor:
+def penalized(logits: Tensor, previous_ids: list[int], penalty: float) -> Tensor:
     """Divides the positive and multiplies the negative logits of seen tokens (CTRL, 2019)."""
     if penalty == 1:
         return logits
-    ids = torch.tensor(sorted(set(seen)))
+    ids = torch.tensor(sorted(set(previous_ids)))
     picked = logits[ids]
     return logits.scatter(0, ids, torch.where(picked > 0, picked / penalty, picked * penalty))
 
@@ -117,8 +117,8 @@ def probabilities(logits: Tensor, params: SamplingParams) -> Tensor:
         logits = logits.masked_fill(logits < floor, float("-inf"))
     if params.top_p < 1:
         ordered, ids = logits.sort(descending=True)
-        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-        logits = logits.index_fill(0, ids[before >= params.top_p], float("-inf"))
+        cumulative = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+        logits = logits.index_fill(0, ids[cumulative >= params.top_p], float("-inf"))
     if params.min_p > 0:
         weights = logits.softmax(-1)
         logits = logits.masked_fill(weights < params.min_p * weights.max(), float("-inf"))

@@ -43,7 +43,7 @@ def spread(model: Any) -> Any:
 
     if hasattr(model, "hf_device_map"):
         return model
-    together = model._no_split_modules
-    room = get_balanced_memory(model, no_split_module_classes=together)
-    places = infer_auto_device_map(model, max_memory=room, no_split_module_classes=together)
+    unsplit_modules = model._no_split_modules
+    room = get_balanced_memory(model, no_split_module_classes=unsplit_modules)
+    places = infer_auto_device_map(model, max_memory=room, no_split_module_classes=unsplit_modules)
     return dispatch_model(model, device_map=places)

@@ -29,8 +29,8 @@ def check_gguf_names(file: Path, header: GgufHeader, model: Any) -> None:
     unknown = {name for name in header.tensors if (m := _BLOCK.match(name)) and int(m[1]) >= layers}
     keys = list(model.state_dict())
     if not any("experts" in key for key in keys):  # whose tensors a file packs in ways of its own
-        known = set(_gguf_names(keys, str(header.values.get("general.architecture")), layers))
-        unknown |= header.tensors.keys() - known - set(_COMPUTED)
+        expected = set(_gguf_names(keys, str(header.values.get("general.architecture")), layers))
+        unknown |= header.tensors.keys() - expected - set(_COMPUTED)
     if unknown:
         raise TensorsUnknown(str(file), [], sorted(unknown))
 

@@ -54,8 +54,8 @@ def model_view(folder: Path, name: str) -> Iterator[Path]:
     Raises:
         CheckpointUnreadable: Its index names files outside of it.
     """
-    with tempfile.TemporaryDirectory(prefix="nlp-pipeline-model-") as made:
-        view = Path(made)
+    with tempfile.TemporaryDirectory(prefix="nlp-pipeline-model-") as folder_name:
+        view = Path(folder_name)
         for file in CONFIGS:
             if (folder / file).is_file():
                 _copy_cleaned(folder / file, view / file)

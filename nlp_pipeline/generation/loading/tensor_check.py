@@ -55,8 +55,8 @@ def check_loaded(
         unknown = [key for key in unknown if key.split(".")[0] in own]
     # Names in transformers 4, tuples of a name and two shapes in 5.
     odd = {key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]}
-    wanted = model.state_dict()
-    shapes = [f"{key} is not {tuple(wanted[key].shape)}" for key in sorted(odd)]
+    expected = model.state_dict()
+    shapes = [f"{key} is not {tuple(expected[key].shape)}" for key in sorted(odd)]
     if missing or unknown or shapes:
         raise TensorsUnknown(name, sorted(missing), unknown, shapes)
 
@@ -87,9 +87,9 @@ def check_extent(name: str, sizes: Mapping[str, Any], weights_bytes: int, tensor
     )
     if layers > max(tensors, HARMLESS_LAYERS):
         raise SizesImplausible(name, f"{layers} layers", f"{tensors} tensors")
-    for what, count in (("layers", layers * width * inner), ("embeddings", vocabulary * width)):
+    for part, count in (("layers", layers * width * inner), ("embeddings", vocabulary * width)):
         if count > max(weights_bytes * WEIGHTS_PER_BYTE, HARMLESS_WEIGHTS):
-            raise SizesImplausible(name, f"{what} of {count} weights", f"{weights_bytes} bytes")
+            raise SizesImplausible(name, f"{part} of {count} weights", f"{weights_bytes} bytes")
 
 
 def config_sizes(config: Any) -> dict[str, Any]:
@@ -128,12 +128,12 @@ def check_index(folder: Path, name: str) -> None:
     if index.name not in files:
         return
     entries = read_index(index, name)
-    there: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for file in files[1:]:
         with open_safetensors(folder / file, name) as opened:
-            there |= dict.fromkeys(opened.keys(), file)
-    missing = sorted(key for key, file in entries.items() if there.get(key) != file)
-    unknown = drop_computed(there.keys() - entries.keys())
+            by_name |= dict.fromkeys(opened.keys(), file)
+    missing = sorted(key for key, file in entries.items() if by_name.get(key) != file)
+    unknown = drop_computed(by_name.keys() - entries.keys())
     if missing or unknown:
         raise TensorsUnknown(name, missing, unknown)
 
@@ -152,9 +152,9 @@ def open_safetensors(file: Path, name: str) -> Iterator[Any]:
             yield opened
     except (SafetensorError, OSError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
-        said = "" if isinstance(error, FileNotFoundError) else f" ({escaped(error, 200)})"
+        detail = "" if isinstance(error, FileNotFoundError) else f" ({escaped(error, 200)})"
         raise CheckpointUnreadable(
-            name, f"its {file.name} {reason}{said}. Fetch it again"
+            name, f"its {file.name} {reason}{detail}. Fetch it again"
         ) from error
 
 

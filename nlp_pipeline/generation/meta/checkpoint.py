@@ -100,22 +100,22 @@ class MetaCheckpoint:
 
     def _checked_names(self) -> list[str]:
         """The names of the weights: all that a Llama has, and no other, the same in all shards."""
-        here, *others = ({n for n in shard if not _is_derived(n)} for shard in self._shards)
-        for other in others:
-            if odd := here ^ other:
+        first, *rest = ({n for n in shard if not _is_derived(n)} for shard in self._shards)
+        for names in rest:
+            if odd := first ^ names:
                 raise ShardsDisagree(self._folder, min(odd), "not in all of them")
-        layers = {int(m[1]) for name in here if (m := _LAYER.match(name))}
+        layers = {int(m[1]) for name in first if (m := _LAYER.match(name))}
         if layers and max(layers) + 1 != self.params.n_layers:
             raise ParamsDisagree(
                 self._folder, f"n_layers={self.params.n_layers}", str(max(layers) + 1)
             )
-        wanted = {f"{kind}.weight" for kind in _OUTSIDE} | {
+        expected = {f"{kind}.weight" for kind in _OUTSIDE} | {
             f"layers.{i}.{kind}.weight" for i in range(self.params.n_layers) for kind in _INSIDE
         }
-        missing, unknown = wanted - here - {"output.weight"}, here - wanted
+        missing, unknown = expected - first - {"output.weight"}, first - expected
         if missing or unknown:
             raise TensorsUnknown(self._folder, sorted(missing), sorted(unknown))
-        return [name for name in self._shards[0] if name in here]
+        return [name for name in self._shards[0] if name in first]
 
 
 def halved_rotary(weight: Tensor, head_dim: int) -> Tensor:

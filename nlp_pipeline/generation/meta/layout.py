@@ -112,12 +112,12 @@ class MetaLayout:
 
     def _check_number_of_shards(self) -> None:
         """The query rows of all shards are those of the model; a lost tail shows here first."""
-        dim, here = self.params.dim, len(self.shards)
+        dim, n_shards = self.params.dim, len(self.shards)
         rows = [shard["layers.0.attention.wq.weight"].shape[0] for shard in self.shards]
-        needed = dim // rows[0] if rows[0] and dim % rows[0] == 0 else here
-        if len(set(rows)) == 1 and needed > here:
+        needed = dim // rows[0] if rows[0] and dim % rows[0] == 0 else n_shards
+        if len(set(rows)) == 1 and needed > n_shards:
             names = [f"consolidated.{number:02}.pth" for number in range(needed)]
-            raise ShardMissing(self.folder, names[here:], names[:here])
+            raise ShardMissing(self.folder, names[n_shards:], names[:n_shards])
 
     def _check_heads(self) -> None:
         """The key rows are those of the KV heads; only they show the number of heads."""
@@ -138,8 +138,10 @@ class MetaLayout:
         shapes = [tuple(shard[name].shape) for shard in self.shards]
         needed = self._needed(name)
         if len(set(shapes)) > 1 or self._size(name) != needed:
-            seen = ", ".join(dict.fromkeys(_times(shape) for shape in shapes))
-            raise ShardsDisagree(self.folder, name, f"{seen} and must be {_times(needed)} in all")
+            shapes_text = ", ".join(dict.fromkeys(_times(shape) for shape in shapes))
+            raise ShardsDisagree(
+                self.folder, name, f"{shapes_text} and must be {_times(needed)} in all"
+            )
 
     def _needed(self, name: str) -> tuple[int, ...]:
         """The shape of a whole tensor."""
@@ -157,8 +159,8 @@ class MetaLayout:
             "w2": (params.dim, width),
         }.get(kind, (params.dim,))
 
-    def _disagree(self, said: str, found: str) -> ParamsDisagree:
-        return ParamsDisagree(self.folder, said, found)
+    def _disagree(self, claimed: str, actual: str) -> ParamsDisagree:
+        return ParamsDisagree(self.folder, claimed, actual)
 
 
 def _times(shape: Sequence[int]) -> str:

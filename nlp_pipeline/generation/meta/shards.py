@@ -22,14 +22,14 @@ def shard_files(folder: Path) -> list[Path]:
         NoShards: There is none.
         ShardMissing: A number in between is missing.
     """
-    found = {int(m[1]): f for f in sorted(folder.iterdir()) if (m := _FILE.fullmatch(f.name))}
-    if not found:
+    by_number = {int(m[1]): f for f in sorted(folder.iterdir()) if (m := _FILE.fullmatch(f.name))}
+    if not by_number:
         raise NoShards(str(folder))
-    missing = sorted(set(range(max(found))) - set(found))
+    missing = sorted(set(range(max(by_number))) - set(by_number))
     if missing:
         names = [f"consolidated.{number:02}.pth" for number in missing]
-        raise ShardMissing(str(folder), names, [found[i].name for i in sorted(found)])
-    return [found[number] for number in sorted(found)]
+        raise ShardMissing(str(folder), names, [by_number[i].name for i in sorted(by_number)])
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def read_shard(file: Path) -> dict[str, Tensor]:

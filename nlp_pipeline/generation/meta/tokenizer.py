@@ -85,8 +85,8 @@ def _own_template(file: Path) -> str | None:
         if template.is_file():
             return template.read_text(encoding="utf-8")
         if config.is_file():
-            found = json.loads(config.read_bytes()).get("chat_template")
-            return found if isinstance(found, str) else None
+            value = json.loads(config.read_bytes()).get("chat_template")
+            return value if isinstance(value, str) else None
     except (OSError, ValueError, AttributeError) as error:
         raise MetaTokenizerUnreadable(str(file), f"the template beside it: {error}") from error
     return None

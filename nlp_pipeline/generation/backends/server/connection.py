@@ -19,7 +19,7 @@ from nlp_pipeline.generation.backends.server.discovery import served_model, unus
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
 from nlp_pipeline.generation.backends.server.replies import completion_of
-from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter, Sent
+from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter, SentPrompt
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.backends.server.token_counts import count_tokens
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
@@ -49,7 +49,7 @@ class Connection:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.gone: ModelError | None = None
+        self.failure: ModelError | None = None
         self._failures = 0
         self._answered = False
         self._client = ServerClient(settings)
@@ -72,13 +72,13 @@ class Connection:
     async def complete(self, request: GenerationRequest, sample: int) -> Completion:
         """One sample of a request, whatever becomes of it. Runs on the loop."""
         try:
-            sent = self.writer.write(request, sample)
-            answer = await self._ask(sent.path, sent.body)
+            body = self.writer.write(request, sample)
+            answer = await self._ask(body.path, body.body)
             if not isinstance(answer, Failure):
-                completion = completion_of(answer, request, sample, sent)
+                completion = completion_of(answer, request, sample, body)
                 if completion.reasoning or isinstance(completion.error, NoAnswerAfterReasoning):
                     self.writer.sends_stop = False
-                if not _stopped_in_reasoning(completion, sent):
+                if not _stopped_in_reasoning(completion, body):
                     return completion
                 return await self.complete(request, sample)
             error = answer.error()
@@ -103,7 +103,7 @@ class Connection:
                 answer = replace(answer, attempts=attempt + 1)
                 # An address with nobody behind it is more likely wrong than late.
                 wrong = at_start and answer.kind == "unreachable"
-                if wrong or not answer.again or attempt == self.settings.max_retries:
+                if wrong or not answer.is_retryable or attempt == self.settings.max_retries:
                     break
                 wait = wait_before(attempt, answer)
                 logger.debug("%s; next attempt in %.1f s", answer.reason, wait)
@@ -118,11 +118,11 @@ class Connection:
         start shows at the first request.
         """
         if isinstance(answer, Failure) and answer.status == 401 and not self._answered:
-            self.gone = unusable(answer, self.settings, has_key=self._client.has_key)
-        elif isinstance(answer, Failure) and (answer.again or answer.key_refused):
+            self.failure = unusable(answer, self.settings, has_key=self._client.has_key)
+        elif isinstance(answer, Failure) and (answer.is_retryable or answer.key_refused):
             self._failures += 1
             if self._failures == GIVE_UP_AFTER:
-                self.gone = ServerGone(self.settings.base_url, self._failures, answer.reason)
+                self.failure = ServerGone(self.settings.base_url, self._failures, answer.reason)
         else:
             self._failures = 0
             self._answered = not at_start
@@ -150,10 +150,10 @@ class Connection:
             self.loop.close()
 
 
-def _stopped_in_reasoning(completion: Completion, sent: Sent) -> bool:
+def _stopped_in_reasoning(completion: Completion, body: SentPrompt) -> bool:
     """Whether a stop text, which means the answer, has ended the reasoning before it."""
     error = completion.error
-    return isinstance(error, NoAnswerAfterReasoning) and not error.full and "stop" in sent.body
+    return isinstance(error, NoAnswerAfterReasoning) and not error.full and "stop" in body.body
 
 
 def _encoder(settings: ServerSettings) -> PromptEncoder | None:

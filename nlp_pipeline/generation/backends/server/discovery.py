@@ -62,13 +62,13 @@ def served_model(
         raise ServerUnusable(settings.base_url, "its list of models (GET /models) is empty")
     entry = _entry(entries, settings)
     meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
-    known = {**entry, **(meta or {})}
-    lengths = [settings.max_seq_len, known.get("max_model_len"), known.get("n_ctx")]
+    facts = {**entry, **(meta or {})}
+    lengths = [settings.max_seq_len, facts.get("max_model_len"), facts.get("n_ctx")]
     return ServedModel(
         name=str(entry.get("id")),
         server=str(entry.get("owned_by") or "unknown").lower(),
         max_seq_len=next((n for n in lengths if isinstance(n, int) and n > 0), None),
-        facts={name: known[name] for name in _FACTS if _plain(known.get(name))},
+        facts={name: facts[name] for name in _FACTS if _plain(facts.get(name))},
     )
 
 

@@ -28,17 +28,17 @@ LONGEST_WAIT_S = 30.0
 LONGEST_RETRY_AFTER_S = 120.0
 """A server may ask for more patience than this; it does not get it."""
 
-_AGAIN = frozenset({408, 425, 429})
+_RETRYABLE = frozenset({408, 425, 429})
 
 Kind = Literal["unreachable", "timeout", "status", "garbage", "too_large", "unsendable", "other"]
 
 
 class BodyTooLarge(Exception):
-    """Raised while a reply arrives: `given` is more than the `limit` of what is taken in."""
+    """Raised while a reply arrives: `size` is more than the `limit` of what is taken in."""
 
-    def __init__(self, given: str, limit: str) -> None:
-        super().__init__(given)
-        self.details = {"given": given, "limit": limit}
+    def __init__(self, size: str, limit: str) -> None:
+        super().__init__(size)
+        self.details = {"given": size, "limit": limit}
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Failure:
     attempts: int = 1
 
     @property
-    def again(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether another attempt may do better."""
         if self.kind == "status":
-            return self.status >= 500 or self.status in _AGAIN
+            return self.status >= 500 or self.status in _RETRYABLE
         return self.kind in ("unreachable", "timeout")
 
     @property
@@ -75,7 +75,7 @@ class Failure:
 
     def error(self) -> NlpPipelineError:
         """The error of a request that ended so."""
-        if self.again:
+        if self.is_retryable:
             return ServerFailed(self.reason, self.attempts)
         if self.kind == "status":
             lengths = [self.details.get(name) for name in ("n_prompt_tokens", "n_ctx")]
@@ -95,9 +95,9 @@ def wait_before(attempt: int, failure: Failure) -> float:
     uniform draw from zero to the bound keeps clients that failed together from coming back
     together. What the server asks for is the least, up to a limit.
     """
-    bound = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
     least = min(failure.retry_after or 0.0, LONGEST_RETRY_AFTER_S)
-    return least + random.uniform(0, bound)
+    return least + random.uniform(0, longest)
 
 
 def failure_of(error: Exception, redaction: Redaction) -> Failure:
@@ -159,11 +159,11 @@ def _status(response: Any) -> Failure:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from a Retry-After header, which holds a number or a date."""
-    given = headers.get("retry-after", "")
-    if re.fullmatch(r"\d+(\.\d+)?", given):
-        return float(given)
+    value = headers.get("retry-after", "")
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
     try:
-        moment = parsedate_to_datetime(given)
+        moment = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
     if moment.tzinfo is None:

@@ -34,15 +34,15 @@ class ServerGenerator:
         Raises:
             ModelError: The server cannot be used; says why and what to do.
         """
-        found = _CONNECTED.get(self.settings)
-        if found is not None and found.open and found.gone is None:
-            return found
+        open_connection = _CONNECTED.get(self.settings)
+        if open_connection is not None and open_connection.open and open_connection.failure is None:
+            return open_connection
         self.close()
-        made = _CONNECTED[self.settings] = Connection(self.settings)
-        logger.info("%s serves %s", self.settings.base_url, made.served.name)
-        if not made.writer.sends_prefix:
+        connection = _CONNECTED[self.settings] = Connection(self.settings)
+        logger.info("%s serves %s", self.settings.base_url, connection.served.name)
+        if not connection.writer.sends_prefix:
             logger.info("The prompts' answer prefixes are not sent to it (continue_final_message)")
-        return made
+        return connection
 
     @property
     def info(self) -> GeneratorInfo:

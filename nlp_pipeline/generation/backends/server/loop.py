@@ -15,10 +15,10 @@ JOIN_S = 10.0
 
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels tasks and waits for their end; whoever calls is left out."""
-    others = [task for task in tasks if task is not asyncio.current_task()]
-    for task in others:
+    pending = [task for task in tasks if task is not asyncio.current_task()]
+    for task in pending:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.gather(*pending, return_exceptions=True)
 
 
 class LoopThread:

@@ -26,7 +26,7 @@ _BRACKETS = (
     "IMG_BREAK|IMG_END|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|[gs]?MASK|CLS|SEP|PAD|UNK|BOS|EOS"
 )
 
-KNOWN = (
+COMMON_TOKENS = (
     r"<[|｜]",  # ChatML, Llama 3, Phi, Cohere, Granite, DeepSeek: `<|…|>`
     rf"</?(?:{_TAGS})>",  # Llama 2, Gemma, Mistral, Qwen
     r"<</?SYS>>",
@@ -45,7 +45,7 @@ class ControlTokens:
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         own = (re.escape(token) for token in sorted(more, key=len, reverse=True))
-        self._pattern = re.compile("|".join((*own, *KNOWN)))
+        self._pattern = re.compile("|".join((*own, *COMMON_TOKENS)))
 
     def disarm(self, text: str) -> tuple[str, dict[str, str]]:
         """A text without control tokens.
@@ -54,21 +54,21 @@ class ControlTokens:
             The text, and what `restore` needs: each broken form with the original.
         """
         pairs: dict[str, str] = {}
-        sent = text
-        while self._pattern.search(sent):  # breaking one may leave another that overlapped it
-            sent = self._pattern.sub(lambda match: _break(match[0], pairs), sent)
+        safe = text
+        while self._pattern.search(safe):  # breaking one may leave another that overlapped it
+            safe = self._pattern.sub(lambda match: _break(match[0], pairs), safe)
         # A form that the text has of itself cannot be told from one made here.
-        return sent, {broken: whole for broken, whole in pairs.items() if broken not in text}
+        return safe, {spaced: whole for spaced, whole in pairs.items() if spaced not in text}
 
 
 def _break(token: str, pairs: dict[str, str]) -> str:
-    broken = f"{token[0]} {token[1:]}"
-    pairs[broken] = token
-    return broken
+    spaced = f"{token[0]} {token[1:]}"
+    pairs[spaced] = token
+    return spaced
 
 
 def restore(text: str, pairs: dict[str, str]) -> str:
     """An answer with the control tokens that it quotes in the document's own form."""
-    for broken, whole in reversed(pairs.items()):
-        text = text.replace(broken, whole)
+    for spaced, whole in reversed(pairs.items()):
+        text = text.replace(spaced, whole)
     return text

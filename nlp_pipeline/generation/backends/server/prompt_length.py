@@ -62,13 +62,13 @@ def prompt_texts(body: Mapping[str, Any]) -> list[str]:
     return [str(body["prompt"])]
 
 
-def check_read_whole(read: int, cached: int, sent: Iterable[str], tokens: int | None) -> None:
+def check_read_whole(read: int, cached: int, texts: Iterable[str], tokens: int | None) -> None:
     """Refuses an answer to a prompt that the server did not read to its end.
 
     Args:
         read: `usage.prompt_tokens`; 0 where the server does not say.
         cached: Of these the ones from its cache, which a few servers leave out of `read`.
-        sent: The texts of the prompt.
+        texts: The texts of the prompt.
         tokens: How many tokens they have by the model's own tokenizer; None where that is not
             known.
 
@@ -77,6 +77,6 @@ def check_read_whole(read: int, cached: int, sent: Iterable[str], tokens: int | 
     """
     if not read:
         return
-    least = sum(map(fewest_tokens, sent)) if tokens is None else tokens
+    least = sum(map(fewest_tokens, texts)) if tokens is None else tokens
     if least >= SHORTEST_CONTEXT and read + cached < least:
         raise PromptCut(read, least, exact=tokens is not None)

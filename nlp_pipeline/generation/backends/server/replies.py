@@ -11,7 +11,7 @@ from nlp_pipeline.errors.server import ServerReplyInvalid, ServerReplyTooLarge
 from nlp_pipeline.generation.backends.server.neutral import restore
 from nlp_pipeline.generation.backends.server.prompt_length import check_read_whole, prompt_texts
 from nlp_pipeline.generation.backends.server.reply_message import message_text
-from nlp_pipeline.generation.backends.server.requests import Sent
+from nlp_pipeline.generation.backends.server.requests import SentPrompt
 from nlp_pipeline.generation.backends.server.scores import (
     ScoredToken,
     scored_tokens,
@@ -25,7 +25,7 @@ CHARACTERS_PER_TOKEN = 256
 
 
 def completion_of(
-    reply: Mapping[str, Any], request: GenerationRequest, sample: int, sent: Sent
+    reply: Mapping[str, Any], request: GenerationRequest, sample: int, body: SentPrompt
 ) -> Completion:
     """The completion that a reply holds.
 
@@ -45,9 +45,9 @@ def completion_of(
     message = message_text(choice)
     tokens = scored_tokens(choice.get("logprobs"), params.logprobs)
     usage = Usage.of(reply.get("usage"), len(tokens))
-    texts = prompt_texts(sent.body)
-    check_read_whole(usage.prompt_tokens, usage.cached_tokens, texts, sent.prompt_tokens)
-    text = _without_prefix(message.text, sent.prefix, tokens)
+    texts = prompt_texts(body.body)
+    check_read_whole(usage.prompt_tokens, usage.cached_tokens, texts, body.prompt_tokens)
+    text = _without_prefix(message.text, body.prefix, tokens)
     parts = split_reasoning(text, prompt="\n".join(texts))
     reasoning = "\n".join(filter(None, (message.reasoning.strip(), parts.reasoning)))
     _check_length(text, usage, params.max_new_tokens, reasons=bool(reasoning))
@@ -57,11 +57,11 @@ def completion_of(
     if places:
         end, finish = min(places), "stop"
     first, last = token_range(text, start, end, tokens, reasons=bool(reasoning))
-    answer, before = tokens[first:last], first if tokens else 0
+    answer, skipped = tokens[first:last], first if tokens else 0
     ids = [token.token_id for token in answer if token.token_id >= 0]
     completion = Completion(
         request_id=request.id,
-        text=restore(text[start:end], sent.pairs),
+        text=restore(text[start:end], body.pairs),
         token_ids=tuple(ids) if len(ids) == len(answer) else (),
         logprobs=tuple(token.logprob for token in answer),
         finish_reason=finish,
@@ -70,8 +70,8 @@ def completion_of(
         output_tokens=usage.output_tokens,
         top_logprobs=tuple(token.top for token in answer) if params.logprobs else (),
         sample=sample,
-        reasoning=restore(reasoning, sent.pairs),
-        reasoning_tokens=usage.reasoning_tokens or (before if reasoning else 0),
+        reasoning=restore(reasoning, body.pairs),
+        reasoning_tokens=usage.reasoning_tokens or (skipped if reasoning else 0),
     )
     if text[start:end].strip() or not (reasoning or parts.unanswered or usage.thought(finish)):
         return completion
@@ -131,19 +131,19 @@ def _without_prefix(text: str, prefix: str, tokens: list[ScoredToken]) -> str:
     return text[len(prefix) :] if repeated else text
 
 
-def _check_length(text: str, usage: Usage, asked: int, *, reasons: bool) -> None:
+def _check_length(text: str, usage: Usage, budget: int, *, reasons: bool) -> None:
     # A server may count the end-of-sequence token on top, and reasoning not at all.
     tokens = usage.output_tokens - usage.reasoning_tokens
-    if tokens > asked + 1 and not reasons:
-        raise ServerReplyTooLarge(f"{tokens} tokens", f"{asked}")
-    limit = max(asked, usage.output_tokens) * CHARACTERS_PER_TOKEN
+    if tokens > budget + 1 and not reasons:
+        raise ServerReplyTooLarge(f"{tokens} tokens", f"{budget}")
+    limit = max(budget, usage.output_tokens) * CHARACTERS_PER_TOKEN
     if len(text) > limit:
         raise ServerReplyTooLarge(f"{len(text)} characters", f"{limit}")
 
 
-def _finish(given: Any, full: bool) -> FinishReason:
+def _finish(reason: Any, full: bool) -> FinishReason:
     """`length` where the server says so, or says nothing and all tokens were used."""
-    if given == "length" or (given is None and full):
+    if reason == "length" or (reason is None and full):
         return "length"
     return "stop"
 

@@ -31,8 +31,8 @@ def message_text(choice: Mapping[str, Any]) -> MessageText:
         raise ServerReplyInvalid(f"it ended with {choice['finish_reason']}")
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
-    apart = [_joined(message.get(field) or choice.get(field)) for field in REASONING]
-    reasoning = next(filter(str.strip, apart), "")
+    reasoning_fields = [_joined(message.get(field) or choice.get(field)) for field in REASONING]
+    reasoning = next(filter(str.strip, reasoning_fields), "")
     content = message.get("content")
     if content is None:
         content = choice.get("text")

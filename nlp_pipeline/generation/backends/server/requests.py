@@ -31,7 +31,7 @@ _INSTEAD = "Leave it out, or use the in-process Llama."
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentPrompt:
     """What goes out for one request, and what is needed to read the reply.
 
     Attributes:
@@ -82,11 +82,11 @@ class RequestWriter:
         self._template_kwargs = settings.chat_template_kwargs
         self._logprobs = settings.logprobs
         self._control_tokens = ControlTokens(settings.control_tokens)
-        wanted = settings.continue_final_message
-        self.sends_prefix = served.server in PREFILLING if wanted is None else wanted
+        continues = settings.continue_final_message
+        self.sends_prefix = served.server in PREFILLING if continues is None else continues
         self.sends_stop = True
 
-    def write(self, request: GenerationRequest, sample: int = 0) -> Sent:
+    def write(self, request: GenerationRequest, sample: int = 0) -> SentPrompt:
         """The HTTP request for one sample of a request.
 
         Raises:
@@ -94,8 +94,8 @@ class RequestWriter:
         """
         _check_offered(request)
         params = request.params
-        sent = self.prompt(request.prompt)
-        sent.body.update(
+        prompt = self.prompt(request.prompt)
+        prompt.body.update(
             model=self._served.name,
             max_tokens=params.max_new_tokens,
             seed=(params.seed + sample) & MAX_SEED,
@@ -103,20 +103,20 @@ class RequestWriter:
             **self._sampling(params),
         )
         if params.stop and self.sends_stop:
-            sent.body["stop"] = list(params.stop)
+            prompt.body["stop"] = list(params.stop)
         if request.constraint is not None:
             # What the schema cannot say, such as which texts stand in the document, is not
             # enforced by a server; the tables say of each value where it stands.
             form = {"name": "answer", "schema": request.constraint.schema, "strict": True}
-            sent.body["response_format"] = {"type": "json_schema", "json_schema": form}
+            prompt.body["response_format"] = {"type": "json_schema", "json_schema": form}
         if self._logprobs:
             # At least one alternative: llama.cpp takes 0 for no log-probabilities at all.
             top = max(1, params.logprobs)
             chat = {"logprobs": True, "top_logprobs": top}
-            sent.body.update(chat if "messages" in sent.body else {"logprobs": top})
-        return sent
+            prompt.body.update(chat if "messages" in prompt.body else {"logprobs": top})
+        return prompt
 
-    def prompt(self, prompt: Prompt) -> Sent:
+    def prompt(self, prompt: Prompt) -> SentPrompt:
         """The part that holds the prompt, without control tokens in any text.
 
         Raises:
@@ -125,7 +125,9 @@ class RequestWriter:
         pairs: dict[str, str] = {}
         if isinstance(prompt, str):
             text = self._disarmed(prompt, pairs)
-            return Sent("/completions", {"prompt": text}, pairs, prompt_tokens=self._fewest([text]))
+            return SentPrompt(
+                "/completions", {"prompt": text}, pairs, prompt_tokens=self._fewest([text])
+            )
         if not isinstance(prompt, Chat):
             raise NotOfferedByServer("token ids", "Give a text or a chat.")
         body: Body = {
@@ -142,7 +144,7 @@ class RequestWriter:
         if self._template_kwargs:
             body["chat_template_kwargs"] = dict(self._template_kwargs)
         texts = [message["content"] for message in body["messages"]]
-        return Sent("/chat/completions", body, pairs, prefix, self._fewest(texts))
+        return SentPrompt("/chat/completions", body, pairs, prefix, self._fewest(texts))
 
     def _fewest(self, texts: list[str]) -> int | None:
         """Tokens of the texts; one less for each, as its last may join what the template writes."""
@@ -151,9 +153,9 @@ class RequestWriter:
         return sum(len(self._encoder.encode_text(text)) for text in texts) - len(texts)
 
     def _disarmed(self, text: str, pairs: dict[str, str]) -> str:
-        sent, found = self._control_tokens.disarm(text)
-        pairs.update(found)
-        return sent
+        safe, changes = self._control_tokens.disarm(text)
+        pairs.update(changes)
+        return safe
 
     def _sampling(self, params: SamplingParams) -> Mapping[str, Any]:
         """The sampling parameters in the server's words.
@@ -163,12 +165,12 @@ class RequestWriter:
         other gets only those that differ from ours: OpenAI's own refuses names it does not know.
         """
         values: Body = {"temperature": params.temperature}
-        known = self._served.server in PREFILLING
+        is_prefilling = self._served.server in PREFILLING
         if not params.greedy:
             values["top_p"] = params.top_p
-            if known or params.top_k:
+            if is_prefilling or params.top_k:
                 values["top_k"] = params.top_k or -1
-            if known or params.min_p:
+            if is_prefilling or params.min_p:
                 values["min_p"] = params.min_p
         if params.repetition_penalty != 1:
             if self._served.server == "llamacpp":  # its default window is 64 tokens

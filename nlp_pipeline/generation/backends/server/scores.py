@@ -29,21 +29,21 @@ class ScoredToken:
     top: tuple[TokenAlternative, ...] = ()
 
 
-def scored_tokens(given: Any, top: int) -> list[ScoredToken]:
+def scored_tokens(logprobs: Any, top: int) -> list[ScoredToken]:
     """The generated tokens of a choice; none where anything about them is out of order.
 
     Chats have a list `content` of objects; completions have lists beside each other (OpenAI,
     vLLM) or the form of the chats (llama.cpp).
 
     Args:
-        given: The choice's `logprobs`.
+        logprobs: The choice's `logprobs`.
         top: How many alternatives to keep.
     """
     try:
-        if isinstance(given, dict) and isinstance(given.get("content"), list):
-            return [_from_chat(entry, top) for entry in given["content"]]
-        if isinstance(given, dict) and isinstance(given.get("tokens"), list):
-            return _from_completion(given, top)
+        if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
+            return [_from_chat(entry, top) for entry in logprobs["content"]]
+        if isinstance(logprobs, dict) and isinstance(logprobs.get("tokens"), list):
+            return _from_completion(logprobs, top)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         # Scores are extra: a server that garbles them has still answered.
         pass
@@ -86,35 +86,38 @@ def token_range(
 
 def _from_chat(entry: dict[str, Any], top: int) -> ScoredToken:
     around = [
-        TokenAlternative(_id(other), _text(other), _score(other["logprob"]))
-        for other in entry.get("top_logprobs") or []
+        TokenAlternative(_id(alternative), _text(alternative), _score(alternative["logprob"]))
+        for alternative in entry.get("top_logprobs") or []
     ]
     return ScoredToken(_piece(entry), _score(entry["logprob"]), _id(entry), _best(around, top))
 
 
-def _from_completion(given: dict[str, Any], top: int) -> list[ScoredToken]:
-    tokens, scores = given["tokens"], given["token_logprobs"]
-    around = given.get("top_logprobs") or [{}] * len(tokens)
+def _from_completion(logprobs: dict[str, Any], top: int) -> list[ScoredToken]:
+    tokens, scores = logprobs["tokens"], logprobs["token_logprobs"]
+    around = logprobs.get("top_logprobs") or [{}] * len(tokens)
     return [
         ScoredToken(
             piece=token.encode(),
             logprob=_score(score),
             top=_best(
-                [TokenAlternative(NO_ID, text, _score(p)) for text, p in (others or {}).items()],
+                [
+                    TokenAlternative(NO_ID, text, _score(p))
+                    for text, p in (alternatives or {}).items()
+                ],
                 top,
             ),
         )
-        for token, score, others in zip(tokens, scores, around, strict=True)
+        for token, score, alternatives in zip(tokens, scores, around, strict=True)
     ]
 
 
-def _best(found: list[TokenAlternative], top: int) -> tuple[TokenAlternative, ...]:
-    return tuple(sorted(found, key=lambda other: -other.logprob)[:top])
+def _best(alternatives: list[TokenAlternative], top: int) -> tuple[TokenAlternative, ...]:
+    return tuple(sorted(alternatives, key=lambda alternative: -alternative.logprob)[:top])
 
 
 def _piece(entry: dict[str, Any]) -> bytes:
-    given = entry.get("bytes")
-    return bytes(given) if isinstance(given, list) else str(entry["token"]).encode()
+    values = entry.get("bytes")
+    return bytes(values) if isinstance(values, list) else str(entry["token"]).encode()
 
 
 def _text(entry: dict[str, Any]) -> str:
@@ -122,13 +125,13 @@ def _text(entry: dict[str, Any]) -> str:
 
 
 def _id(entry: dict[str, Any]) -> int:
-    given = entry.get("id")
-    return given if isinstance(given, int) else NO_ID
+    value = entry.get("id")
+    return value if isinstance(value, int) else NO_ID
 
 
-def _score(given: Any) -> float:
+def _score(value: Any) -> float:
     """A log-probability; rounding may make one a little larger than 0."""
-    score = float(given)
+    score = float(value)
     if not score <= 1e-3:
-        raise ValueError(given)
+        raise ValueError(value)
     return min(score, 0.0)

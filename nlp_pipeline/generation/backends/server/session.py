@@ -52,13 +52,13 @@ class ServerSession:
         """
         if not self._running:
             return []
-        done = [self._next()]
+        completions = [self._next()]
         while not self._outbox.empty():
-            done.append(self._outbox.get())
-        self._running -= len(done)
-        if self._connection.gone is not None:
-            raise self._connection.gone
-        return done
+            completions.append(self._outbox.get())
+        self._running -= len(completions)
+        if self._connection.failure is not None:
+            raise self._connection.failure
+        return completions
 
     def close(self) -> None:
         """Cancels what is running. Safe to call twice."""

@@ -90,9 +90,9 @@ class ServerSettings:
         return _is_loopback(urlsplit(self.base_url).hostname or "")
 
 
-def _checked_url(given: Any, allow_plain_http: bool) -> str:
+def _checked_url(value: Any, allow_plain_http: bool) -> str:
     """The address without a slash at its end."""
-    url = _split(given)
+    url = _split(value)
     extras = url.username or url.password or url.query or url.fragment
     if url.scheme not in ("http", "https") or not url.hostname or extras:
         raise InvalidServerSetting("base_url", _BASE_URL)
@@ -102,9 +102,9 @@ def _checked_url(given: Any, allow_plain_http: bool) -> str:
     return f"{url.scheme}://{url.netloc}{path}"
 
 
-def _split(given: Any) -> SplitResult:
+def _split(value: Any) -> SplitResult:
     try:
-        url = urlsplit(given if isinstance(given, str) else "")
+        url = urlsplit(value if isinstance(value, str) else "")
         _ = url.port  # raises where it is no number
     except ValueError:
         url = urlsplit("")

@@ -55,8 +55,8 @@ def _check_of(type_: pa.DataType) -> Callable[[Any], Any]:
 
         def items(value: Any) -> list[Any]:
             if not isinstance(value, list | tuple):
-                raise _other(value, "a list")
-            return [item(one) for one in value]
+                raise _type_error(value, "a list")
+            return [item(element) for element in value]
 
         return items
     checks = {pa.string(): _text, pa.int64(): _integer, pa.bool_(): _truth}
@@ -66,7 +66,7 @@ def _check_of(type_: pa.DataType) -> Callable[[Any], Any]:
 def _text(value: Any) -> str:
     """A string; half a surrogate pair, which no file can hold, becomes U+FFFD."""
     if not isinstance(value, str):
-        raise _other(value, "a string")
+        raise _type_error(value, "a string")
     if value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -74,7 +74,7 @@ def _text(value: Any) -> str:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise _other(value, "an integer")
+        raise _type_error(value, "an integer")
     number = int(value)
     if not -_INT64 <= number < _INT64:
         raise TypeError("an integer of more than 64 bits")
@@ -83,15 +83,15 @@ def _integer(value: Any) -> int:
 
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _other(value, "true or false")
+        raise _type_error(value, "true or false")
     return value
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise _other(value, "a number")
+        raise _type_error(value, "a number")
     return float(value)
 
 
-def _other(value: Any, wanted: str) -> TypeError:
-    return TypeError(f"{value!r:.80} and not {wanted}")
+def _type_error(value: Any, expected: str) -> TypeError:
+    return TypeError(f"{value!r:.80} and not {expected}")
