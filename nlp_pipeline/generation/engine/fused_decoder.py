@@ -112,19 +112,25 @@ def can_fuse(model: Any) -> bool:
     config = model.config
     if config.model_type not in FUSED_TYPES or config.hidden_act != "silu":
         return False
-    decoder = model.get_decoder()
-    for layer in decoder.layers:
-        for module in layer.modules():
-            hooks = (
-                module._forward_hooks or module._forward_pre_hooks or hasattr(module, "_hf_hook")
-            )
-            if hooks or "forward" in vars(module):
-                return False
-            if not list(module.children()) and list(module.parameters()):
-                plain = type(module) is nn.Linear or hasattr(module, "variance_epsilon")
-                if not plain or any(type(p) is not nn.Parameter for p in module.parameters()):
-                    return False
-    return True
+    return all(
+        _is_plain(module) for layer in model.get_decoder().layers for module in layer.modules()
+    ) and all(map(_has_plain_products, model.get_decoder().layers))
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether calling a module does what its class says: split models and others hang on hooks."""
+    hooks = module._forward_hooks or module._forward_pre_hooks or hasattr(module, "_hf_hook")
+    return not hooks and "forward" not in vars(module)
+
+
+def _has_plain_products(layer: Any) -> bool:
+    """Whether the seven products of a layer have weights that can be moved side by side."""
+    attention, mlp = layer.self_attn, layer.mlp
+    products = (
+        *(attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj),
+        *(mlp.gate_proj, mlp.up_proj, mlp.down_proj),
+    )
+    return all(type(p) is nn.Linear and type(p.weight) is nn.Parameter for p in products)
 
 
 def _fused_layer(layer: Any) -> _Layer:

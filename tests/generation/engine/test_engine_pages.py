@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -28,6 +29,7 @@ from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.attention import bodies
 from nlp_pipeline.generation.engine.attention.bodies import choose_body
+from nlp_pipeline.generation.engine.fused_decoder import can_fuse
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache.memory import (
     CUDA_SHARE,
@@ -157,6 +159,19 @@ def test_layers_of_every_kind(kind: str, fused: bool, paged: bool) -> None:
     ]
     assert [one.output_ids for one in sequences] == [one.output_ids for one in plain]
     assert [one.error for one in sequences] == [None] * 5
+
+
+def test_what_is_not_plain_is_not_fused() -> None:
+    def fused(change: Any) -> bool:
+        model = copy.deepcopy(tiny_model())
+        change(model.model.layers[1])
+        return can_fuse(model)
+
+    assert fused(lambda layer: None)
+    assert not fused(lambda layer: setattr(layer.mlp, "up_proj", torch.nn.Identity()))
+    assert not fused(lambda layer: layer.mlp.register_forward_hook(lambda *_: None))
+    assert not fused(lambda layer: setattr(layer.self_attn, "forward", print))
+    assert not can_fuse(tiny_model("qwen3"))
 
 
 def test_beams_share_their_prompt_and_copy_one_page() -> None:
