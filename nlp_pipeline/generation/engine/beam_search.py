@@ -8,7 +8,7 @@ from itertools import islice
 
 from nlp_pipeline.generation.engine.beam_rows import BeamState
 from nlp_pipeline.generation.engine.hypotheses import Candidate, FinishedHypotheses, Hypothesis
-from nlp_pipeline.generation.engine.kv_cache.interface import KVSlot
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import KVSlot
 from nlp_pipeline.generation.engine.sampling.candidates import candidate_sampler
 from nlp_pipeline.generation.sequence import Sequence
 from nlp_pipeline.generation.stopping import StopRule, stop_token_ids

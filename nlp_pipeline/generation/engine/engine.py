@@ -15,7 +15,7 @@ from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
 from nlp_pipeline.generation.engine.fused_decoder import FusedDecoder, can_fuse
 from nlp_pipeline.generation.engine.graph_capture import Capture
 from nlp_pipeline.generation.engine.hf_attention import HFDecoder, LayerShape, layer_shapes
-from nlp_pipeline.generation.engine.kv_cache.interface import KVCache
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import KVCache
 from nlp_pipeline.generation.engine.kv_cache.memory import kv_tokens_that_fit
 from nlp_pipeline.generation.engine.kv_cache.paged_cache import PagedCache
 from nlp_pipeline.generation.engine.kv_cache.slot_cache import SlotCache

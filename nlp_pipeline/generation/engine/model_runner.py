@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nlp_pipeline.errors.parallel import RankLost
 from nlp_pipeline.generation.engine.cuda_graphs import DecodeGraphs
-from nlp_pipeline.generation.engine.kv_cache.interface import KVCache, StepBatch
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import KVCache, StepBatch
 from nlp_pipeline.generation.engine.output_head import Head, scores_of
 from nlp_pipeline.generation.engine.pending_step import PendingStep, no_step
 from nlp_pipeline.generation.engine.sampling.choices import choose

@@ -9,7 +9,7 @@ from typing import Any
 
 from nlp_pipeline.errors.generation import GenerationFailed, PromptTooLong, TooManyBeams
 from nlp_pipeline.generation.engine.beam_search import BeamGroup, beams_of
-from nlp_pipeline.generation.engine.kv_cache.interface import KVCache
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import KVCache
 from nlp_pipeline.generation.engine.kv_cache.slot_cache import WORTH_SHARING
 from nlp_pipeline.generation.engine.sampling.sampler import sampler_for
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens

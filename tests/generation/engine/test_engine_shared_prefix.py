@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.attention.shared_prefix import NEAR, SharedPrefixSpan
-from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan
+from nlp_pipeline.generation.engine.attention.slot_spans import DecodeSpan, PrefillSpan
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache import slot_cache
 from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot

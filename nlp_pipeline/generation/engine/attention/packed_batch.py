@@ -9,7 +9,12 @@ from torch import Tensor
 
 from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBody, rotated
 from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
-from nlp_pipeline.generation.engine.attention.spans import DecodeSpan, PrefillSpan, Span, neighbours
+from nlp_pipeline.generation.engine.attention.slot_spans import (
+    DecodeSpan,
+    PrefillSpan,
+    Span,
+    neighbours,
+)
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.transfer import upload

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nlp_pipeline.generation.engine.attention.masks import padding_mask
-from nlp_pipeline.generation.engine.attention.spans import Neighbours, neighbours
+from nlp_pipeline.generation.engine.attention.slot_spans import Neighbours, neighbours
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.transfer import upload
@@ -49,7 +49,7 @@ class SharedPrefixSpan:
         self._slot_order = self._order.argsort()
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `spans.Span.attend`."""
+        """See `slot_spans.Span.attend`."""
         queries = query.unflatten(1, (key.shape[1], -1)) * scale  # r h g d
         parts = []
         for rows, run in self._runs:

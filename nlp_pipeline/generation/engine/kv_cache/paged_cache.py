@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nlp_pipeline.generation.engine.attention.paged_batch import PagedBatch
 from nlp_pipeline.generation.engine.kv_cache.block_table import BlockTable
-from nlp_pipeline.generation.engine.kv_cache.interface import PrefixMatch
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import PrefixMatch
 from nlp_pipeline.generation.engine.kv_cache.pages import PAGE, SCRATCH, Pages
 from nlp_pipeline.generation.engine.kv_cache.prefix_cache import PrefixCache
 from nlp_pipeline.generation.engine.kv_cache.table_pair import TablePair

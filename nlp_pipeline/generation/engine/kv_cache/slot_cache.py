@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlp_pipeline.generation.engine.attention.packed_batch import PackedBatch
-from nlp_pipeline.generation.engine.kv_cache.interface import PrefixMatch
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import PrefixMatch
 from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens

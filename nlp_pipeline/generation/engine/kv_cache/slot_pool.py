@@ -12,7 +12,7 @@ from itertools import count
 
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache.common_prefix import common_prefix
-from nlp_pipeline.generation.engine.kv_cache.interface import PrefixMatch
+from nlp_pipeline.generation.engine.kv_cache.kv_protocols import PrefixMatch
 from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
 
 SLAB_TOKENS = 4096
