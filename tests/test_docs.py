@@ -31,7 +31,9 @@ def test_the_blocks_of_a_page_in_their_order(page, cli, tmp_path, monkeypatch) -
 def test_a_block_that_does_not_run_says_why_and_is_rare() -> None:
     found = [(page, block) for page in PAGES for block in blocks(DOCS / page)]
     for page, block in found:
-        assert block.language in RUNNABLE or block.mark, f"{page}: {block.body}"
+        # A generated page shows signatures, which are made of the code.
+        runs = block.language in RUNNABLE or page in generate.PAGES
+        assert runs or block.mark, f"{page}: {block.body}"
     not_run = [block for _, block in found if block.mark == "not run"]
     assert all(len(block.value or "") > 10 for block in not_run)
     assert len(not_run) <= AT_MOST_NOT_RUN
