@@ -79,20 +79,16 @@ def _check_sizes(gguf: Path, header: GgufHeader) -> None:
 def _convert(gguf: Path, header: GgufHeader, folder: Path) -> None:
     """Writes config, weights (float32, as dequantized) and the mended tokenizer to `folder`."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    from nlp_pipeline.generation.loading.hf_compat import dtype_keyword
+    from nlp_pipeline.generation.loading.hf_compat import dtype_keyword, model_and_report
 
     try:
         # Its progress bar obeys no switch of transformers and no terminal.
         with redirect_stderr(StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-            model, info = AutoModelForCausalLM.from_pretrained(
-                gguf.parent,
-                gguf_file=gguf.name,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are told below, all of them
-                **dtype_keyword(torch.float32),
+            model, info = model_and_report(
+                gguf.parent, gguf_file=gguf.name, **dtype_keyword(torch.float32)
             )
     except Exception as error:  # transformers raises what its parser happens to raise
         reason = f"transformers cannot read it ({escaped(error, 300)})"

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from packaging.version import Version
@@ -22,6 +23,28 @@ def dtype_keyword(dtype: torch.dtype) -> dict[str, torch.dtype]:
     return {
         "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype": dtype
     }
+
+
+def model_and_report(folder: Path, **options: Any) -> tuple[Any, Any]:
+    """A causal language model, and transformers' report of what did not match its config.
+
+    No code of the folder is run, and sizes that disagree raise nothing: the report tells them all.
+
+    Args:
+        folder: Where it lies.
+        options: Of `from_pretrained`.
+    """
+    from transformers import AutoModelForCausalLM
+
+    loader: Any = AutoModelForCausalLM  # the types of transformers 5 know no report
+    model, report = loader.from_pretrained(
+        folder,
+        trust_remote_code=False,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **options,
+    )
+    return model, report
 
 
 def unreadable(name: str, folder: Path | None, error: Exception) -> Exception:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nlp_pipeline.generation.loading.assembly import Placement, assemble
 from nlp_pipeline.generation.loading.checks import check_vocabulary
-from nlp_pipeline.generation.loading.hf_compat import dtype_keyword, unreadable
+from nlp_pipeline.generation.loading.hf_compat import dtype_keyword, model_and_report, unreadable
 from nlp_pipeline.generation.loading.model_view import weight_files
 from nlp_pipeline.generation.loading.safetensors_folder import FolderCheckpoint
 from nlp_pipeline.generation.loading.tensor_check import (
@@ -73,17 +73,9 @@ def _load_meta(name: str, folder: Path, tokens: Any, place: Placement) -> tuple[
 
 
 def _from_pretrained(name: str, folder: Path, config: Any, place: Placement) -> Any:
-    from transformers import AutoModelForCausalLM
-
     options = {"device_map": place.device_map, **dtype_keyword(place.dtype)}
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told below, all of them
-            **options,
-        )
+        model, info = model_and_report(folder, **options)
     except Exception as error:
         raise unreadable(name, folder, error) from error
     check_loaded(name, model, info, part_of_larger=config.get_text_config() is not config)

@@ -72,7 +72,8 @@ class MetaCheckpoint:
         from transformers import LlamaConfig
 
         params = self.params
-        return LlamaConfig(
+        make_config: Any = LlamaConfig  # rotary settings are in the types of transformers 4 alone
+        return make_config(
             vocab_size=self.vocab_size,
             hidden_size=params.dim,
             intermediate_size=self._layout.intermediate_size,

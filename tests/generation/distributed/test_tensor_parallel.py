@@ -157,7 +157,8 @@ class TestWhatCannotBeSplit:
         self, size: int, changes: dict[str, int], said: str
     ) -> None:
         sizes = {"hidden_size": 144, "intermediate_size": 80, "num_attention_heads": 8}
-        config = LlamaConfig(**(sizes | {"num_key_value_heads": 4} | changes))
+        values: dict[str, Any] = sizes | {"num_key_value_heads": 4} | changes
+        config = LlamaConfig(**values)
         with pytest.raises(CannotSplit) as caught:
             Split(config, World(0, size), "m")
         assert f"cannot be split over {size} processes" in str(caught.value)

@@ -34,7 +34,8 @@ def tiny(kind: str, *, windowed: bool = True) -> Any:
     Gemma 2 in float32: its softmax is in float32, where the padding of a float64 mask is infinite.
     """
     torch.manual_seed(7)
-    config = CONFIG_MAPPING[kind](
+    make_config: Any = CONFIG_MAPPING[kind]
+    config = make_config(
         vocab_size=200,
         hidden_size=64,
         intermediate_size=96,
@@ -114,7 +115,8 @@ def test_the_engine_takes_what_never_leaves_the_window(kind: str) -> None:
 
 def test_a_switched_off_window_is_none() -> None:
     torch.manual_seed(7)
-    config = CONFIG_MAPPING["qwen2"](
+    make_config: Any = CONFIG_MAPPING["qwen2"]
+    config = make_config(
         vocab_size=200,
         hidden_size=64,
         intermediate_size=96,
