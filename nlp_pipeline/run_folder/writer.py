@@ -84,7 +84,6 @@ class RunFolder:
     ) -> Receipt:
         """Writes the next part: every table, the errors, the ledger, then the receipt."""
         number = len(self.receipts)
-        rows = {name: table.num_rows for name, table in tables.items()}
         with disk_errors(self.path, self.documents_done):
             for name, table in tables.items():
                 file = part_file(self.path, name, number, self.format)
@@ -95,15 +94,13 @@ class RunFolder:
             path.parent.mkdir(exist_ok=True)
             write_ledger(path, ledger)
             files = part_files(self.path, number, self.format)
-            receipt = Receipt(
+            receipt = self._receipt(
                 number,
-                documents,
-                failed,
-                output_tokens,
-                rows,
-                sizes(files),
-                digests(files),
-                guarded=self.format == "csv",
+                tables,
+                files,
+                documents=documents,
+                failed=failed,
+                output_tokens=output_tokens,
             )
             write_receipt(receipt_path(self.path, number), receipt)
         self.receipts.append(receipt)
@@ -125,22 +122,19 @@ class RunFolder:
         A process killed on the way leaves the old part, or a new one that `open_run` puts in its
         place.
         """
-        rows = {name: table.num_rows for name, table in tables.items()}
         with disk_errors(self.path, self.documents_done):
             with Staging(self.path, number, self.format) as staging:
                 for name, table in tables.items():
                     staging.add_table(name, self._for_disk(name, table))
                 staging.add_ledger(ledger)
                 files = staging.files()
-                receipt = Receipt(
+                receipt = self._receipt(
                     number,
-                    documents,
-                    failed,
-                    output_tokens,
-                    rows,
-                    sizes(files),
-                    digests(files),
-                    guarded=self.format == "csv",
+                    tables,
+                    files,
+                    documents=documents,
+                    failed=failed,
+                    output_tokens=output_tokens,
                 )
                 staging.seal(receipt)
             self.errors.distrust()
@@ -153,6 +147,28 @@ class RunFolder:
         """Every table of a finished part."""
         receipt = self.receipts[number]
         return {name: read_table_of(self.path, receipt, name, self.format) for name in TABLES}
+
+    def _receipt(
+        self,
+        part: int,
+        tables: Mapping[str, pa.Table],
+        files: Mapping[str, Path],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+    ) -> Receipt:
+        """The receipt of a part whose files are written."""
+        return Receipt(
+            part,
+            documents,
+            failed,
+            output_tokens=output_tokens,
+            rows={name: table.num_rows for name, table in tables.items()},
+            bytes=sizes(files),
+            digests=digests(files),
+            guarded=self.format == "csv",
+        )
 
     def _for_disk(self, name: str, table: pa.Table) -> pa.Table:
         """A table as it is written: in CSV with a quote before what a spreadsheet would run."""
