@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from itertools import islice
 
-from nlp_pipeline.generation.engine.beam_rows import BeamState
+from nlp_pipeline.generation.engine.beam_states import BeamState
 from nlp_pipeline.generation.engine.hypotheses import Candidate, FinishedHypotheses, Hypothesis
 from nlp_pipeline.generation.engine.kv_cache.kv_protocols import KVSlot
 from nlp_pipeline.generation.engine.sampling.candidates import candidate_sampler
@@ -30,9 +30,9 @@ def beams_of(sequence: Sequence) -> int:
 
 
 class BeamGroup:
-    """Beam search over the rows of one sequence (Graves, 2012; semantics of `transformers`).
+    """Beam search over the beams of one sequence (Graves, 2012; semantics of `transformers`).
 
-    The first row computes the prompt; the others wait and then take over its keys and values.
+    The first beam computes the prompt; the others wait and then take over its keys and values.
     At every step so many continuations of all beams are looked at that enough remain when all
     stops are among them. A stop ends a hypothesis only if it is among the best
     num_beams of these; under a constraint that names its stops any of them does, because a short
@@ -71,39 +71,39 @@ class BeamGroup:
         self._collected: list[BeamState] = []
         stop = StopRule((), budget, self._stops, token_bytes)
         self._width = (1 + max(1, len(self._stops))) * self._num_beams
-        self.rows = [self._row(slot, stop) for slot in slots]
-        for row in self.rows[1:]:
-            row.waiting = True
+        self.states = [self._state(slot, stop) for slot in slots]
+        for state in self.states[1:]:
+            state.waiting = True
         sequence.reused_tokens = slots[0].computed
 
-    def _row(self, slot: KVSlot, stop: StopRule) -> BeamState:
+    def _state(self, slot: KVSlot, stop: StopRule) -> BeamState:
         tokens = list(self._sequence.prompt_ids)
         return BeamState(
             self._sequence, slot, candidate_sampler(self._width), stop, tokens, group=self
         )
 
-    def collect(self, row: BeamState) -> None:
+    def collect(self, state: BeamState) -> None:
         """One beam knows its candidates; the last of them lets the search advance."""
-        if row.finished:  # another beam has failed
+        if state.finished:  # another beam has failed
             return
-        if any(math.isnan(candidate.logprob) for candidate in row.candidates):
-            row.fail("the model's probabilities are not finite numbers")
+        if any(math.isnan(candidate.logprob) for candidate in state.candidates):
+            state.fail("the model's probabilities are not finite numbers")
             return
-        self._collected.append(row)
-        if len(self._collected) == sum(not row.waiting for row in self.rows):
+        self._collected.append(state)
+        if len(self._collected) == sum(not state.waiting for state in self.states):
             # In a fixed order, whatever stood where in the batch.
-            beams, self._collected = [row for row in self.rows if not row.waiting], []
+            beams, self._collected = [state for state in self.states if not state.waiting], []
             self._advance(beams)
 
     def _advance(self, beams: list[BeamState]) -> None:
         following: list[tuple[BeamState, Hypothesis]] = []
-        for rank, (row, candidate) in enumerate(self._best(beams)):
-            hypothesis = row.hypothesis.extended(candidate)
+        for rank, (state, candidate) in enumerate(self._best(beams)):
+            hypothesis = state.hypothesis.extended(candidate)
             if candidate.token in self._stops:
                 if rank < self._num_beams or self._pieces:
                     self._ended.add(hypothesis)
             elif len(hypothesis.output_ids) < self._budget:
-                following.append((row, hypothesis))
+                following.append((state, hypothesis))
             elif rank < self._num_beams:
                 (self._cut_off if self._pieces else self._ended).add(hypothesis)
         del following[self._num_beams :]
@@ -114,25 +114,25 @@ class BeamGroup:
 
     def _best(self, beams: list[BeamState]) -> list[tuple[BeamState, Candidate]]:
         """The best continuations of all beams; of equals that of the better beam."""
-        pairs = [(row, candidate) for row in beams for candidate in row.candidates]
+        pairs = [(state, candidate) for state in beams for candidate in state.candidates]
         pairs.sort(key=lambda pair: -(pair[0].hypothesis.score + pair[1].logprob))
         return pairs[: self._width]
 
     def _fork(self, following: list[tuple[BeamState, Hypothesis]]) -> None:
-        """A parent's first child stays in its row; the others go to rows that have none."""
+        """A parent's first child stays where it is; the others go to beams that wait."""
         parents = {parent for parent, _ in following}
-        free = (row for row in self.rows if row not in parents)
+        free = (state for state in self.states if state not in parents)
         settled: set[BeamState] = set()
         for parent, hypothesis in following:
-            row = parent
+            state = parent
             if parent in settled:
-                (row,) = islice(free, 1)
-                row.slot.fork(parent.slot)
-            settled.add(row)
-            row.assign(hypothesis)
-        for row in self.rows:
-            row.waiting = row not in settled
-        self.rows.sort(key=lambda row: (row.waiting, -row.hypothesis.score))
+                (state,) = islice(free, 1)
+                state.slot.fork(parent.slot)
+            settled.add(state)
+            state.assign(hypothesis)
+        for state in self.states:
+            state.waiting = state not in settled
+        self.states.sort(key=lambda state: (state.waiting, -state.hypothesis.score))
 
     def _finish(self) -> None:
         """Writes the best hypothesis to the sequence."""

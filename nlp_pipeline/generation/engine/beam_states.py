@@ -1,4 +1,4 @@
-"""A beam as a row of the engine."""
+"""A beam as a running sequence of the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class BeamState(SequenceState):
-    """A row that has one hypothesis of its group, or waits for one.
+    """The state of a beam that has one hypothesis of its group, or waits for one.
 
     Attributes:
         group: The search it is a part of.

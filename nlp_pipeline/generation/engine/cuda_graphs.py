@@ -94,7 +94,7 @@ class DecodeGraphs:
         self._cache.tables.update()
         self._fill(chunks, rows, previous_step)
         logits = self._graphs[rows]()
-        states = [chunk.row for chunk in chunks]
+        states = [chunk.state for chunk in chunks]
         if is_plain(states):
             table = self._tables[rows][: len(states)]
             return Choices(self._tokens[: len(states)], table, [0] * len(states))
@@ -116,12 +116,12 @@ class DecodeGraphs:
         count = len(chunks)
         host[:, count:] = [[0], [0], [0], [tables.padding_row], [-1]]
         positions = np.array([chunk.start for chunk in chunks])
-        table_rows = np.array([chunk.row.slot.row for chunk in chunks])
+        table_rows = np.array([chunk.state.slot.row for chunk in chunks])
         host[0, :count] = [chunk.tokens[0] for chunk in chunks]
         host[1, :count] = positions
         host[2, :count] = token_slots(tables.host, table_rows, positions, self._cache.pages.page)
         host[3, :count] = table_rows
-        host[4, :count] = [previous_step.place_of(c.row) if c.unread else -1 for c in chunks]
+        host[4, :count] = [previous_step.place_of(c.state) if c.unread else -1 for c in chunks]
         self._inputs[: INPUTS * rows].copy_(send(joined, self._inputs.device), non_blocking=pinned)
 
     def _record(self, capture: Capture) -> bool:

@@ -84,7 +84,6 @@ class Engine:
         fused: bool | None = None,
         body: AttentionBody | None = None,
     ) -> None:
-        store_weights_by_columns(model)
         layers = layer_shapes(model)
         device = layers[0].device
         on_cuda = device.type == "cuda"
@@ -94,6 +93,7 @@ class Engine:
         decoder: Callable[[Any], Tensor] = HFDecoder(model)
         if can_fuse(model) and fused is not False:
             decoder = FusedDecoder(model)
+        store_weights_by_columns(model)  # what has been fused is stored so already
         budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
         context = model.config.max_position_embeddings
         longest = min(max_seq_len or context, context, budget)

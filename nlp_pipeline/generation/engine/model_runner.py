@@ -78,11 +78,11 @@ class ModelRunner:
             self.run(chunks[half:])
         elif shorter and chunks[0].length > 1:
             (chunk,), half = chunks, chunks[0].length // 2
-            self.run([ScheduledTokens(chunk.row, half)])
-            if not chunk.row.finished:
-                self.run([ScheduledTokens(chunk.row, chunk.length - half)])
+            self.run([ScheduledTokens(chunk.state, half)])
+            if not chunk.state.finished:
+                self.run([ScheduledTokens(chunk.state, chunk.length - half)])
         else:
-            chunks[0].row.fail(reason)
+            chunks[0].state.fail(reason)
 
     def settle(self) -> None:
         """Nothing is on its way between two steps."""
@@ -99,19 +99,19 @@ class ModelRunner:
         if self._graphs is not None:
             replayed = self._graphs.run(chunks, previous_step)
             if replayed is not None:
-                return PendingStep(chunks, [chunk.row for chunk in chunks], replayed, [])
+                return PendingStep(chunks, [chunk.state for chunk in chunks], replayed, [])
         batch = self._cache.pack(chunks)
         previous_step.fill_in(batch.ids[0], batch.unread)
         hidden_states = self._decoder(batch)
         ending = [index for index, chunk in enumerate(batch.chunks) if chunk.last]
-        rows = [batch.chunks[index].row for index in ending]
+        states = [batch.chunks[index].state for index in ending]
         choices = None
-        if rows:
+        if states:
             ends = upload([batch.ends[index] for index in ending], hidden_states.device)
-            choices = choose(self._head(hidden_states[ends]), rows)
+            choices = choose(self._head(hidden_states[ends]), states)
         if self._graphs is not None:
             self._graphs.note(choices)
-        return PendingStep(batch.chunks, rows, choices, self._prompt_scores(batch, hidden_states))
+        return PendingStep(batch.chunks, states, choices, self._prompt_scores(batch, hidden_states))
 
     def _prompt_scores(
         self, batch: StepBatch, hidden_states: Tensor
@@ -119,11 +119,11 @@ class ModelRunner:
         """Scores of the prompt tokens that follow a chunk's own, where `echo` asks."""
         scores = []
         for chunk, end in zip(batch.chunks, batch.ends, strict=True):
-            row, first = chunk.row, end + 1 - chunk.length
-            targets = row.sequence.prompt_ids[chunk.start + 1 : chunk.end + 1]
-            if row.sequence.params.echo and targets:
-                states = hidden_states[first : first + len(targets)]
-                scores.append((row, scores_of(self._head, states, targets)))
+            state, first = chunk.state, end + 1 - chunk.length
+            targets = state.sequence.prompt_ids[chunk.start + 1 : chunk.end + 1]
+            if state.sequence.params.echo and targets:
+                span = hidden_states[first : first + len(targets)]
+                scores.append((state, scores_of(self._head, span, targets)))
         return scores
 
 

@@ -11,30 +11,30 @@ from nlp_pipeline.generation.engine.sequence_state import SequenceState
 class ScheduledTokens:
     """What a sequence computes in one step: its next `length` tokens."""
 
-    row: SequenceState
+    state: SequenceState
     length: int
 
     @property
     def start(self) -> int:
         """Position of its first token."""
-        return self.row.computed
+        return self.state.computed
 
     @property
     def end(self) -> int:
         """One past the position of its last token."""
-        return self.row.computed + self.length
+        return self.state.computed + self.length
 
     @property
     def unread(self) -> bool:
         """Whether its one token is on the device only."""
-        return self.start == len(self.row.tokens)
+        return self.start == len(self.state.tokens)
 
     @property
     def tokens(self) -> list[int]:
         """Its token ids; 0 for one that is on the device only."""
-        return [0] if self.unread else self.row.tokens[self.start : self.end]
+        return [0] if self.unread else self.state.tokens[self.start : self.end]
 
     @property
     def last(self) -> bool:
         """Whether the next token can be chosen after it."""
-        return self.length == self.row.pending
+        return self.length == self.state.pending

@@ -29,11 +29,11 @@ class Limits:
 
     Attributes:
         max_batch_size: Sequences that run together.
-        max_batched_tokens: Tokens in a forward pass, decode rows counted.
+        max_batched_tokens: Tokens in a forward pass, decoding sequences counted.
         max_seq_len: Tokens of prompt and completion together.
         eos_token_ids: Tokens that end a sequence.
         token_bytes: The bytes a token stands for.
-        burst: New sequences start when so many rows are free, or none runs.
+        burst: New sequences start when so many more may run, or none runs.
     """
 
     max_batch_size: int
@@ -58,7 +58,7 @@ class Scheduler:
         self._step_tokens = limits.max_batched_tokens
         self._line: deque[Sequence] = deque()
         self._window: list[Sequence] = []
-        self._rows: list[SequenceState] = []
+        self._running: list[SequenceState] = []
         self._refused: list[Sequence] = []
 
     @property
@@ -85,21 +85,21 @@ class Scheduler:
         self._line = deque(s for s in self._line if s not in cancelled)
         self._window = [s for s in self._window if s not in cancelled]
         self._refused = [s for s in self._refused if s not in cancelled]
-        for row in self._rows:
-            if row.sequence in cancelled:
-                row.slot.zero()
-                self._cache.release(row.slot, row.tokens)
-        self._rows = [row for row in self._rows if row.sequence not in cancelled]
+        for state in self._running:
+            if state.sequence in cancelled:
+                state.slot.zero()
+                self._cache.release(state.slot, state.tokens)
+        self._running = [state for state in self._running if state.sequence not in cancelled]
 
     def schedule(self) -> list[ScheduledTokens]:
-        """Fills free places, then gives every decoding row a token and the rest to prefill."""
+        """Fills free places, then gives every decoding sequence a token and the rest to prefill."""
         self._admit()
-        decoding = [ScheduledTokens(row, 1) for row in self._rows if row.pending == 1]
+        decoding = [ScheduledTokens(state, 1) for state in self._running if state.pending == 1]
         prefilling: list[ScheduledTokens] = []
         budget = max(1, self._step_tokens - len(decoding))
-        for row in self._rows:
-            if row.pending > 1 and budget > 0:
-                prefilling.append(ScheduledTokens(row, min(row.pending, budget)))
+        for state in self._running:
+            if state.pending > 1 and budget > 0:
+                prefilling.append(ScheduledTokens(state, min(state.pending, budget)))
                 budget -= prefilling[-1].length
         return decoding + prefilling
 
@@ -109,12 +109,12 @@ class Scheduler:
 
     def retire(self) -> list[Sequence]:
         """Frees the slots of what ended and returns it."""
-        ended = [row for row in self._rows if row.finished]
-        for row in ended:
-            self._cache.release(row.slot, row.tokens)
-        self._rows = [row for row in self._rows if not row.finished]
+        ended = [state for state in self._running if state.finished]
+        for state in ended:
+            self._cache.release(state.slot, state.tokens)
+        self._running = [state for state in self._running if not state.finished]
         finished, self._refused = (
-            [*self._refused, *dict.fromkeys(row.sequence for row in ended)],
+            [*self._refused, *dict.fromkeys(state.sequence for state in ended)],
             [],
         )
         return finished
@@ -127,9 +127,9 @@ class Scheduler:
         """
         if not self._window:
             self._open_window()
-        places = self._limits.max_batch_size - len(self._rows)
+        places = self._limits.max_batch_size - len(self._running)
         waiting = len(self._window) + len(self._line)
-        if self._rows and places < min(self._limits.burst, waiting):
+        if self._running and places < min(self._limits.burst, waiting):
             return
         for sequence in list(self._window):
             beams = beams_of(sequence)
@@ -139,8 +139,8 @@ class Scheduler:
             match = self._cache.match(sequence)
             if match.promised - match.shared >= WORTH_SHARING:
                 continue
-            slots = self._cache.allocate(sequence, match, beams, self._rows, self._window)
-            if slots is None and self._rows:
+            slots = self._cache.allocate(sequence, match, beams, self._running, self._window)
+            if slots is None and self._running:
                 return
             self._window.remove(sequence)
             self._start(sequence, slots, beams)
@@ -171,9 +171,9 @@ class Scheduler:
                 token_bytes=limits.token_bytes,
                 max_seq_len=limits.max_seq_len,
             )
-            self._rows += group.rows
+            self._running += group.states
             return
-        row = SequenceState.start(
+        state = SequenceState.start(
             sequence,
             slots[0],
             sampler=sampler_for(sequence),
@@ -183,7 +183,7 @@ class Scheduler:
         )
         if sequence.params.echo:
             sequence.prompt_logprobs.append(None)
-        self._rows.append(row)
+        self._running.append(state)
 
 
 def _group(sequence: Sequence) -> str:

@@ -122,7 +122,7 @@ def test_nothing_but_a_rows_own_past_matters(lookahead: bool) -> None:
     engine.step()
     cache = _cache(engine)
     computed = torch.zeros(cache.pages.count + 1, PAGE, dtype=torch.bool)
-    for row in engine._scheduler._rows:
+    for row in engine._scheduler._running:
         for position in range(row.computed):
             computed[row.slot.pages[position // PAGE], position % PAGE] = True
     cache.pages.memory.masked_fill_(~computed[None, None, :, None, :, None], float("nan"))
@@ -140,7 +140,7 @@ def test_rows_that_are_none_write_to_the_scratch_page_only() -> None:
     memory = _cache(engine).pages.memory
     own = {
         (row.slot.pages[row.computed // PAGE], row.computed % PAGE)
-        for row in engine._scheduler._rows
+        for row in engine._scheduler._running
     }
     for page_id, place in own:
         memory[:, :, page_id, :, place] = float("nan")

@@ -58,7 +58,7 @@ def check_references(engine: Engine) -> None:
     cache = cache_of(engine)
     counts: dict[int, int] = {}
     writable: list[int] = []
-    for row in engine._scheduler._rows:
+    for row in engine._scheduler._running:
         table = row.slot
         assert cache.tables.host[table.row, : len(table.pages)].tolist() == table.pages
         for page_id in table.pages:
@@ -182,7 +182,7 @@ def test_beams_share_their_prompt_and_copy_one_page() -> None:
     engine.add(sequence("a", DOCUMENTS[0][:50], max_new_tokens=14, num_beams=4))
     for _ in range(4):
         engine.step()
-    tables = [row.slot for row in engine._scheduler._rows]
+    tables = [row.slot for row in engine._scheduler._running]
     assert all(table.pages[:3] == tables[0].pages[:3] for table in tables)
     assert [pages.references(page_id) for page_id in tables[0].pages[:3]] == [4, 4, 4]
     assert copies

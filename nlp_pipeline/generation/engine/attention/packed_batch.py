@@ -37,7 +37,7 @@ class PackedBatch:
         self.ids, self.positions = upload([ids, positions], shape.device).unsqueeze(1)
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
         places = zip(self.ends, self.chunks, strict=True)
-        self.unread = {end: chunk.row for end, chunk in places if chunk.unread}
+        self.unread = {end: chunk.state for end, chunk in places if chunk.unread}
         self.body = ReferenceBody()
         self._shape = shape
         self._spans = _spans(self.chunks, shape)
@@ -72,7 +72,7 @@ class PackedBatch:
 
 def _packing_order(chunk: ScheduledTokens) -> tuple[bool, bool, tuple[int, int]]:
     """Single tokens first, those after a prefix before others, neighbours side by side."""
-    slot = chunk.row.slot
+    slot = chunk.state.slot
     return chunk.length > 1, slot.prefix is None, slot.place
 
 
@@ -83,16 +83,16 @@ def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
     """
     singles = [chunk for chunk in chunks if chunk.length == 1]
     longer = chunks[len(singles) :]
-    following = [chunk for chunk in singles if chunk.row.slot.prefix is not None]
+    following = [chunk for chunk in singles if chunk.state.slot.prefix is not None]
     spans: list[Span] = []
     if following:
-        slots, ends = [chunk.row.slot for chunk in following], [chunk.end for chunk in following]
+        slots, ends = [chunk.state.slot for chunk in following], [chunk.end for chunk in following]
         spans.append(SharedPrefixSpan(slots, ends, shape))
     spans += _decode_spans(singles[len(following) :], shape)
-    spans += [PrefillSpan(chunk.row.slot, chunk.start, chunk.length, shape) for chunk in longer]
+    spans += [PrefillSpan(chunk.state.slot, chunk.start, chunk.length, shape) for chunk in longer]
     return spans
 
 
 def _decode_spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
-    slots, ends = [chunk.row.slot for chunk in chunks], [chunk.end for chunk in chunks]
+    slots, ends = [chunk.state.slot for chunk in chunks], [chunk.end for chunk in chunks]
     return [DecodeSpan(slots[rows], ends[rows], shape) for rows in neighbours(slots)]

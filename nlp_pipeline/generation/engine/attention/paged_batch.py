@@ -122,11 +122,11 @@ class PagedBatch(OverPages):
         self.chunks = sorted(chunks, key=lambda chunk: chunk.length > 1)
         lengths = np.array([chunk.length for chunk in self.chunks])
         starts = np.array([chunk.start for chunk in self.chunks])
-        rows = np.array([chunk.row.slot.row for chunk in self.chunks])
+        rows = np.array([chunk.state.slot.row for chunk in self.chunks])
         firsts = np.cumsum(lengths) - lengths
         self.ends = (firsts + lengths - 1).tolist()
         ends = zip(self.ends, self.chunks, strict=True)
-        self.unread = {end: chunk.row for end, chunk in ends if chunk.unread}
+        self.unread = {end: chunk.state for end, chunk in ends if chunk.unread}
         decoding = int((lengths == 1).sum())
         owner = np.repeat(np.arange(len(lengths)), lengths)
         positions = np.arange(len(owner)) - firsts[owner] + starts[owner]

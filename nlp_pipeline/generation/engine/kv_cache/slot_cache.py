@@ -96,7 +96,7 @@ class SlotCache:
         self,
         sequence: Sequence,
         match: PrefixMatch,
-        rows: list[SequenceState],
+        running: list[SequenceState],
         waiting: list[Sequence],
     ) -> Slot | None:
         """A slot for what comes after a common prefix, where that is worth it and there is room."""
@@ -106,7 +106,7 @@ class SlotCache:
         prefix, offset = source.prefix or source, source.offset or shared
         if offset < WORTH_FOLLOWING or _is_prefix_of_more(sequence, shared, waiting):
             return None
-        if prefix.running and not self._split(prefix, offset, rows):
+        if prefix.running and not self._split(prefix, offset, running):
             return None
         slot = self._acquire(sequence, prefix, offset)
         if slot is not None and shared > offset and source.prefix is prefix:  # it made no way
@@ -114,13 +114,13 @@ class SlotCache:
             slot.computed = shared
         return slot
 
-    def _split(self, slot: Slot, at: int, rows: list[SequenceState]) -> bool:
+    def _split(self, slot: Slot, at: int, running: list[SequenceState]) -> bool:
         """Moves the sequence that runs in a slot out of the way of those that follow it."""
-        (row,) = (row for row in rows if row.slot is slot)
-        suffix = self._pool.split(slot, at, self._need(row.sequence))
+        (state,) = (state for state in running if state.slot is slot)
+        suffix = self._pool.split(slot, at, self._need(state.sequence))
         if suffix is None:
             return False
-        row.slot = suffix
+        state.slot = suffix
         return True
 
     def _acquire(

@@ -14,7 +14,7 @@ from nlp_pipeline.generation.engine.hypotheses import Candidate
 from nlp_pipeline.generation.engine.transfer import HostCopy, host_tensor, send, upload
 
 if TYPE_CHECKING:
-    from nlp_pipeline.generation.engine.beam_rows import BeamState
+    from nlp_pipeline.generation.engine.beam_states import BeamState
     from nlp_pipeline.generation.engine.sequence_state import SequenceState
 
 
