@@ -23,6 +23,7 @@ from nlp_pipeline.grounding.folding import (
     fold_hyphens,
     fold_word,
 )
+from nlp_pipeline.grounding.sentences import sentence_numbers, sentences_of
 
 _HYPHENATED = re.compile(rf"{LINE_BREAK}[\s{INVISIBLE}]*")
 _LETTER = rf"(?:(?![²³¹⁰-⁹])[\w\u0300-\u036f{INVISIBLE}])"
@@ -174,15 +175,12 @@ class TextIndex:
     @cached_property
     def sentences(self) -> list[Span]:
         """The sentences; none where the pipeline sets none."""
-        return list(self.doc.sents) if self.doc.has_annotation("SENT_START") else []
+        return sentences_of(self.doc)
 
     @cached_property
     def sentence_of(self) -> list[int | None]:
         """Token to its sentence."""
-        numbers: list[int | None] = [None] * len(self.doc)
-        for number, sentence in enumerate(self.sentences):
-            numbers[sentence.start : sentence.end] = [number] * len(sentence)
-        return numbers
+        return sentence_numbers(self.doc, self.sentences)
 
     @cached_property
     def sentence_terms(self) -> list[dict[str, float]]:

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.grounding.sentences import sentence_numbers, sentences_of
+
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
 
@@ -24,15 +26,12 @@ class DocView:
     @cached_property
     def sentences(self) -> list[Span]:
         """The sentences; none where the pipeline sets none."""
-        return list(self.doc.sents) if self.doc.has_annotation("SENT_START") else []
+        return sentences_of(self.doc)
 
     @cached_property
     def sentence_ids(self) -> list[int | None]:
         """The number of each token's sentence."""
-        ids: list[int | None] = [None] * len(self.doc)
-        for number, sentence in enumerate(self.sentences):
-            ids[sentence.start : sentence.end] = [number] * len(sentence)
-        return ids
+        return sentence_numbers(self.doc, self.sentences)
 
     def sentences_at(self, characters: list[int]) -> list[int]:
         """The numbers of the sentences that hold these characters, each once, in that order."""

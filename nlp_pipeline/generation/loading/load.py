@@ -111,13 +111,9 @@ def load(
             quantize(model, quantization, where)
         model = spread(model) if device_map else model.to(where)
     model.eval().requires_grad_(False)
-    details = {
-        "digest": source.digest,
-        "device": str(where),
-        "dtype": str(kind).removeprefix("torch."),
-        "parameters": parameters,
-        "architecture": type(model).__name__,
-    }
+    details = model_details(
+        model, device=where, dtype=kind, parameters=parameters, digest=source.digest
+    )
     extra = {"device_map": device_map, "quantization": quantization, "chat_template": plain}
     details |= {option: value for option, value in extra.items() if value is not None}
     if quantization == DYNAMIC:
@@ -133,6 +129,27 @@ def load(
         details=details,
         world=world,
     )
+
+
+def model_details(
+    model: Any, *, device: torch.device, dtype: torch.dtype, parameters: int, digest: str | None
+) -> dict[str, Any]:
+    """What every loaded model says of itself: JSON values for the manifest.
+
+    Args:
+        model: The model.
+        device: Where it runs.
+        dtype: In which it was asked to run.
+        parameters: How many it has, over all ranks.
+        digest: Of its files; None where there are none.
+    """
+    return {
+        "digest": digest,
+        "device": str(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "parameters": parameters,
+        "architecture": type(model).__name__,
+    }
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,12 @@ import copy
 from typing import Any
 
 from nlp_pipeline.errors.generation import NoModelGiven
-from nlp_pipeline.generation.loading.load import LoadedModel, eos_token_ids, max_positions
+from nlp_pipeline.generation.loading.load import (
+    LoadedModel,
+    eos_token_ids,
+    max_positions,
+    model_details,
+)
 from nlp_pipeline.generation.loading.plain_chat import give_plain_template
 
 
@@ -33,13 +38,10 @@ def loaded_pair(model: Any, tokenizer: Any) -> LoadedModel:
         tokenizer = copy.deepcopy(tokenizer)  # the caller's own stays without one
     plain = give_plain_template(tokenizer, name)
     model.eval()
-    details = {
-        "digest": None,
-        "device": str(model.device),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "architecture": type(model).__name__,
-    }
+    parameters = sum(p.numel() for p in model.parameters())
+    details = model_details(
+        model, device=model.device, dtype=model.dtype, parameters=parameters, digest=None
+    )
     return LoadedModel(
         name=name,
         model=model,
