@@ -68,12 +68,12 @@ def _units(boundaries: Boundaries, count: Count, budget: int) -> Iterator[_Unit]
             continue
         size = count(text.strip())
         if size <= budget:
-            yield _Unit(start, end, size, "sentence", whole=True)
+            yield _Unit(start, end, size, ends="sentence", whole=True)
         else:
             pieces = list(_pieces(boundaries, start, end, count, budget))
             yield from pieces[:-1]
             last = pieces[-1]
-            yield _Unit(last.start, last.end, last.size, "sentence", whole=False)
+            yield _Unit(last.start, last.end, last.size, ends="sentence", whole=False)
 
 
 def _pieces(
@@ -84,7 +84,7 @@ def _pieces(
         ends, stop = _pieces_that_fit(boundaries, start, end, count, budget)
         piece = boundaries.text[start:stop].strip()
         if piece:
-            yield _Unit(start, stop, count(piece), ends, whole=False)
+            yield _Unit(start, stop, count(piece), ends=ends, whole=False)
         start = stop
 
 
@@ -159,6 +159,17 @@ def _chunk(
     start, end = units[0].start, units[-1].end
     text = boundaries.text[start:end]
     start, end = end - len(text.lstrip()), start + len(text.rstrip())
-    tokens = boundaries.tokens(start, end)
-    sentences = boundaries.sentence_ids(*tokens)
-    return Chunk(chunk_id, start, end, *tokens, *sentences, size, overlap, units[-1].ends)
+    start_token, end_token = boundaries.tokens(start, end)
+    start_sentence, end_sentence = boundaries.sentence_ids(start_token, end_token)
+    return Chunk(
+        chunk_id,
+        start_char=start,
+        end_char=end,
+        start_token=start_token,
+        end_token=end_token,
+        start_sentence=start_sentence,
+        end_sentence=end_sentence,
+        n_model_tokens=size,
+        overlap=overlap,
+        ends=units[-1].ends,
+    )

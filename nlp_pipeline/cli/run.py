@@ -137,14 +137,14 @@ def run_request(
     spec = PipelineSpec(
         pipeline,
         questions,
-        settings,
-        model,
-        device,
-        dry_run,
-        dtype,
-        tensor_parallel_size,
-        device_map,
-        quantization,
+        settings=settings,
+        model=model,
+        device=device,
+        dry_run=dry_run,
+        dtype=dtype,
+        tensor_parallel_size=tensor_parallel_size,
+        device_map=device_map,
+        quantization=quantization,
     )
     return RunRequest(
         corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options

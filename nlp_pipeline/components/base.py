@@ -98,7 +98,7 @@ class LlamaComponent(ABC):
 
     def __init__(self, name: str, generator: Generator, params: SamplingParams) -> None:
         if not callable(getattr(generator, "session", None)):
-            raise InvalidSetting(name, "generator", generator, _GENERATOR)
+            raise InvalidSetting(name, "generator", generator, allowed=_GENERATOR)
         self.name = name
         self.generator = generator
         self.params = params
@@ -225,7 +225,9 @@ class LlamaComponent(ABC):
 
     def request(self, id: str, ask: Ask, group: str) -> GenerationRequest:
         """An ask as a generator takes it; those of one group share a prefix."""
-        return GenerationRequest(id, ask.chat, ask.params or self.params, group, ask.constraint)
+        return GenerationRequest(
+            id, ask.chat, params=ask.params or self.params, group=group, constraint=ask.constraint
+        )
 
     def of_others(self, annotations: Any) -> list[Any]:
         """Of the values that components have appended to a Doc extension, those of others.

@@ -101,7 +101,7 @@ def parse_schema(component: str, setting: Any, substrings: Sequence[str]) -> Ext
     model = setting if hasattr(setting, "model_json_schema") else None
     schema = model.model_json_schema() if model is not None else deepcopy(setting)
     if not isinstance(schema, Mapping) or not schema.get("properties"):
-        raise InvalidSetting(component, "schema", setting, _FORM)
+        raise InvalidSetting(component, "schema", setting, allowed=_FORM)
     schema = _inlined(component, dict(schema))
     _check_schema(component, schema)
     _add_bounds(schema)
@@ -109,7 +109,7 @@ def parse_schema(component: str, setting: Any, substrings: Sequence[str]) -> Ext
     if unknown:
         texts = ", ".join(sorted(set(_text_properties(schema)))) or "none"
         allowed = f"names of properties that hold texts, of which there are: {texts}"
-        raise InvalidSetting(component, "substrings", unknown[0], allowed)
+        raise InvalidSetting(component, "substrings", unknown[0], allowed=allowed)
     parsed = ExtractionSchema(schema, frozenset(substrings), model)
     try:
         check_grammar(parsed.grammar(["a"]))
@@ -117,7 +117,7 @@ def parse_schema(component: str, setting: Any, substrings: Sequence[str]) -> Ext
         raise
     except Exception as error:
         raise InvalidSetting(
-            component, "schema", setting, f"a schema that some text satisfies ({error})"
+            component, "schema", setting, allowed=f"a schema that some text satisfies ({error})"
         ) from error
     return parsed
 
@@ -130,7 +130,7 @@ def _check_schema(component: str, schema: dict[str, Any]) -> None:
         raise
     except Exception as error:
         reason = str(error).splitlines()[0]
-        raise InvalidSetting(component, "schema", schema, f"{_FORM} ({reason})") from error
+        raise InvalidSetting(component, "schema", schema, allowed=f"{_FORM} ({reason})") from error
 
 
 def _validator(schema: dict[str, Any]) -> Any:
@@ -162,7 +162,7 @@ def _inlined(component: str, schema: dict[str, Any]) -> dict[str, Any]:
             name = str(node["$ref"]).rsplit("/", 1)[-1]
             if name not in definitions or name in ancestors:
                 allowed = "without references to itself or to other documents"
-                raise InvalidSetting(component, "schema", node["$ref"], allowed)
+                raise InvalidSetting(component, "schema", node["$ref"], allowed=allowed)
             rest = {key: value for key, value in node.items() if key != "$ref"}
             return {**walk(definitions[name], (*ancestors, name)), **walk(rest, ancestors)}
         return {key: walk(value, ancestors) for key, value in node.items()}

@@ -31,7 +31,7 @@ def checked_mode(component: str, mode: Any) -> str:
         InvalidSetting: There is no such mode.
     """
     if mode not in MODES:
-        raise InvalidSetting(component, "mode", mode, "'free' or 'extractive'")
+        raise InvalidSetting(component, "mode", mode, allowed="'free' or 'extractive'")
     return str(mode)
 
 
@@ -54,12 +54,12 @@ class Extractive:
 
     def __init__(self, component: str, no_answer: str, margin: float = MARGIN) -> None:
         if isinstance(margin, bool) or not isinstance(margin, int | float):
-            raise InvalidSetting(component, "no_answer_margin", margin, "a number")
+            raise InvalidSetting(component, "no_answer_margin", margin, allowed="a number")
         if not no_answer.strip() or len(no_answer.splitlines()) > 1:
-            raise InvalidSetting(component, "no_answer", no_answer, "one line of text")
+            raise InvalidSetting(component, "no_answer", no_answer, allowed="one line of text")
         self._no_answer = no_answer.strip()
         self._margin = margin
-        self._reply = DocumentSpans("", (), (), self._no_answer)
+        self._reply = DocumentSpans("", (), (), no_answer=self._no_answer)
         self._forced = SamplingParams(max_new_tokens=256)
 
     def pieces(self, doc: Doc, chunk: Chunk | None = None) -> DocumentSpans:
@@ -88,7 +88,7 @@ class Extractive:
         """
         return [
             Ask(key, chat, self.pieces(doc, chunk), piece=piece),
-            Ask(key + NO_ANSWER_KEY, chat, self._reply, self._forced, piece=piece),
+            Ask(key + NO_ANSWER_KEY, chat, self._reply, params=self._forced, piece=piece),
         ]
 
     def piece(self, doc: Doc, completion: Completion, chunk: Chunk | None = None) -> str:
@@ -118,7 +118,7 @@ class Extractive:
 @lru_cache(maxsize=32)
 def _spans(text: str, starts: frozenset[int], ends: frozenset[int], reply: str) -> DocumentSpans:
     """One constraint for all questions about a text: what it makes of the text is made once."""
-    return DocumentSpans(text, starts, ends, reply)
+    return DocumentSpans(text, starts, ends, no_answer=reply)
 
 
 def _score(completion: Completion) -> float | None:

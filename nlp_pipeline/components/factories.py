@@ -52,5 +52,5 @@ def _sampling_params(component: str, **values: Any) -> SamplingParams:
     """
     stop = values.get("stop", ())
     if isinstance(stop, str) or not isinstance(stop, list | tuple):
-        raise InvalidSetting(component, "stop", stop, "a list of texts")
+        raise InvalidSetting(component, "stop", stop, allowed="a list of texts")
     return SamplingParams(**{**values, "stop": tuple(stop)})

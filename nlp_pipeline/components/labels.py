@@ -24,17 +24,21 @@ def parse_labels(component: str, setting: Any, *, at_least: int) -> list[dict[st
     elif isinstance(setting, list | tuple):
         pairs = [(label, "") for label in setting]
     else:
-        raise InvalidSetting(component, "labels", setting, _ALLOWED)
+        raise InvalidSetting(component, "labels", setting, allowed=_ALLOWED)
     names: set[str] = set()
     for label, description in pairs:
         texts = isinstance(label, str) and isinstance(description, str)
         if not texts or not label.strip() or "\n" in label:
-            raise InvalidSetting(component, "labels", label, "a text of one line that is not empty")
+            raise InvalidSetting(
+                component, "labels", label, allowed="a text of one line that is not empty"
+            )
         if label.strip().casefold() in names:
-            raise InvalidSetting(component, "labels", label, "different from the other labels")
+            raise InvalidSetting(
+                component, "labels", label, allowed="different from the other labels"
+            )
         names.add(label.strip().casefold())
     if len(pairs) < at_least:
-        raise InvalidSetting(component, "labels", setting, _ALLOWED)
+        raise InvalidSetting(component, "labels", setting, allowed=_ALLOWED)
     return [{"name": k.strip(), "description": v.strip()} for k, v in pairs]
 
 

@@ -122,12 +122,16 @@ class LlamaClassifier(LlamaComponent):
         super().__init__(name, generator, SamplingParams())
         template.check(("text", "label") if multi_label else ("text", "labels"))
         if not 0 <= threshold <= 1:
-            raise InvalidSetting(name, "threshold", threshold, "a number from 0 to 1")
+            raise InvalidSetting(name, "threshold", threshold, allowed="a number from 0 to 1")
         if calibration not in ("content_free", "none"):
-            raise InvalidSetting(name, "calibration", calibration, "'content_free' or 'none'")
+            raise InvalidSetting(
+                name, "calibration", calibration, allowed="'content_free' or 'none'"
+            )
         self.labels = parse_labels(name, labels, at_least=1 if multi_label else 2)
         if multi_label and (len(yes_no) != 2 or not all(reply.strip() for reply in yes_no)):
-            raise InvalidSetting(name, "yes_no", yes_no, "two texts: one for yes, one for no")
+            raise InvalidSetting(
+                name, "yes_no", yes_no, allowed="two texts: one for yes, one for no"
+            )
         self.multi_label = multi_label
         self.threshold = threshold
         self.calibration = calibration
@@ -251,7 +255,7 @@ def _scored(key: str, chat: Chat, reply: str) -> Ask:
     """An ask for how likely a reply is: it is forced, after the space a word begins with."""
     # A forced text cannot be cut off by its own length: a byte is a token at most.
     params = SamplingParams(max_new_tokens=len(reply.encode()) + 2)
-    return Ask(key, chat, Forced(" " + reply), params)
+    return Ask(key, chat, Forced(" " + reply), params=params)
 
 
 def _score(completion: Completion) -> float:

@@ -15,6 +15,7 @@ from nlp_pipeline.components.completion_scores import token_figures
 from nlp_pipeline.components.extraction_schema import ExtractionSchema, parse_schema
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
+from nlp_pipeline.components.long_documents import NOTHING_ASKED
 from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
@@ -105,7 +106,7 @@ class LlamaExtractor(LlamaComponent):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """The object, where its strings stand, and the figures."""
         if not completions:
-            return self._result(doc, None, "no_answer", Completion("", "", (), (), "stop", 0))
+            return self._result(doc, None, "no_answer", NOTHING_ASKED)
         completion = completions[_KEY]
         value = None if completion.error else _stripped(json.loads(completion.text))
         filled = any(leaf not in (None, "") for _, leaf in _leaves(value))

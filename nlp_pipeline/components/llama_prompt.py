@@ -49,7 +49,7 @@ def make_llama_prompt(
     evaluate_with_references(nlp)
     if bool(template) == bool(prompt):
         allowed = "given where 'prompt' is not: one of the two, and not both"
-        raise InvalidSetting(name, "template", template, allowed)
+        raise InvalidSetting(name, "template", template, allowed=allowed)
     loaded = load_template(template) if template else inline_template(name, prompt)
     parsed = None if schema is None else parse_schema(name, schema, [])
     return LlamaPrompt(name, generator, params, template=loaded, attribute=attribute, schema=parsed)
@@ -88,7 +88,7 @@ class LlamaPrompt(LlamaComponent):
         if not attribute.isidentifier() or attribute in EXTENSIONS:
             reserved_names = ", ".join(sorted(EXTENSIONS))
             allowed = f"a Python name that is none of: {reserved_names}"
-            raise InvalidSetting(name, "attribute", attribute, allowed)
+            raise InvalidSetting(name, "attribute", attribute, allowed=allowed)
         register_extension(attribute)
         self.template = template
         self.attribute = attribute

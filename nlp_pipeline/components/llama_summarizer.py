@@ -121,7 +121,9 @@ class LlamaSummarizer(LlamaComponent):
         super().__init__(name, generator, params)
         template.check(("text", "max_sentences"))
         if not isinstance(max_sentences, int) or max_sentences < 1:
-            raise InvalidSetting(name, "max_sentences", max_sentences, "an integer of at least 1")
+            raise InvalidSetting(
+                name, "max_sentences", max_sentences, allowed="an integer of at least 1"
+            )
         self.template = template
         self.max_sentences = max_sentences
         self.examples = examples

@@ -49,7 +49,7 @@ class BestReply:
         reply: That of the forced reply that there is no answer, where it was asked.
         chunk: That chunk.
         columns: What the row of the answer says about the chunks.
-        asked: The completions of all chunks that were asked.
+        replies: The completions of all chunks that were asked.
     """
 
     completion: Completion
@@ -111,8 +111,11 @@ class LongAnswers:
             "asked_chunks": sorted(replies),
             "chunk_id": chunk_id if status == "ok" else None,
         }
+        completion, reply = replies[chunk_id]
         all_asked = [reply for reply, _ in replies.values()]
-        return BestReply(*replies[chunk_id], plan.chunks[chunk_id], columns, all_asked)
+        return BestReply(
+            completion, reply, chunk=plan.chunks[chunk_id], columns=columns, replies=all_asked
+        )
 
     def grounding(
         self, doc: Doc, answer: Mapping[str, Any], chunk: Chunk | None

@@ -28,7 +28,7 @@ SLACK = 8
 _TURN, _TEMPLATE = 16, 64
 """Tokens that a chat template writes around a turn, and of itself, at most."""
 
-NOTHING_ASKED = Completion("", "", (), (), "stop", 0)
+NOTHING_ASKED = Completion("", "", token_ids=(), logprobs=(), finish_reason="stop", prompt_tokens=0)
 """What becomes of a document without a word: nothing is asked about it."""
 
 _SEPARATOR = "\x1f"
@@ -66,7 +66,7 @@ class ChunkSettings:
 
 def _least(component: str, name: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidSetting(component, name, value, f"an integer of at least {least}")
+        raise InvalidSetting(component, name, value, allowed=f"an integer of at least {least}")
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,9 @@ def checked_threshold(component: str, value: Any) -> float | None:
     """
     if value is None or (isinstance(value, int | float) and value <= 0):
         return value
-    raise InvalidSetting(component, "no_answer_threshold", value, "a number of at most 0, or null")
+    raise InvalidSetting(
+        component, "no_answer_threshold", value, allowed="a number of at most 0, or null"
+    )
 
 
 def ground_within(doc: Doc, chunk: Chunk, ground: Callable[[Doc], Grounding]) -> Grounding | None:

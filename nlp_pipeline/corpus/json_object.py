@@ -97,7 +97,7 @@ def _parse_leniently(data: bytes, place: Place, offset: int, notes: Notes) -> An
         raise TooDeep(place, MAX_DEPTH) from None
     except json.JSONDecodeError as error:
         byte = offset + len(text[: error.pos].encode("utf-8"))
-        raise InvalidJson(place, error.pos + 1, byte, error.msg) from None
+        raise InvalidJson(place, error.pos + 1, byte, reason=error.msg) from None
     _checked(value, place)
     return _without_surrogates(value, lambda: notes.once("lone_surrogate", place))
 

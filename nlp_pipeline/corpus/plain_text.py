@@ -23,7 +23,7 @@ def read_plain_text(
     with open_stream(file.path, file.compression) as stream:
         text, length = _read(stream, place, options.max_length, notes)
     if length > options.max_length:
-        yield 1, TextTooLong(place, options.text_key, length, options.max_length)
+        yield 1, TextTooLong(place, options.text_key, length, max_length=options.max_length)
     else:
         yield 1, {options.text_key: text}
 

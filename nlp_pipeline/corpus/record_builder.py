@@ -95,7 +95,9 @@ class Builder:
             id = None
         if id is None or not self._take(id):
             id = self._own_id(file, line)
-        row = Reject(self._index, id, error.kind, str(error), file.source, line)
+        row = Reject(
+            self._index, id, kind=error.kind, message=str(error), source=file.source, line=line
+        )
         self._index += 1
         return row
 
@@ -109,7 +111,15 @@ class Builder:
             id = self._own_id(file, line)
         elif not self._take(id):
             raise DuplicateId(place, self._options.id_key, id)
-        return Record(self._index, id, text, meta, questions, file.source, line)
+        return Record(
+            self._index,
+            id,
+            text=text,
+            meta=meta,
+            questions=questions,
+            source=file.source,
+            line=line,
+        )
 
     def _own_id(self, file: CorpusFile, line: int) -> str:
         """`file-stem:line`; a `~2` behind it where a record calls itself the same."""
@@ -157,7 +167,7 @@ def checked_text(fields: dict[str, Any], place: Place, options: ReadOptions) -> 
     if type(text) is not str:
         raise TextNotString(place, key, type_name(text))
     if len(text) > options.max_length:
-        raise TextTooLong(place, key, len(text), options.max_length)
+        raise TextTooLong(place, key, len(text), max_length=options.max_length)
     if not text.strip():
         raise EmptyText(place, key)
     return text

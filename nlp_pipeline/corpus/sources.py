@@ -109,7 +109,7 @@ def find_sources(
         CorpusError: The source cannot be read at all; every subclass says why.
     """
     if str(source) == STDIN:
-        return Sources((CorpusFile(stdin, STDIN, "stdin", "jsonl"),))
+        return Sources((CorpusFile(stdin, STDIN, "stdin", format="jsonl"),))
     path = Path(source)
     if path.is_dir():
         listing = _folder(path, named_by_stem)
@@ -145,7 +145,10 @@ def _single(path: Path) -> CorpusFile:
         path.open("rb").close()
     except OSError as error:
         raise CorpusNotReadable(str(path), error.strerror or str(error)) from error
-    return CorpusFile(path, _clean(str(path)), _clean(_stem(path)), *kind)
+    format, compression = kind
+    return CorpusFile(
+        path, _clean(str(path)), _clean(_stem(path)), format=format, compression=compression
+    )
 
 
 def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
@@ -165,9 +168,16 @@ def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
         )
     stems = stem_names(named_by_stem)
     files = tuple(
-        CorpusFile(path, _clean(str(path)), stems.get(name, name), *(_format(path) or ("", "")))
+        CorpusFile(
+            path,
+            _clean(str(path)),
+            stems.get(name, name),
+            format=format,
+            compression=compression,
+        )
         for path in readable
         for name in [_clean(path.relative_to(root).as_posix())]
+        for format, compression in [_format(path) or ("", "")]
     )
     return Sources(files, tuple(other_files), tuple(sorted(left_out)), is_folder=True)
 

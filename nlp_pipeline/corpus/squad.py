@@ -134,7 +134,7 @@ def _articles(
     with open_stream(file.path, file.compression) as opened:
         first = opened.read(_START_BYTES)
         rest = checked_start(first, place, notes)
-        stream = JsonStream(opened, limit, rest, len(first) - len(rest))
+        stream = JsonStream(opened, limit, rest, offset=len(first) - len(rest))
         yield stream, _numbers(stream, place)
 
 

@@ -62,4 +62,4 @@ class Bootstrap:
             means[number] = sums[sample].sum() / sizes[sample].sum()
         tail = (1 - self.level) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
-        return Estimate(float(np.mean(values)), float(low), float(high), len(values))
+        return Estimate(float(np.mean(values)), float(low), float(high), n=len(values))

@@ -93,11 +93,11 @@ def _outcome(row: Mapping[str, Any], right: Answers, n_tokens: int | None) -> Ou
     return Outcome(
         row["document_id"],
         row["question_id"],
-        question_type(row["question"]),
-        length_class(n_tokens),
-        bool(right),
-        row["status"],
-        row["sum_logprob"],
-        0.0 if failed else exact_match(row["answer"], right),
-        0.0 if failed else f1(row["answer"], right),
+        kind=question_type(row["question"]),
+        length=length_class(n_tokens),
+        answerable=bool(right),
+        status=row["status"],
+        score=row["sum_logprob"],
+        exact_match=0.0 if failed else exact_match(row["answer"], right),
+        f1=0.0 if failed else f1(row["answer"], right),
     )

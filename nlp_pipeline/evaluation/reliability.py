@@ -66,13 +66,15 @@ def reliability(results: Sequence[Outcome]) -> Reliability | None:
         for b in bins
         if b.confidence is not None and b.accuracy is not None
     )
-    return Reliability(len(pairs), error / len(pairs), _auroc(pairs), bins)
+    return Reliability(len(pairs), error / len(pairs), _auroc(pairs), bins=bins)
 
 
 def _bin(pairs: list[tuple[float, float]], number: int) -> Bin:
     inside = [pair for pair in pairs if min(int(pair[0] * BINS), BINS - 1) == number]
     means = [sum(column) / len(inside) for column in zip(*inside, strict=True)] or [None, None]
-    return Bin(number / BINS, (number + 1) / BINS, len(inside), means[0], means[1])
+    return Bin(
+        number / BINS, (number + 1) / BINS, n=len(inside), confidence=means[0], accuracy=means[1]
+    )
 
 
 def _auroc(pairs: list[tuple[float, float]]) -> float | None:

@@ -339,7 +339,7 @@ class Llama:
     def info(self) -> GeneratorInfo:
         """The model, its context and its digest."""
         loaded = self.loaded
-        return GeneratorInfo("in-process", loaded.name, self.max_seq_len, loaded.details)
+        return GeneratorInfo("in-process", loaded.name, self.max_seq_len, details=loaded.details)
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt in tokens."""

@@ -91,14 +91,15 @@ def split_reasoning(text: str, *, opened: bool = False, prompt: str = "") -> Rea
             pieces.clear()
         inside, reasons, start = bool(mark["open"]), True, mark.end()
     if not reasons:
-        return ReasonedText(False, "", 0, len(text))
+        return ReasonedText(False, "", start=0, end=len(text))
     if not inside:
         pieces.append((start, len(text)))
     filled = [piece for piece in pieces if text[slice(*piece)].strip()]
     piece = filled[-1] if filled else (len(text), len(text))
     outside = f"{text[: piece[0]]}\n{text[piece[1] :]}"
+    start, end = _unwrapped(text, *piece)
     return ReasonedText(
-        True, _MARKS.sub("", outside).strip(), *_unwrapped(text, *piece), not inside
+        True, _MARKS.sub("", outside).strip(), start=start, end=end, closed=not inside
     )
 
 

@@ -143,7 +143,15 @@ def check_frames(
         GoldenError: There is no golden output, or it is damaged.
     """
     path, tables = Path(folder), plain_tables(frames)
-    new = Golden(command, None, None, {}, Tolerance(rtol, atol), portable, facts())
+    new = Golden(
+        command,
+        None,
+        recipe=None,
+        corpus={},
+        tolerance=Tolerance(rtol, atol),
+        portable=portable,
+        made_with=facts(),
+    )
     if not (path / GOLDEN).is_file():
         if not update:
             raise GoldenNotFound(str(path), command)
@@ -171,11 +179,17 @@ def _settle(
     report = render(differences, new.tolerance, per_table)
     if not update and differences:
         hints = _notes(old.made_with, new)
-        raise GoldenMismatch(str(path), len(differences), report, hints, how)
+        raise GoldenMismatch(str(path), len(differences), report=report, notes=hints, update=how)
     changed = bool(differences) or force or old.tolerance != new.tolerance
     if update and changed and is_main():
         write(path, new, merged(expected, tables, new.tolerance))
-    return Checked(len(tables), _rows(tables), update and changed, tuple(differences), report)
+    return Checked(
+        len(tables),
+        _rows(tables),
+        updated=update and changed,
+        differences=tuple(differences),
+        report=report,
+    )
 
 
 def _notes(recorded: dict[str, Any], new: Golden) -> list[str]:

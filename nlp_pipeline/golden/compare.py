@@ -99,9 +99,17 @@ def compare_table(
             continue
         for column in shared_columns:
             old, new = old_rows[key].get(column), new_rows[key].get(column)
-            for pointer, *values in cell_differences(name, column, old, new, tolerance):
-                label = _label(name, key, expected)
-                yield Difference(name, "value", label, column + pointer, *values)
+            for pointer, old_value, new_value in cell_differences(
+                name, column, old, new, tolerance
+            ):
+                yield Difference(
+                    name,
+                    "value",
+                    _label(name, key, expected),
+                    column=column + pointer,
+                    expected=old_value,
+                    found=new_value,
+                )
 
 
 def merged(expected: Tables, actual: Tables, tolerance: Tolerance) -> dict[str, Table]:

@@ -89,7 +89,12 @@ class Recipe:
         from nlp_pipeline.pipeline import PipelineSpec
 
         return PipelineSpec(
-            self.pipeline, self.questions, self.settings, self.model, self.device, self.dry_run
+            self.pipeline,
+            self.questions,
+            settings=self.settings,
+            model=self.model,
+            device=self.device,
+            dry_run=self.dry_run,
         )
 
     def request(self, out: Path) -> RunRequest:

@@ -71,7 +71,7 @@ def record(
         str(corpus),
         pipeline,
         tuple(questions),
-        tuple(settings),
+        settings=tuple(settings),
         tables=tuple(tables),
         **options,
     ).here()

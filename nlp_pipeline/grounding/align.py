@@ -161,4 +161,6 @@ def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:
     tokens = doc.char_span(*span, alignment_mode="expand")
     if not tokens:  # nothing but the space between two tokens
         return Grounding(kind, *span, alignment_score=1.0)
-    return Grounding(kind, *span, tokens.start, tokens.end, 1.0)
+    return Grounding(
+        kind, *span, start_token=tokens.start, end_token=tokens.end, alignment_score=1.0
+    )

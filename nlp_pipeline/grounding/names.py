@@ -44,7 +44,7 @@ def find_name(index: TextIndex, name: str) -> Match:
     if whole is not None:
         start, end = whole
         exact = index.text[start:end] == name
-        return Match("exact" if exact else "normalized", 1.0, start, end)
+        return Match("exact" if exact else "normalized", 1.0, start=start, end=end)
     title, bare = _split_title(parts, data)
     if title and bare:
         match = _titled(index, title, bare, data)
@@ -169,7 +169,7 @@ def _acronym(index: TextIndex, name: str, data: LanguageData) -> Match | None:
             elif following.key not in data.particles:
                 break
         if need == len(letters):
-            return Match("acronym", 0.9, word.start, index.words[last].end)
+            return Match("acronym", 0.9, start=word.start, end=index.words[last].end)
     return None
 
 
@@ -185,7 +185,7 @@ def _scattered(index: TextIndex, parts: list[Word], data: LanguageData) -> Match
         near = [min(places, key=lambda p: abs(p - place)) for places in matches]
         if max(near) - min(near) <= _NEAR and _one_list(index, near, data):
             start, end = min(near), max(near)
-            return Match("words", 0.8, index.words[start].start, index.words[end].end)
+            return Match("words", 0.8, start=index.words[start].start, end=index.words[end].end)
     return Match(None, 0.5)
 
 

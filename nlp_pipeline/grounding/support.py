@@ -97,9 +97,19 @@ class Support:
             if unit.kind == "name":  # without the title before the piece, the mark behind it
                 first, last = max(start, first), min(end, last)
             if start <= first < last <= end:
-                places = (first - start, last - start, True, _IN_PLACE[unit.kind], 1.0, first, last)
-                text = index.text[first:last]
-                supported.append(Supported(text, unit.kind, unit.label, *places))
+                itself = Supported(
+                    index.text[first:last],
+                    unit.kind,
+                    label=unit.label,
+                    answer_start=first - start,
+                    answer_end=last - start,
+                    supported=True,
+                    matched=_IN_PLACE[unit.kind],
+                    score=1.0,
+                    start_char=first,
+                    end_char=last,
+                )
+                supported.append(itself)
         if cuts_word(index.text, start, end):
             supported += self._cut_numbers(start, end)
         return sorted(supported, key=lambda unit: unit.answer_start)
@@ -108,7 +118,9 @@ class Support:
         """The numbers at the ends of a piece that are parts of longer ones."""
         text = self.index.text[start:end]
         return [
-            self._check(Unit("number", "NUMBER", n.start, n.end, n), text[n.start : n.end])
+            self._check(
+                Unit("number", "NUMBER", start=n.start, end=n.end, value=n), text[n.start : n.end]
+            )
             for n in find_numbers(text, self.index.lang)
             if cuts_word(self.index.text, start + n.start, start + n.end)
         ]
@@ -126,8 +138,16 @@ class Support:
                 match = self._inside(text) or match
         is_supported = match.how is not None
         return Supported(
-            text, unit.kind, unit.label, unit.start, unit.end, is_supported, match.how, match.score,
-            match.start, match.end,
+            text,
+            unit.kind,
+            label=unit.label,
+            answer_start=unit.start,
+            answer_end=unit.end,
+            supported=is_supported,
+            matched=match.how,
+            score=match.score,
+            start_char=match.start,
+            end_char=match.end,
         )  # fmt: skip
 
     def _inside(self, text: str) -> Match | None:
@@ -157,7 +177,7 @@ class Support:
         for value in sorted(values):
             if value in self._numbers:
                 number = self._numbers[value]
-                return Match("number", 1.0, number.start, number.end)
+                return Match("number", 1.0, start=number.start, end=number.end)
         return Match(None, 0.0)
 
     def _pair(self, pair: Pair) -> Match:
@@ -167,14 +187,14 @@ class Support:
             agree = first_number.values & pair.first and second_number.values & pair.second
             turned = first_number.values & pair.second and second_number.values & pair.first
             if near and (agree or turned):
-                return Match("number", 1.0, first_number.start, second_number.end)
+                return Match("number", 1.0, start=first_number.start, end=second_number.end)
         n_present = sum(any(v in self._numbers for v in side) for side in (pair.first, pair.second))
         return Match(None, 0.25 * n_present)
 
     def _date(self, claimed: Date) -> Match:
         for date in self._dates:
             if agrees(claimed.readings, date.readings):
-                return Match("date", 1.0, date.start, date.end)
+                return Match("date", 1.0, start=date.start, end=date.end)
         # The year may stand elsewhere ("in 2021 … on 14 March"); a day and its month may not.
         for year, month, day in claimed.readings:
             if year is None or Decimal(year) not in self._numbers or day is None:
@@ -182,7 +202,7 @@ class Support:
             for date in self._dates:
                 undated = [fields for fields in date.readings if fields[0] is None]
                 if agrees([(None, month, day)], undated):
-                    return Match("date", 0.8, date.start, date.end)
+                    return Match("date", 0.8, start=date.start, end=date.end)
         fields = [field for field in next(iter(claimed.readings)) if field is not None]
         n_fields = sum(Decimal(field) in self._numbers for field in fields)
         return Match(None, 0.5 * n_fields / len(fields))

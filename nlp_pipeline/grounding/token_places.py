@@ -62,7 +62,15 @@ def stored_spans(doc: Doc, group: SpanGroup) -> list[StoredSpan]:
     spans = []
     for packed in srsly.msgpack_loads(group.to_bytes())["spans"]:
         span_id, kb_id, label, _, _, start, end = struct.unpack(_STORED, packed)
-        spans.append(StoredSpan(strings[span_id], strings[kb_id], strings[label], start, end))
+        spans.append(
+            StoredSpan(
+                strings[span_id],
+                strings[kb_id],
+                label=strings[label],
+                start_char=start,
+                end_char=end,
+            )
+        )
     return spans
 
 

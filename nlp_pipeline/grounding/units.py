@@ -55,23 +55,29 @@ def find_units(piece: Doc | Span, lang: str) -> list[Unit]:
     places: set[int] = set()
     units: list[Unit] = []
     for date in find_dates(text, lang):
-        units.append(Unit("date", "DATE", begin + date.start, begin + date.end, date))
+        units.append(
+            Unit("date", "DATE", start=begin + date.start, end=begin + date.end, value=date)
+        )
         places.update(range(begin + date.start, begin + date.end))
     titles = {**language_data(lang).polite, **language_data(lang).titles}
     for label, start, end in _titled(doc, _names(doc, piece, places), titles):
         if start and doc.text[start - 1].isdecimal():
             continue  # the G of "5G", where the tokenizer parts them, is the number's
-        units.append(Unit("name", label, start, end))
+        units.append(Unit("name", label, start=start, end=end))
         places.update(range(start, end))
     for pair in find_pairs(text):
         start, end = begin + pair.start, begin + pair.end
         if places.isdisjoint(range(start, end)):
-            units.append(Unit("number", labels.get(start, "NUMBER"), start, end, pair))
+            units.append(
+                Unit("number", labels.get(start, "NUMBER"), start=start, end=end, value=pair)
+            )
             places.update(range(start, end))
     for number in find_numbers(text, lang):
         start, end = begin + number.start, begin + number.end
         if start not in places and not number.values <= {1} and number.values:
-            units.append(Unit("number", labels.get(start, "NUMBER"), start, end, number))
+            units.append(
+                Unit("number", labels.get(start, "NUMBER"), start=start, end=end, value=number)
+            )
     return sorted(units, key=lambda unit: unit.start)
 
 

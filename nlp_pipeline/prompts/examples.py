@@ -90,7 +90,7 @@ def _example(
     no_answer: str | None,
 ) -> Example:
     def fail(reason: str) -> ExampleInvalid:
-        return ExampleInvalid(component, number, item, reason, (*fields, reply))
+        return ExampleInvalid(component, number, item=item, reason=reason, keys=(*fields, reply))
 
     if not isinstance(item, Mapping):
         raise fail("is no object")

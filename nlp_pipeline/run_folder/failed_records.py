@@ -73,7 +73,15 @@ def _record(
         CorpusNeeded: The tables do not give it back as it was.
     """
     questions = tuple(Question(q["id"], q["text"]) for q in entry.questions)
-    record = Record(position, entry.id, text or "", entry.meta, questions, entry.source, entry.line)
+    record = Record(
+        position,
+        entry.id,
+        text=text or "",
+        meta=entry.meta,
+        questions=questions,
+        source=entry.source,
+        line=entry.line,
+    )
     if entry_of(record).digest != entry.digest:
         raise CorpusNeeded(str(folder.path), corpus, entry.id)
     return record

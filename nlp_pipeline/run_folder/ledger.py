@@ -54,11 +54,13 @@ def entry_of(item: Record | Reject) -> Entry:
     if isinstance(item, Reject):
         # The message names the place. Where that has changed the row is made anew: it is cheap.
         digest = _digest([item.id, item.kind, item.message])
-        return Entry(item.id, digest, item.source, item.line, "rejected", types=[item.kind])
+        return Entry(
+            item.id, digest, source=item.source, line=item.line, state="rejected", types=[item.kind]
+        )
     questions = [{"id": q.id, "text": q.text} for q in item.questions]
     meta = dict(item.meta)
     digest = _digest([item.id, item.text, meta, questions])
-    return Entry(item.id, digest, item.source, item.line, meta=meta, questions=questions)
+    return Entry(item.id, digest, item.source, line=item.line, meta=meta, questions=questions)
 
 
 def write_ledger(path: Path, entries: Iterable[Entry]) -> None:

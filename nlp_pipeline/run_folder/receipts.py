@@ -89,7 +89,13 @@ def whole_receipts(
     if problem:
         name = receipt_path(run, len(receipts)).name
         raise ReceiptDamaged(
-            str(run), f"{RECEIPTS}/{name}", problem, documents, total, command, corpus
+            str(run),
+            f"{RECEIPTS}/{name}",
+            problem=problem,
+            documents=documents,
+            total=total,
+            command=command,
+            corpus=corpus,
         )
     return receipts
 
@@ -215,10 +221,10 @@ def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> Non
     weight = receipt.bytes.get(table)
     if not file.is_file():
         rows = f"{receipt.rows[table]} rows"
-        raise PartDamaged(str(run), _short(file), rows, "the file is missing")
+        raise PartDamaged(str(run), _short(file), rows, actual="the file is missing")
     if weight is not None and file.stat().st_size != weight:
         reason = f"it has {file.stat().st_size}"
-        raise PartDamaged(str(run), _short(file), f"{weight} bytes", reason)
+        raise PartDamaged(str(run), _short(file), f"{weight} bytes", actual=reason)
 
 
 def compare_digest(run: Path, file: Path, digest: str | None) -> None:
@@ -228,7 +234,9 @@ def compare_digest(run: Path, file: Path, digest: str | None) -> None:
         PartDamaged: It is not.
     """
     if digest is not None and file_digest(file) != digest:
-        raise PartDamaged(str(run), _short(file), f"digest {digest[:8]}", "its bytes have another")
+        raise PartDamaged(
+            str(run), _short(file), f"digest {digest[:8]}", actual="its bytes have another"
+        )
 
 
 def compare_rows(run: Path, file: Path, rows: int, counted: int) -> None:
@@ -238,7 +246,7 @@ def compare_rows(run: Path, file: Path, rows: int, counted: int) -> None:
         PartDamaged: It has others.
     """
     if counted != rows:
-        raise PartDamaged(str(run), _short(file), f"{rows} rows", f"it has {counted}")
+        raise PartDamaged(str(run), _short(file), f"{rows} rows", actual=f"it has {counted}")
 
 
 @contextmanager
@@ -252,7 +260,7 @@ def unreadable_is_damage(run: Path, file: Path, rows: int) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = f"it cannot be read ({described(error)[:200]})"
-        raise PartDamaged(str(run), _short(file), f"{rows} rows", reason) from error
+        raise PartDamaged(str(run), _short(file), f"{rows} rows", actual=reason) from error
 
 
 def sound(run: Path, receipts: Sequence[Receipt], format_: Format) -> int:

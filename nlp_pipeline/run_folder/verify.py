@@ -49,7 +49,7 @@ class Verification:
         if self.problems:
             manifest = run_manifest(Path(path))
             command, corpus = manifest.get("command") or (), str(manifest.get("corpus", ""))
-            raise RunDamaged(str(path), self.problems, command, corpus)
+            raise RunDamaged(str(path), self.problems, command, corpus=corpus)
 
 
 def verify_run(path: str | Path) -> Verification:

@@ -129,7 +129,7 @@ def dress(doc: Doc, item: Item) -> Doc:
 def origin_of(item: Item) -> Origin:
     """What the corpus says of an item."""
     text, meta = (item.text, dict(item.meta)) if isinstance(item, Record) else (None, {})
-    return Origin(item.id, item.index, item.source, item.line, text, meta)
+    return Origin(item.id, item.index, source=item.source, line=item.line, text=text, meta=meta)
 
 
 def chain(nlp: Language, pipes: list[str], docs: Iterable[Doc]) -> Iterator[Doc]:

@@ -52,4 +52,4 @@ def batch_size_of(request: RunRequest, nlp: Language) -> int:
 
 def _check(name: str, value: object, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidNumber(name, value, least, most)
+        raise InvalidNumber(name, value, least, most=most)

@@ -71,7 +71,7 @@ def annotate_in_workers(
     worker are tried again one document at a time, and the culprit becomes an error; so does a
     document that no worker is done with in `document_timeout` seconds.
     """
-    with _Workers(spec, pipes, n_process, document_timeout) as workers:
+    with _Workers(spec, pipes, n_process, limit=document_timeout) as workers:
         stream = iter(items)
         waiting: deque[tuple[list[Item], Future[_Batch]]] = deque()
         while True:

@@ -31,7 +31,7 @@ class EchoGenerator:
     @property
     def info(self) -> GeneratorInfo:
         """The model is called `echo`; any length fits."""
-        return GeneratorInfo("echo", "echo", None, {"fail_on": self._fail_on})
+        return GeneratorInfo("echo", "echo", None, details={"fail_on": self._fail_on})
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Words of the prompt."""

@@ -54,7 +54,7 @@ class LlamaGenerator:
     def info(self) -> GeneratorInfo:
         """The model, its digest, device and dtype. Loads it."""
         info = self.llama.info
-        return GeneratorInfo(BACKEND, info.model, info.max_seq_len, info.details)
+        return GeneratorInfo(BACKEND, info.model, info.max_seq_len, details=info.details)
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt in tokens. Loads the model."""

@@ -146,7 +146,7 @@ class World:
         except RuntimeError as error:
             atexit.unregister(dist.destroy_process_group)  # it would wait for the lost one
             reason = str(error).strip().split("\n")[0][:200].rstrip(".")
-            raise RankLost(self.rank, self.size, self._silent_ranks(), reason) from error
+            raise RankLost(self.rank, self.size, self._silent_ranks(), reason=reason) from error
 
     def _silent_ranks(self) -> list[int]:
         """A roll call: the ranks that do not answer it."""
@@ -226,7 +226,9 @@ def _joined(device: torch.device) -> World:
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '?')}"
         reason = str(error).strip().split("\n")[0][:200].rstrip(".")
-        raise ProcessGroupFailed(int(os.environ["RANK"]), world_size(), where, reason) from error
+        raise ProcessGroupFailed(
+            int(os.environ["RANK"]), world_size(), where, reason=reason
+        ) from error
     if backend == "gloo" and rank == 0:
         why = "no CUDA here" if device.type == "cpu" else "torch has no NCCL here"
         # A warning, because Python shows a program that sets up no logging nothing less.
@@ -234,7 +236,7 @@ def _joined(device: torch.device) -> World:
     own = dist.PrefixStore("nlp_pipeline", store)  # type: ignore[attr-defined]
     # Rank 0 may read and annotate for any time before it has work for the others.
     control = dist.new_group(backend="gloo", timeout=PATIENCE)
-    return World(rank, size, device, own, control)
+    return World(rank, size, device=device, store=own, control=control)
 
 
 def _timeout() -> float:

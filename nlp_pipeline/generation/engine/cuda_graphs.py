@@ -40,7 +40,9 @@ class StaticBatch(OverPages):
         self.body, self.pages = cache.body, cache.pages
         self.ids, self.positions = ids[None], positions[None]
         tables = cache.tables.device
-        self.step = PagedStep(len(ids), positions, slots, tables, tables.shape[1], rows)
+        self.step = PagedStep(
+            len(ids), positions, slots=slots, tables=tables, blocks=tables.shape[1], rows=rows
+        )
 
 
 class DecodeGraphs:

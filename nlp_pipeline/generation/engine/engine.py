@@ -114,10 +114,12 @@ class Engine:
         )
         head, graphs = head_of(model), None
         if capture is not None and paged:
-            graphs = DecodeGraphs(decoder, head, pages, capture, batch)
+            graphs = DecodeGraphs(decoder, head, cache=pages, capture=capture, max_batch_size=batch)
         self._cache = cache
         self._scheduler = Scheduler(limits, cache)
-        runner = ModelRunner(decoder, head, cache, graphs, self._scheduler.shrink_steps)
+        runner = ModelRunner(
+            decoder, head, cache=cache, graphs=graphs, on_out_of_memory=self._scheduler.shrink_steps
+        )
         self._runner = AsyncRunner(runner) if lookahead else runner
 
     @property

@@ -140,12 +140,12 @@ def _fused_layer(layer: Any) -> _Layer:
     return _Layer(
         layer.input_layernorm,
         qkv,
-        qkv_bias,
-        attention.o_proj,
-        layer.post_attention_layernorm,
-        gate_up,
-        gate_up_bias,
-        mlp.down_proj,
+        qkv_bias=qkv_bias,
+        output=attention.o_proj,
+        mlp_norm=layer.post_attention_layernorm,
+        gate_up=gate_up,
+        gate_up_bias=gate_up_bias,
+        down=mlp.down_proj,
     )
 
 

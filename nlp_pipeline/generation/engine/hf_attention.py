@@ -154,7 +154,7 @@ class ShapeProbe:
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Notes, and returns zeros."""
-        self.layers[layer] = LayerShape(key.shape[1], key.shape[3], key.dtype, key.device)
+        self.layers[layer] = LayerShape(key.shape[1], key.shape[3], key.dtype, device=key.device)
         return torch.zeros_like(query.transpose(1, 2))
 
 

@@ -99,7 +99,7 @@ class ModelRunner:
         if self._graphs is not None:
             replayed = self._graphs.run(chunks, previous_step)
             if replayed is not None:
-                return PendingStep(chunks, [chunk.state for chunk in chunks], replayed, [])
+                return PendingStep(chunks, [chunk.state for chunk in chunks], replayed, scores=[])
         batch = self._cache.pack(chunks)
         previous_step.fill_in(batch.ids[0], batch.unread)
         hidden_states = self._decoder(batch)
@@ -111,7 +111,9 @@ class ModelRunner:
             choices = choose(self._head(hidden_states[ends]), states)
         if self._graphs is not None:
             self._graphs.note(choices)
-        return PendingStep(batch.chunks, states, choices, self._prompt_scores(batch, hidden_states))
+        return PendingStep(
+            batch.chunks, states, choices, scores=self._prompt_scores(batch, hidden_states)
+        )
 
     def _prompt_scores(
         self, batch: StepBatch, hidden_states: Tensor

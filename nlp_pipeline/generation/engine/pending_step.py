@@ -92,4 +92,4 @@ class PendingStep:
 
 def no_step() -> PendingStep:
     """What is on its way before the first step."""
-    return PendingStep([], [], None, [])
+    return PendingStep([], [], None, scores=[])

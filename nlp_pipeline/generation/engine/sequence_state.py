@@ -45,9 +45,9 @@ class SequenceState:
         """Puts a sequence in a slot. What the slot shares with it already counts as reused."""
         budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
         ends = eos_token_ids | stop_token_ids(sequence.constraint)
-        stop = StopRule(sequence.params.stop, budget, ends, token_bytes)
+        stop = StopRule(sequence.params.stop, budget, ends, token_bytes=token_bytes)
         sequence.reused_tokens = slot.computed
-        return cls(sequence, slot, sampler, stop, list(sequence.prompt_ids))
+        return cls(sequence, slot, sampler=sampler, stop=stop, tokens=list(sequence.prompt_ids))
 
     @property
     def computed(self) -> int:

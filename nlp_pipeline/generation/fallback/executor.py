@@ -123,7 +123,10 @@ class BatchExecutor:
         logits, cache = self._forward(ids, mask, positions, None, keep=0 if whole else 1)
         if whole:
             self._score_prompts(batch, logits)
-        samplers = [TokenSampler(s, self._eos, self._token_bytes, self._max_seq_len) for s in batch]
+        samplers = [
+            TokenSampler(s, self._eos, self._token_bytes, max_seq_len=self._max_seq_len)
+            for s in batch
+        ]
         position = positions[:, -1:]
         tokens = advance(samplers, logits[:, -1])
         while not all(s.finish_reason for s in batch):

@@ -65,7 +65,7 @@ class TokenSampler:
         self._sequence = sequence
         budget = min(params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
         ends = eos_token_ids | stop_token_ids(sequence.constraint)
-        self._stop = StopRule(params.stop, budget, ends, token_bytes)
+        self._stop = StopRule(params.stop, budget, ends, token_bytes=token_bytes)
         # The CPU's generator on every device: the same seed gives the same sample anywhere.
         self._random = torch.Generator().manual_seed(params.seed + sequence.sample)
 

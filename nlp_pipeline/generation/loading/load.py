@@ -98,7 +98,7 @@ def load(
     with world.main_first():
         source = _find(name, tokenizer, fetch_missing)
     load_device = torch.device("cpu") if quantization or device_map else where
-    place = Placement(kind, load_device, world, device_map)
+    place = Placement(kind, load_device, world, device_map=device_map)
     with quiet_transformers(), source.opened() as folder:
         own = tokenizer is None
         tokens = load_tokenizer(source.name, folder) if own else named_tokenizer(str(tokenizer))

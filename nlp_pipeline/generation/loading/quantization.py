@@ -120,4 +120,6 @@ def _bitsandbytes() -> Any:
             warnings.simplefilter("ignore")  # it tells of every GPU library that is not there
             return importlib.import_module("bitsandbytes")
     except Exception as error:  # a wheel for another CUDA fails in many ways
-        raise PackageMissing("quantization", "bitsandbytes", "quant", str(error)[:200]) from error
+        raise PackageMissing(
+            "quantization", "bitsandbytes", "quant", reason=str(error)[:200]
+        ) from error

@@ -58,7 +58,7 @@ def check_loaded(
     expected = model.state_dict()
     shapes = [f"{key} is not {tuple(expected[key].shape)}" for key in sorted(odd)]
     if missing or unknown or shapes:
-        raise TensorsUnknown(name, sorted(missing), unknown, shapes)
+        raise TensorsUnknown(name, sorted(missing), unknown, shapes=shapes)
 
 
 def drop_computed(names: Iterable[str]) -> list[str]:

@@ -57,7 +57,7 @@ def _open(file: Path) -> Any:
         import sentencepiece
     except ImportError as error:
         raise PackageMissing(
-            f"The tokenizer {file}", "sentencepiece", "meta", str(error)
+            f"The tokenizer {file}", "sentencepiece", "meta", reason=str(error)
         ) from error
     try:
         return sentencepiece.SentencePieceProcessor(model_file=str(file))

@@ -54,7 +54,7 @@ def served_model(
     """
     if isinstance(answer, Failure):
         if answer.status == 404 and settings.model:
-            return ServedModel(settings.model, "unknown", settings.max_seq_len, {})
+            return ServedModel(settings.model, "unknown", settings.max_seq_len, facts={})
         raise unusable(answer, settings, has_key=has_key)
     listed = answer.get("data")
     entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
@@ -77,7 +77,9 @@ def unusable(failure: Failure, settings: ServerSettings, *, has_key: bool) -> Mo
     if failure.kind in ("unreachable", "timeout"):
         return ServerUnreachable(settings.base_url, failure.reason)
     if failure.key_refused:
-        return ServerKeyRefused(settings.base_url, settings.api_key_env, has_key, failure.reason)
+        return ServerKeyRefused(
+            settings.base_url, settings.api_key_env, has_key, reason=failure.reason
+        )
     return ServerUnusable(settings.base_url, failure.reason)
 
 

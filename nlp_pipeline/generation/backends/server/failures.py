@@ -154,7 +154,9 @@ def _status(response: Any) -> Failure:
     words = details.get("message") or details.get("detail") or inner
     status = response.status_code
     reason = f"HTTP {status}: {words}" if words else f"HTTP {status}"
-    return Failure("status", reason, status, _retry_after(response.headers), details)
+    return Failure(
+        "status", reason, status=status, retry_after=_retry_after(response.headers), details=details
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -58,7 +58,7 @@ class ServerGenerator:
             "answer_prefix": "sent" if connection.writer.sends_prefix else "left out",
             **served.facts,
         }
-        return GeneratorInfo(BACKEND, served.name, served.max_seq_len, details)
+        return GeneratorInfo(BACKEND, served.name, served.max_seq_len, details=details)
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt: exact from llama.cpp and vLLM, else an upper bound."""

@@ -101,10 +101,10 @@ class Usage:
         usage = _mapping(given)
         inside = _mapping(usage.get("completion_tokens_details"))
         return cls(
-            _count(usage.get("prompt_tokens")),
-            _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-            _count(usage.get("completion_tokens")) or tokens,
-            _count(inside.get("reasoning_tokens")),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            output_tokens=_count(usage.get("completion_tokens")) or tokens,
+            reasoning_tokens=_count(inside.get("reasoning_tokens")),
         )
 
     def thought(self, finish: FinishReason) -> bool:

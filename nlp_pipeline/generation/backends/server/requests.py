@@ -144,7 +144,9 @@ class RequestWriter:
         if self._template_kwargs:
             body["chat_template_kwargs"] = dict(self._template_kwargs)
         texts = [message["content"] for message in body["messages"]]
-        return SentPrompt("/chat/completions", body, pairs, prefix, self._fewest(texts))
+        return SentPrompt(
+            "/chat/completions", body, pairs=pairs, prefix=prefix, prompt_tokens=self._fewest(texts)
+        )
 
     def _fewest(self, texts: list[str]) -> int | None:
         """Tokens of the texts; one less for each, as its last may join what the template writes."""

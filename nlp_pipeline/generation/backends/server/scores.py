@@ -89,7 +89,7 @@ def _from_chat(entry: dict[str, Any], top: int) -> ScoredToken:
         TokenAlternative(_id(alternative), _text(alternative), _score(alternative["logprob"]))
         for alternative in entry.get("top_logprobs") or []
     ]
-    return ScoredToken(_piece(entry), _score(entry["logprob"]), _id(entry), _best(around, top))
+    return ScoredToken(_piece(entry), _score(entry["logprob"]), _id(entry), top=_best(around, top))
 
 
 def _from_completion(logprobs: dict[str, Any], top: int) -> list[ScoredToken]:

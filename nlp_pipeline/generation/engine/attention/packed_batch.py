@@ -89,7 +89,9 @@ def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:
         slots, ends = [chunk.state.slot for chunk in following], [chunk.end for chunk in following]
         spans.append(SharedPrefixSpan(slots, ends, shape))
     spans += _decode_spans(singles[len(following) :], shape)
-    spans += [PrefillSpan(chunk.state.slot, chunk.start, chunk.length, shape) for chunk in longer]
+    spans += [
+        PrefillSpan(chunk.state.slot, chunk.start, chunk.length, shape=shape) for chunk in longer
+    ]
     return spans
 
 

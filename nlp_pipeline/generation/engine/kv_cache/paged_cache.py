@@ -111,7 +111,7 @@ class PagedCache:
     def pack(self, chunks: list[ScheduledTokens]) -> PagedBatch:
         """See `KVCache.pack`."""
         self.tables.update()
-        return PagedBatch(chunks, self.pages, self.tables, self.body)
+        return PagedBatch(chunks, self.pages, self.tables, body=self.body)
 
     def close(self) -> None:
         """See `KVCache.close`."""

@@ -91,7 +91,7 @@ class PrefixCache:
                 if page_id in self._by_page:  # it stands elsewhere in the tree already
                     return
                 end = (index + 1) * self._page
-                entry = _Entry(next(self._numbers), key, page_id, end, table)
+                entry = _Entry(next(self._numbers), key, page_id=page_id, end=end, owner=table)
                 self._entries[key] = self._by_page[page_id] = entry
             parent = entry.number
 

@@ -157,7 +157,7 @@ class SlotPool:
         if rows < 1:
             return None
         try:
-            slab = Slab(self._layers, rows, capacity, next(self._clock))
+            slab = Slab(self._layers, rows, capacity, number=next(self._clock))
         except (MemoryError, RuntimeError):  # the budget was an estimate
             return None
         self._slabs.append(slab)
