@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.output import note, print_table
-from nlp_pipeline.cli.run import execute_and_show, run, run_request
+from nlp_pipeline.cli.run import run, run_request, watched_run
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
@@ -101,8 +102,11 @@ def _run(
     corpus: str, *, quiet: bool, out: Path | None, debug_log: Path | None, **options: Any
 ) -> Path:
     """Runs the pipeline over the corpus, or finishes that, or finds it finished."""
+    from nlp_pipeline.runner.run import execute
+
     request = run_request(corpus, out, format_="parquet", **options)
-    return execute_and_show(request, quiet=quiet, debug_log=debug_log).out
+    with watched_run(request, quiet=quiet, debug_log=debug_log) as (progress, config):
+        return execute(request, progress, config, command=sys.argv[1:]).out
 
 
 def _show(report: dict[str, Any]) -> None:

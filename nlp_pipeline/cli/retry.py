@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.options import pace
-from nlp_pipeline.cli.run import (
-    FAILED_DOCUMENTS,
-    as_dict,
-    fetch_models,
-    show_notes,
-    show_progress,
-)
+from nlp_pipeline.cli.run import FAILED_DOCUMENTS, as_dict, watched_run
 
 
 @click.command()
@@ -40,20 +32,12 @@ def retry(out: Path, *, quiet: bool, as_json: bool, debug_log: Path | None, **op
       nlp-pipeline retry runs/sample-en_qa_summary --type generation_failed
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.generation.distributed.process_group import is_main
-    from nlp_pipeline.pipeline import PipelineSpec, resolve_config
-    from nlp_pipeline.run_folder.read import run_manifest
-    from nlp_pipeline.run_folder.writer import CONFIG
-    from nlp_pipeline.runner.run import retry as try_again
+    from nlp_pipeline.runner.run import execute, retry_request
 
-    main = is_main()  # of several processes that torchrun started, one speaks
-    quiet = quiet or not main
-    show_notes(quiet=quiet, debug_log=debug_log)
-    run_manifest(out)  # before a model is fetched for nothing
-    if main:
-        fetch_models(resolve_config(PipelineSpec(str(out / CONFIG))), quiet=quiet)
-    with resumable(out) if main else nullcontext(), show_progress(quiet=quiet) as progress:
-        result = try_again(out, progress=progress, **options)
-    if not main:
+    request, records = retry_request(out, **options)
+    with watched_run(request, records, quiet=quiet, debug_log=debug_log) as (progress, config):
+        result = execute(request, progress, config, records=records)
+    if not is_main():
         return
     if as_json:
         click.echo(json.dumps(as_dict(result)))

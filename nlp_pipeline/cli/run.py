@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from nlp_pipeline.errors.run import DebugLogNotWritable
 if TYPE_CHECKING:
     from confection import Config
 
-    from nlp_pipeline.runner.request import RunRequest, RunResult
+    from nlp_pipeline.runner.records import RecordSource
+    from nlp_pipeline.runner.request import Progress, RunRequest, RunResult
 
 FAILED_DOCUMENTS = 3
 PREVIEW_ROWS = 6
@@ -83,8 +85,10 @@ def run(
     """  # noqa: D301  (click knows the character itself)
     request = run_request(corpus, out, **options)
     from nlp_pipeline.generation.distributed.process_group import is_main
+    from nlp_pipeline.runner.run import execute
 
-    result = execute_and_show(request, quiet=quiet, debug_log=debug_log)
+    with watched_run(request, quiet=quiet, debug_log=debug_log) as (progress, config):
+        result = execute(request, progress, config, command=sys.argv[1:])
     if not is_main():
         return
     if as_json:
@@ -95,22 +99,39 @@ def run(
         sys.exit(FAILED_DOCUMENTS)
 
 
-def execute_and_show(request: RunRequest, *, quiet: bool, debug_log: Path | None) -> RunResult:
-    """Runs a request, with progress; of several processes that torchrun started, one speaks."""
+@contextmanager
+def watched_run(
+    request: RunRequest,
+    records: RecordSource | None = None,
+    *,
+    quiet: bool,
+    debug_log: Path | None,
+) -> Iterator[tuple[Progress | None, Config | None]]:
+    """What the terminal shows of a run; of several processes that torchrun started, one speaks.
+
+    Args:
+        request: Is checked, and its models are fetched, before the block begins.
+        records: Where the records come from; the corpus of the request by default.
+        quiet: Shows nothing.
+        debug_log: A file that gets every note.
+
+    Yields:
+        Who is told how the run goes, and the pipeline's config where it is known already.
+    """
     from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.pipeline import resolve_config
-    from nlp_pipeline.runner.run import check, execute
+    from nlp_pipeline.runner.run import check
 
     main = is_main()
     quiet = quiet or not main
     show_notes(quiet=quiet, debug_log=debug_log)
     config = None
     if main:
-        check(request)  # before a model is fetched for nothing
+        check(request, records)  # before a model is fetched for nothing
         config = resolve_config(request.pipeline)
         fetch_models(config, quiet=quiet)
     with resumable(request.out) if main else nullcontext(), show_progress(quiet=quiet) as progress:
-        return execute(request, progress, config, command=sys.argv[1:])
+        yield progress, config
 
 
 def run_request(

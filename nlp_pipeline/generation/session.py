@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ class ExecutorSession:
     def step(self) -> list[Completion]:
         """Advances the executor, unless other sessions' steps finished something of ours."""
         if not self._outbox and self._in_flight:
-            self._pool.step()
+            self._pool.hand_out(self._pool.executor.step())
         completions, self._outbox = self._outbox, []
         return completions
 
@@ -127,9 +128,9 @@ class SessionPool:
         for sequence in sequences:
             del self._owners[sequence]
 
-    def step(self) -> None:
-        """Advances the executor and hands out what finished."""
-        for sequence in self.executor.step():
+    def hand_out(self, finished: Iterable[Sequence]) -> None:
+        """Gives the completions of finished sequences to the streams that asked for them."""
+        for sequence in finished:
             completion = self._completion(sequence)
             if sequence.opened or completion.reasoning_tokens:
                 completion = _answered(completion, sequence)

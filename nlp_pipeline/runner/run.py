@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
-from nlp_pipeline.generation.distributed.process_group import world_size
-from nlp_pipeline.generation.distributed.rank0 import run_on_rank0
+from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_place
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
@@ -183,21 +182,38 @@ def retry(
         CorpusNeeded: A record cannot be read back from the tables.
         NlpPipelineError: As in `run`.
     """
-    path = Path(out)
-    manifest = run_manifest(path)
-    request = RunRequest(
-        corpus=manifest["corpus"],
-        out=path,
-        pipeline=PipelineSpec(str(path / CONFIG)),
+    request, records = retry_request(
+        out,
+        types=types,
+        ids=ids,
         n_process=n_process,
         document_timeout=document_timeout,
         batch_size=batch_size,
         on_error=on_error,
         max_errors=max_errors,
-        **_reading_options(manifest),
     )
-    records = FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
     return execute(request, progress, records=records)
+
+
+def retry_request(
+    out: str | Path, *, types: Iterable[str] = (), ids: Iterable[str] = (), **pace: Any
+) -> tuple[RunRequest, FailedRecords]:
+    """What `retry` asks for, as `execute` takes it: the run that was, and the records that failed.
+
+    Args:
+        out: The run's folder.
+        types: Only documents with an error of one of these types.
+        ids: Only these documents.
+        pace: The other arguments of `retry`: fields of `RunRequest`.
+
+    Raises:
+        RunNotFound: The folder holds no run.
+    """
+    path = Path(out)
+    manifest = run_manifest(path)
+    options = {**_reading_options(manifest), **pace}
+    request = RunRequest(manifest["corpus"], path, PipelineSpec(str(path / CONFIG)), **options)
+    return request, FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
 
 
 def execute(
@@ -226,10 +242,30 @@ def execute(
         NlpPipelineError: As in `run`.
     """
     config = config or resolve_config(request.pipeline)
+    if needs_rank0():
+        again = partial(execute, request, progress, config, records=records, command=command)
+        return on_rank0(config, again)
+    started = time.perf_counter()
     progress = progress or Silent()
     records = records or CorpusRecords(request, progress)
-    work = partial(_execute, request, progress, config, records, command)
-    return work() if world_size() == 1 else on_rank0(config, work)
+    request.check_limits()
+    records.check()
+    nlp = build(config, request.pipeline.name)
+    with records.open():
+        mark = fingerprint(request, nlp, config)
+        with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
+            entries = records.entries(folder)
+            plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
+            if records.is_complete(folder, plan):
+                return _result(folder, plan.kept, started)
+            manifest = records.begin(plan, describe(request, nlp, mark, command))
+            total = records.total(folder)
+            _open_books(folder, config, {"total": total, **manifest, **beginning(plan)})
+            progress.start(total, plan.kept)
+            _write_parts(request, nlp, folder, records, progress)
+            result = _result(folder, plan.kept, started)
+            _close_books(folder, manifest, result)
+            return result
 
 
 def on_rank0(config: Config, work: Callable[[], _Result]) -> _Result:
@@ -246,8 +282,12 @@ def on_rank0(config: Config, work: Callable[[], _Result]) -> _Result:
     return run_on_rank0(size, device, work, generator=LlamaGenerator)
 
 
-def check(request: RunRequest) -> None:
-    """Finds out, before anything is loaded, whether corpus, folder and limits can be used.
+def check(request: RunRequest, records: RecordSource | None = None) -> None:
+    """Finds out, before anything is loaded, whether records, folder and limits can be used.
+
+    Args:
+        request: What is to run.
+        records: Where the records come from; the corpus of the request by default.
 
     Raises:
         CorpusError: The corpus cannot be read.
@@ -257,40 +297,20 @@ def check(request: RunRequest) -> None:
         TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
     """
     request.check_limits()
-    CorpusRecords(request, Silent()).check()
+    (records or CorpusRecords(request, Silent())).check()
 
 
-def _execute(
-    request: RunRequest,
-    progress: Progress,
-    config: Config,
-    records: RecordSource,
-    command: Iterable[str] | None,
-) -> RunResult:
-    """The whole way: what is there, what is to do, the documents one by one, the books closed."""
-    started = time.perf_counter()
-    request.check_limits()
-    records.check()
-    nlp = build(config, request.pipeline.name)
-    with records.open():
-        mark = fingerprint(request, nlp, config)
-        with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            entries = records.entries(folder)
-            plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
-            if records.is_complete(folder, plan):
-                return _result(folder, plan.kept, started)
-            manifest = records.begin(plan, describe(request, nlp, mark, command))
-            total = records.total(folder)
-            running = {"total": total, **manifest, **beginning(plan), "state": "running"}
-            folder.write_manifest(running)
-            folder.write_config(config.to_str())
-            progress.start(total, plan.kept)
-            _write_parts(request, nlp, folder, records, progress)
-            result = _result(folder, plan.kept, started)
-            if manifest.get("state", FINISHED) == FINISHED:  # a retry leaves others unfinished
-                end = {"total": result.documents, "state": FINISHED, **figures(result)}
-                folder.write_manifest({**manifest, **end})
-            return result
+def _open_books(folder: RunFolder, config: Config, manifest: Mapping[str, Any]) -> None:
+    """Writes what runs, and that it does, before the first document."""
+    folder.write_manifest({**manifest, "state": "running"})
+    folder.write_config(config.to_str())
+
+
+def _close_books(folder: RunFolder, manifest: Mapping[str, Any], result: RunResult) -> None:
+    """Writes that the run is finished, unless it was a retry that leaves others unfinished."""
+    if manifest.get("state", FINISHED) == FINISHED:
+        end = {"total": result.documents, "state": FINISHED, **figures(result)}
+        folder.write_manifest({**manifest, **end})
 
 
 def _write_parts(

@@ -38,6 +38,13 @@ class RankGenerator(Protocol):
         ...
 
 
+def needs_rank0() -> bool:
+    """Whether torchrun has started several processes and none of them does a piece of work yet."""
+    from nlp_pipeline.generation.distributed.process_group import world_size
+
+    return world_size() > 1 and not _current
+
+
 def run_on_rank0(
     size: int | None,
     device: str,
@@ -61,9 +68,9 @@ def run_on_rank0(
         RankLost: A rank died or no longer answers.
         ModelError: The ranks cannot work together.
     """
-    from nlp_pipeline.generation.distributed.process_group import is_main, join, world_size
+    from nlp_pipeline.generation.distributed.process_group import is_main, join
 
-    if world_size() == 1 or _current:  # a part of the work may come here again
+    if not needs_rank0():  # alone, or a part of the work comes here again
         return work()
     if not is_main():
         with _no_interrupts():
