@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,9 @@ all another any anything both each every everything he it mine none nothing one 
 ours same she some something such that them these they this those we what which who whose
 """
 EMPTY_WORDS = frozenset((PARTICIPLES + ADVERBS + PRONOUNS).split())
+
+MOST_BY_POSITION = 3
+"""Arguments of a constructor that a reader can tell apart without their names."""
 
 FIELD_NOUNS = frozenset(
     [
@@ -151,6 +154,29 @@ def test_modules_import_in_no_circle() -> None:
         for name in leaves:
             del imports[name]
     assert sorted(imports) == [], "these import each other, directly or on a way round"
+
+
+def test_no_constructor_takes_more_than_three_arguments_by_position() -> None:
+    classes = {
+        node.name
+        for _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert list(
+        long_calls(ast.parse("Row(1, 2, 3)\nRow(1, *pair, 2, 3)\nrow(1, 2, 3, 4)"), {"Row"})
+    ) == ["2 Row(1, *pair, 2, 3)"]
+    calls = [f"{path}:{call}" for path, tree in modules() for call in long_calls(tree, classes)]
+    assert calls == [], "name the arguments behind the third"
+
+
+def long_calls(tree: ast.AST, classes: Collection[str]) -> Iterator[str]:
+    """The calls of classes with more than three arguments by position, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > MOST_BY_POSITION:
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name in classes or name in ("cls", "__init__"):
+                yield f"{node.lineno} {ast.unparse(node)}"
 
 
 def _imports(tree: ast.Module, files: dict[str, ast.Module]) -> Iterator[str]:

@@ -170,7 +170,16 @@ class Completion:
         cls, request_id: str, error: NlpPipelineError, prompt_tokens: int = 0, sample: int = 0
     ) -> Completion:
         """The completion of a request that could not be served; the others go on."""
-        return cls(request_id, "", (), (), "error", prompt_tokens, sample=sample, error=error)
+        return cls(
+            request_id,
+            "",
+            token_ids=(),
+            logprobs=(),
+            finish_reason="error",
+            prompt_tokens=prompt_tokens,
+            sample=sample,
+            error=error,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,11 @@ class DocumentSpans:
             if not self.no_answer and not any(True for _ in self._pieces()):
                 raise NoSpanPossible(len(self.text))
             self._walks[vocabulary] = Walk(
-                vocabulary, spelled(self.text), self.starts, self.ends, self.no_answer
+                vocabulary,
+                spelled(self.text),
+                starts=self.starts,
+                ends=self.ends,
+                no_answer=self.no_answer,
             )
         return BoundSpans(self._walks[vocabulary])
 

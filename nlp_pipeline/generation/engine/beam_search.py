@@ -69,7 +69,7 @@ class BeamGroup:
         self._ended = FinishedHypotheses(self._num_beams, self._length_penalty)
         self._cut_off = FinishedHypotheses(self._num_beams, self._length_penalty)
         self._collected: list[BeamState] = []
-        stop = StopRule((), budget, self._stops, token_bytes)
+        stop = StopRule((), budget, self._stops, token_bytes=token_bytes)
         self._width = (1 + max(1, len(self._stops))) * self._num_beams
         self.states = [self._state(slot, stop) for slot in slots]
         for state in self.states[1:]:
@@ -79,7 +79,12 @@ class BeamGroup:
     def _state(self, slot: KVSlot, stop: StopRule) -> BeamState:
         tokens = list(self._sequence.prompt_ids)
         return BeamState(
-            self._sequence, slot, candidate_sampler(self._width), stop, tokens, group=self
+            self._sequence,
+            slot,
+            sampler=candidate_sampler(self._width),
+            stop=stop,
+            tokens=tokens,
+            group=self,
         )
 
     def collect(self, state: BeamState) -> None:

@@ -42,7 +42,7 @@ class Hypothesis:
             (*self.output_ids, candidate.token),
             (*self.logprobs, candidate.logprob),
             self.score + candidate.logprob,
-            self.masked + candidate.masked,
+            masked=self.masked + candidate.masked,
         )
 
     def normalized(self, length_penalty: float) -> float:
