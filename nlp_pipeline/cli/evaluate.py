@@ -83,9 +83,12 @@ def evaluate(
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.evaluation import evaluate_run
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
+    from nlp_pipeline.evaluation.references import check_references
     from nlp_pipeline.generation.distributed.process_group import is_main
 
     reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
+    if finished is None:
+        check_references(corpus, with_rouge=not no_rouge, **reading)
     folder = finished or _run(corpus, **options)
     if not is_main():
         return
@@ -132,6 +135,8 @@ def _show(report: dict[str, Any]) -> None:
     if annotation := report["annotation"]:
         rows = [[name, f"{100 * value:.1f}"] for name, value in annotation.items()]
         print_table(["annotation", "score"], rows, "Annotation (spaCy's scorer, percent)")
+    for warning in report["warnings"]:
+        note(f"Warning: {warning}")
 
 
 def _answer_row(name: str, measures: dict[str, Any]) -> list[Any]:
@@ -146,19 +151,45 @@ def _percent(mean: dict[str, Any] | None) -> str | None:
 
 
 def _show_threshold(answers: dict[str, Any]) -> None:
-    """The best thresholds, as settings that can be copied."""
-    for measure, best in answers["thresholds"].items():
-        title = _TITLES[measure]
-        if best["threshold"] is None:
-            click.echo(f"No threshold on the score gives a better {title} here.")
-            continue
-        gain = f"{100 * best['before']:.1f} to {100 * best['after']:.1f}"
-        setting = f"components.llama_qa.no_answer_threshold={best['threshold']:.4g}"
-        click.echo(f"Best for {title} ({gain}, on these questions): --set {setting}")
+    """The advised thresholds, as settings that can be copied, or why none is advised."""
+    for measure, advice in answers["thresholds"].items():
+        click.echo(threshold_advice(_TITLES[measure], advice))
     if curve := answers["reliability"]:
         error, auroc = curve["expected_calibration_error"], curve["auroc"]
         area = "-" if auroc is None else f"{auroc:.2f}"
-        click.echo(f"Expected calibration error {error:.3f}, AUROC of the score {area}")
+        click.echo(
+            f"Expected calibration error of the confidence {error:.3f} "
+            f"({len(curve['bins'])} bins of equal count), AUROC for an exact match {area}"
+        )
+
+
+def threshold_advice(title: str, advice: dict[str, Any]) -> str:
+    """What to do about a threshold on the score, in one line.
+
+    Args:
+        title: The measure's.
+        advice: An `evaluation.thresholds.Threshold` as a dict.
+    """
+    before, after, none = (f"{100 * advice[k]:.1f}" for k in ("before", "after", "none_always"))
+    left = f"{advice['answered_after']} of {advice['answered_before']} answers left"
+    figures = f"{title} {before} to {after}, {left}; none always: {none}"
+    match advice["verdict"]:
+        case "better":
+            setting = f"--set components.llama_qa.no_answer_threshold={advice['threshold']:.4g}"
+            return (
+                f"{setting} is better on the half of the documents that it was not chosen on "
+                f"({advice['n']} questions: {figures})."
+            )
+        case "too few questions":
+            return f"Too few questions to choose a threshold for {title} on one half ({figures})."
+        case "no gain" if advice["threshold"] is None:
+            return f"No threshold on the score gives a better {title} here ({figures})."
+        case verdict:
+            why = {"no gain": "it gains nothing", "none always is as good": verdict}[verdict]
+            return (
+                f"No threshold is advised for {title}: {advice['threshold']:.4g} was best on one "
+                f"half of the documents, and on the other {why} ({figures})."
+            )
 
 
 def _plot(report: dict[str, Any], file: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nlp_pipeline.errors.base import NlpPipelineError
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
@@ -33,6 +35,17 @@ class NothingToCompare(EvaluationError):
         )
 
 
+class NothingMeasured(EvaluationError):
+    """A corpus whose only references are those that are to be left out."""
+
+    def __init__(self, corpus: str) -> None:
+        super().__init__(
+            f"{escaped(corpus)} has references for summaries alone, and --no-rouge leaves these "
+            "out: nothing would be measured, and nothing was run. Leave --no-rouge away, or give "
+            "questions 'answers' or records a 'label'."
+        )
+
+
 class RougeMissing(EvaluationError):
     """ROUGE without the library that computes it."""
 
@@ -51,3 +64,17 @@ class GoldUnreadable(EvaluationError):
             f"The gold annotations of document '{escaped(document_id)}' cannot be used: "
             f"{escaped(reason)}. Every word line of a CoNLL-U file has ten columns parted by tabs."
         )
+
+
+def two_label_schemes(relations: Sequence[str]) -> str:
+    """That dependency scores compare labels of two schemes.
+
+    Args:
+        relations: Those that the gold annotation does not know, the commonest first.
+    """
+    names = ", ".join(escaped(name) for name in relations[:5])
+    return (
+        f"The pipeline's dependency labels ({names}) are not of the gold annotation's scheme: "
+        "dep_las counts them as wrong, and where schemes disagree on heads so does dep_uas. "
+        "Compare a pipeline that was trained on the same scheme."
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 import spacy
@@ -13,7 +14,7 @@ from spacy.training.converters.conllu_to_docs import conllu_to_docs
 from spacy.vocab import Vocab
 
 from nlp_pipeline.corpus.conllu import ConlluDocument
-from nlp_pipeline.errors.evaluation import GoldUnreadable
+from nlp_pipeline.errors.evaluation import GoldUnreadable, two_label_schemes
 
 _PLAIN = (
     "token_acc",
@@ -27,11 +28,22 @@ _PLAIN = (
     "ents_f",
 )
 
+_RELATIONS = """
+acl advcl advmod amod appos aux case cc ccomp clf compound conj cop csubj dep det
+discourse dislocated expl fixed flat goeswith iobj list mark nmod nsubj nummod obj obl
+orphan parataxis punct reparandum root vocative xcomp
+"""
+UNIVERSAL_RELATIONS = frozenset(_RELATIONS.split())
+"""The 37 relations of Universal Dependencies 2 (de Marneffe et al. 2021), without subtypes."""
+
+_FOREIGN = 0.1
+"""Share of tokens with relations that the gold scheme has not, above which there are two."""
+
 
 def annotation_scores(
     gold: Mapping[str, ConlluDocument], tables: Mapping[str, pd.DataFrame], language: str
-) -> dict[str, float]:
-    """SpaCy's scores of the documents that have gold annotations, by name; from 0 to 1.
+) -> tuple[dict[str, float], list[str]]:
+    """SpaCy's scores of the documents that have gold annotations, and what to know about them.
 
     Args:
         gold: By document id.
@@ -39,8 +51,8 @@ def annotation_scores(
         language: The pipeline's language code.
 
     Returns:
-        Empty where no document has gold annotations. A score is left out where either side has
-        not this annotation.
+        Scores by name, from 0 to 1, and warnings. No scores where no document has gold
+        annotations; one is left out where either side has not this annotation.
 
     Raises:
         GoldUnreadable: Gold annotations cannot be converted.
@@ -58,9 +70,45 @@ def annotation_scores(
         if name in tokens
     ]
     if not examples:
-        return {}
+        return {}, []
     scores = Scorer().score(examples)
-    return {name: float(scores[name]) for name in _PLAIN if scores.get(name) is not None}
+    if any(example.predicted.has_annotation("LEMMA") for example in examples):
+        # The scorer's own list of pipes has no lemmatizer.
+        scores |= Scorer.score_token_attr(examples, "lemma")
+    foreign = foreign_relations(
+        {token.dep_ for example in examples for token in example.reference},
+        [token.dep_ for example in examples for token in example.predicted if not token.is_space],
+    )
+    plain = {name: float(scores[name]) for name in _PLAIN if scores.get(name) is not None}
+    return plain, [two_label_schemes(foreign)] if foreign else []
+
+
+def foreign_relations(gold: set[str], predicted: Sequence[str]) -> list[str]:
+    """Relations of the pipeline that the gold annotation's scheme does not have.
+
+    Case and subtypes aside. Gold annotation in Universal Dependencies has the whole scheme, also
+    the relations that happen not to stand in it.
+
+    Args:
+        gold: Every relation of the gold annotation.
+        predicted: That of every token of the pipeline's.
+
+    Returns:
+        The commonest first; none where both sides seem to be of one scheme, or one has none.
+    """
+    known = {_relation(label) for label in gold if label}
+    if not known:
+        return []
+    if known <= UNIVERSAL_RELATIONS:
+        known = set(UNIVERSAL_RELATIONS)
+    counts = Counter(label for label in predicted if label and _relation(label) not in known)
+    labelled = sum(bool(label) for label in predicted)
+    several = sum(counts.values()) > _FOREIGN * labelled
+    return [label for label, _ in counts.most_common()] if several else []
+
+
+def _relation(label: str) -> str:
+    return label.casefold().partition(":")[0]
 
 
 def predicted(vocab: Vocab, tokens: pd.DataFrame, entities: pd.DataFrame) -> Doc:

@@ -16,7 +16,7 @@ from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
-from nlp_pipeline.evaluation.thresholds import best_threshold
+from nlp_pipeline.evaluation.thresholds import advised_threshold
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.run_folder.folder import read_manifest
 from nlp_pipeline.run_folder.read import read_run
@@ -54,7 +54,7 @@ def evaluate_run(
 
     Returns:
         Plain JSON: `answers`, `summaries`, `labels` and `annotation`, each null where there is
-        nothing to compare. A mean is `{"value", "low", "high", "n"}`.
+        nothing to compare, and `warnings`. A mean is `{"value", "low", "high", "n"}`.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
@@ -80,15 +80,17 @@ def evaluate_run(
         raise NoReferences(str(corpus))
     names = ("documents", "answers", "summaries", "categories", "tokens", "entities")
     tables = read_run(run, names if gold else names[:4])
+    annotation, warnings = _annotation(tables, gold)
     report = {
         "answers": _answers(tables, references, bootstrap),
         "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
         "labels": _labels(tables, references, bootstrap),
-        "annotation": _annotation(tables, gold),
+        "annotation": annotation,
     }
     if not any(report.values()):
         raise NothingToCompare(str(corpus), str(run))
-    return {"corpus": str(corpus), "run": str(run), **asdict(bootstrap), **report}
+    facts = {"corpus": str(corpus), "run": str(run), **asdict(bootstrap)}
+    return {**facts, **report, "warnings": warnings}
 
 
 def _answers(
@@ -105,7 +107,7 @@ def _answers(
         "by_type": _split(results, lambda o: o.kind, bootstrap),
         "by_length": _split(results, lambda o: o.length, bootstrap, LENGTHS),
         "thresholds": {
-            measure: asdict(best) if (best := best_threshold(results, measure)) else None
+            measure: asdict(advice) if (advice := advised_threshold(results, measure)) else None
             for measure in MEASURES
         },
         "reliability": asdict(curve) if curve else None,
@@ -201,13 +203,15 @@ def _gold(corpus: str | Path, records: Sequence[Record]) -> dict[str, ConlluDocu
 
 def _annotation(
     tables: dict[str, pd.DataFrame], gold: dict[str, ConlluDocument]
-) -> dict[str, float] | None:
+) -> tuple[dict[str, float] | None, list[str]]:
     if not gold:
-        return None
+        return None, []
     from nlp_pipeline.evaluation.annotation import annotation_scores
 
     languages = tables["documents"]["language"].dropna()
-    return annotation_scores(gold, tables, languages.iloc[0] if len(languages) else "xx") or None
+    language = languages.iloc[0] if len(languages) else "xx"
+    scores, warnings = annotation_scores(gold, tables, language)
+    return scores or None, warnings
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

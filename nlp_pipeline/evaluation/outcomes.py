@@ -46,6 +46,7 @@ class Outcome:
         score: Log-probability of the reply as a whole; None where none is known.
         exact_match: 0 or 1.
         f1: From 0 to 1.
+        confidence: Probability of being right, as the component gives it; None where it does not.
     """
 
     document_id: str
@@ -57,6 +58,7 @@ class Outcome:
     score: float | None
     exact_match: float
     f1: float
+    confidence: float | None = None
 
 
 def question_type(question: str) -> str:

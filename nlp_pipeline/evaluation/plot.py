@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nlp_pipeline.evaluation.reliability import Bin, Reliability
 
 SIDE, LEFT, TOP = 320, 56, 40
+_NARROWEST = 2.0
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
 
@@ -58,13 +59,12 @@ def _axes() -> Iterator[str]:
 
 
 def _bar(bin_: Bin, total: int) -> Iterator[str]:
-    """A bin's accuracy; the more answers, the darker."""
-    if bin_.accuracy is None:
-        return
+    """A bin's accuracy, as wide as its probabilities lie apart; the more answers, the darker."""
     opacity = round(0.25 + 0.75 * bin_.n / total, 2)
     height = round(bin_.accuracy * SIDE, 1)
+    width = max(round((bin_.high - bin_.low) * SIDE, 1), _NARROWEST)
     yield (
-        f'<rect x="{_x(bin_.low) + 1}" y="{_y(bin_.accuracy)}" width="{SIDE / 10 - 2}" '
+        f'<rect x="{_x(bin_.low)}" y="{_y(bin_.accuracy)}" width="{width}" '
         f'height="{height}" fill="#36c" fill-opacity="{opacity}">'
         f"<title>{bin_.n} answers, probability {bin_.confidence:.3f}, right {bin_.accuracy:.3f}"
         "</title></rect>"

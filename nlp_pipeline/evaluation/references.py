@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlp_pipeline.corpus import Record, Reject
+from nlp_pipeline.corpus import Record, Reject, read_corpus
+from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.errors.evaluation import NoReferences, NothingMeasured
 
 Answers = tuple[str, ...]
 """Every acceptable answer to a question; none where the document holds no answer."""
@@ -43,6 +45,31 @@ def read_references(items: Iterable[Record | Reject]) -> References:
         if isinstance(item, Record):
             _take(references, item)
     return references
+
+
+def check_references(corpus: str, *, with_rouge: bool = True, **reading: Any) -> None:
+    """Looks whether a corpus says what is right, before hours go into running it.
+
+    Args:
+        corpus: The corpus. Standard input, which can be read once, is not looked at.
+        with_rouge: Whether summaries are scored.
+        **reading: As for `read_corpus`.
+
+    Raises:
+        NoReferences: It says nothing.
+        NothingMeasured: It has references for summaries alone, and they are not scored.
+    """
+    if corpus == "-" or any(file.format == "conllu" for file in find_sources(corpus).files):
+        return
+    references = References()
+    for item in read_corpus(corpus, on_warning=lambda _: None, **reading):
+        if isinstance(item, Record):
+            _take(references, item)
+        if references.answers or references.labels or (with_rouge and references.summaries):
+            return
+    if not references:
+        raise NoReferences(corpus)
+    raise NothingMeasured(corpus)
 
 
 def _take(references: References, record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
@@ -16,18 +17,18 @@ class Bin:
     """Answers of similar probability.
 
     Attributes:
-        low: Lower end of the bin, from 0 to 1.
-        high: Upper end.
+        low: The lowest probability in it.
+        high: The highest.
         n: Answers in it.
-        confidence: Their mean probability; None of no answers.
-        accuracy: The share of exact matches among them; None of no answers.
+        confidence: Their mean probability.
+        accuracy: The share of exact matches among them.
     """
 
     low: float
     high: float
     n: int
-    confidence: float | None
-    accuracy: float | None
+    confidence: float
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class Reliability:
     """Probabilities of answers beside their accuracy.
 
     Attributes:
-        n: Answers with a score.
+        n: Answers with a probability.
         expected_calibration_error: Mean distance of probability and accuracy over the bins,
             weighted by their answers (Guo et al. 2017); from 0 to 1.
-        auroc: Probability that a right answer has a higher score than a wrong one; 0.5 is
+        auroc: Probability that a right answer has a higher one than a wrong one; 0.5 is
             chance; None where all are right or all are wrong.
-        bins: Of equal width.
+        bins: Of equally many answers (Nguyen and O'Connor 2015), the least probable first. Bins
+            of equal width would hide that most answers fall in one of them.
     """
 
     n: int
@@ -50,41 +52,47 @@ class Reliability:
 
 
 def reliability(results: Sequence[Outcome]) -> Reliability | None:
-    """The reliability of the answers that have a score; None of none.
+    """The reliability of the answers that have a probability; None of none.
 
-    The probability of an answer is that of the whole of it, which is the exponential of its
-    score.
+    It is the `confidence`; where a run has none, the exponential of the score.
     """
-    pairs = [
-        (exp(o.score), o.exact_match) for o in results if o.status == "ok" and o.score is not None
-    ]
+    answers = [(_probability(o), o.exact_match) for o in results if o.status == "ok"]
+    pairs = sorted((p, hit) for p, hit in answers if p is not None)
     if not pairs:
         return None
-    bins = tuple(_bin(pairs, number) for number in range(BINS))
-    error = sum(
-        b.n * abs(b.confidence - b.accuracy)
-        for b in bins
-        if b.confidence is not None and b.accuracy is not None
-    )
-    return Reliability(len(pairs), error / len(pairs), _auroc(pairs), bins=bins)
+    n, n_bins = len(pairs), min(BINS, len(pairs))
+    edges = [n * number // n_bins for number in range(n_bins + 1)]
+    bins = tuple(_bin(pairs[a:b]) for a, b in itertools.pairwise(edges))
+    error = sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / n
+    area = auroc([p for p, _ in pairs], [hit > 0 for _, hit in pairs])
+    return Reliability(n, error, auroc=area, bins=bins)
 
 
-def _bin(pairs: list[tuple[float, float]], number: int) -> Bin:
-    inside = [pair for pair in pairs if min(int(pair[0] * BINS), BINS - 1) == number]
-    means = [sum(column) / len(inside) for column in zip(*inside, strict=True)] or [None, None]
-    return Bin(
-        number / BINS, (number + 1) / BINS, n=len(inside), confidence=means[0], accuracy=means[1]
-    )
+def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
+    """Probability that a positive case has a higher score than a negative one.
 
-
-def _auroc(pairs: list[tuple[float, float]]) -> float | None:
-    """By ranks (Mann-Whitney), equal scores counting half."""
-    right = sum(hit for _, hit in pairs)
-    wrong = len(pairs) - right
-    if not right or not wrong:
+    By ranks (Mann and Whitney 1947), equal scores counting half; None where all are of one kind.
+    """
+    n_positive = sum(positive)
+    n_negative = len(positive) - n_positive
+    if not n_positive or not n_negative:
         return None
     ranks: dict[float, list[int]] = {}
-    for rank, value in enumerate(sorted(value for value, _ in pairs), 1):
-        ranks.setdefault(value, []).append(rank)
-    total = sum(hit * sum(ranks[value]) / len(ranks[value]) for value, hit in pairs)
-    return float((total - right * (right + 1) / 2) / (right * wrong))
+    for rank, score in enumerate(sorted(scores), 1):
+        ranks.setdefault(score, []).append(rank)
+    means = {score: sum(places) / len(places) for score, places in ranks.items()}
+    total = sum(means[score] for score, hit in zip(scores, positive, strict=True) if hit)
+    return float((total - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def _probability(outcome: Outcome) -> float | None:
+    if outcome.confidence is not None:
+        return outcome.confidence
+    return None if outcome.score is None else exp(outcome.score)
+
+
+def _bin(pairs: Sequence[tuple[float, float]]) -> Bin:
+    probabilities, hits = zip(*pairs, strict=True)
+    n = len(pairs)
+    mean, share = sum(probabilities) / n, sum(hits) / n
+    return Bin(probabilities[0], probabilities[-1], n, confidence=mean, accuracy=share)

@@ -10,6 +10,7 @@ import pytest
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
 from nlp_pipeline.evaluation import evaluate_run
+from nlp_pipeline.evaluation.annotation import foreign_relations
 from nlp_pipeline.runner.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -199,9 +200,67 @@ def test_annotation_against_gold(tmp_path: Path) -> None:
     assert scores["token_acc"] == scores["sents_f"] == 1
     assert 0.5 < scores["pos_acc"] <= 1
     assert 0.3 < scores["dep_las"] <= 1
+    assert 0.5 < scores["lemma_acc"] <= 1
     changed = CONLLU.replace("\tNOUN\t", "\tVERB\t").replace("\tPRON\t", "\tVERB\t")
     file.write_text(changed)
-    assert evaluate_run(tmp_path / "out", file)["annotation"]["pos_acc"] < scores["pos_acc"]
+    second = evaluate_run(tmp_path / "out", file)
+    assert second["annotation"]["pos_acc"] < scores["pos_acc"]
+    assert second["warnings"] == [], "both sides are in Universal Dependencies"
+    file.write_text(CONLLU.replace("\tparler\t", "\tmarcher\t"))
+    third = evaluate_run(tmp_path / "out", file)["annotation"]
+    assert third["lemma_acc"] < scores["lemma_acc"]
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "foreign"),
+    [
+        ({"root", "nsubj", "obl:mod"}, ["ROOT", "nsubj", "iobj", "punct"], []),
+        ({"root", "nsubj"}, ["ROOT", "pobj", "pobj", "prep", "nsubj"], ["pobj", "prep"]),
+        ({"root", "nsubj"}, ["root"] * 19 + ["odd"], []),  # a slip is no scheme
+        ({"ROOT", "pobj"}, ["ROOT", "pobj", "obl", "obl"], ["obl"]),
+        ({""}, ["nsubj"], []),
+        ({"root"}, ["", ""], []),
+    ],
+)
+def test_relations_of_two_schemes(gold: set[str], predicted: list[str], foreign: list[str]) -> None:
+    assert foreign_relations(gold, predicted) == foreign
+
+
+def test_two_label_schemes_are_told(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """The English pipeline's labels are not those of Universal Dependencies."""
+    file = tmp_path / "gold.conllu"
+    words = "1\tShe\tshe\tPRON\t_\t_\t2\tnsubj\t_\t_\n2\tlives\tlive\tVERB\t_\t_\t0\troot\t_\t_\n"
+    words += "3\tin\tin\tADP\t_\t_\t4\tcase\t_\t_\n4\tOslo\tOslo\tPROPN\t_\t_\t2\tobl\t_\t_\n\n"
+    file.write_text(words)
+    done = cli("evaluate", file, "-p", "en_qa", "--dry-run", "--out", tmp_path / "out", "--quiet")
+    assert done.code == 0, done.err
+    assert "Warning: The pipeline's dependency labels (" in done.err
+    assert "are not of the gold annotation's scheme: dep_las counts them as wrong" in done.err
+    assert "lemma_acc" in done.out
+
+
+SUMMARIES_ALONE = {"id": "a", "text": "Anna left.", "meta": {"summary": "She left."}}
+
+
+@pytest.mark.parametrize(
+    ("record", "options", "words"),
+    [
+        (SUMMARIES_ALONE, ["--no-rouge"], "has references for summaries alone, and --no-rouge"),
+        ({"id": "a", "text": "Anna left."}, [], "holds no references to evaluate by"),
+    ],
+)
+def test_what_cannot_be_measured_is_not_run(
+    tmp_path: Path,
+    corpus: Callable[..., str],
+    cli: Callable[..., Any],
+    record: dict[str, Any],
+    options: list[str],
+    words: str,
+) -> None:
+    done = cli("evaluate", corpus(record), "--dry-run", "--out", tmp_path / "out", *options)
+    assert done.code == 1
+    assert words in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_labels(tmp_path: Path) -> None:
