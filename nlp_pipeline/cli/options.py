@@ -101,6 +101,7 @@ _PLACE = (
         help="Processes that share the model.  [default: all that torchrun started]",
     ),
     click.option("--device-map", help="auto spreads the model over all GPUs of one process."),
+    click.option("--adapter", help="Folder of a LoRA adapter that was trained on the model."),
     click.option("--quantization", help="int8, int4 or int8_dynamic (on the CPU): lossy."),
 )
 

@@ -147,6 +147,7 @@ def run_request(
     tensor_parallel_size: int | None,
     device_map: str | None,
     quantization: str | None,
+    adapter: str | None,
     dry_run: bool,
     format_: Any,
     **options: Any,
@@ -166,6 +167,7 @@ def run_request(
         tensor_parallel_size=tensor_parallel_size,
         device_map=device_map,
         quantization=quantization,
+        adapter=adapter,
     )
     return RunRequest(
         corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options

@@ -18,6 +18,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "quant": ("bitsandbytes>=0.49",),
     "structured": ("llguidance>=1.5,<2", "jsonschema>=4.20,<5"),
     "zst": ("backports.zstd>=1.0",),
+    "train": ("peft>=0.17,<1",),
 }
 """The packages of each extra that a message can ask for, as in setup.py."""
 

@@ -114,6 +114,7 @@ class Llama:
         async_scheduling: bool | None = None,
         threads: int | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
+        adapter: str | None = None,
         seed: int = 1,
     ) -> Llama:
         """Loads a checkpoint.
@@ -141,6 +142,8 @@ class Llama:
             async_scheduling: Launch a step before the last one is read; None does on CUDA.
             threads: CPU threads of torch; None leaves torch's own choice.
             chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
+            adapter: Folder of a LoRA adapter that was trained on this model, as
+                `nlp-pipeline train` and peft write it; one at most.
             seed: For samples of calls that give none.
 
         Raises:
@@ -166,6 +169,7 @@ class Llama:
             cuda_graphs=cuda_graphs,
             async_scheduling=async_scheduling,
             chat_template_kwargs=chat_template_kwargs or {},
+            adapter=adapter,
         )
         check_launching(device, tensor_parallel_size, cuda_graphs=cuda_graphs)
         if threads is not None:
@@ -178,6 +182,7 @@ class Llama:
             tensor_parallel_size=tensor_parallel_size,
             device_map=device_map,
             quantization=quantization,
+            adapter=adapter,
         )
         launch_options = {"cuda_graphs": cuda_graphs, "async_scheduling": async_scheduling}
         launching = choose_launching(loaded.model.device, loaded.world, **launch_options)
@@ -190,7 +195,7 @@ class Llama:
             "launching": launching,
             "chat_template_kwargs": TemplateKwargs(chat_template_kwargs or {}),
         }
-        loaded.world.check_same("settings", (checkpoint, tokenizer, *options.values()))
+        loaded.world.check_same("settings", (checkpoint, tokenizer, adapter, *options.values()))
         return cls(loaded, **options)
 
     @classmethod

@@ -58,6 +58,7 @@ class LlamaSettings:
         cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
         async_scheduling: Launch a step before the last one is read; None does on CUDA.
         chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
+        adapter: Folder of a LoRA adapter that was trained on this model, one at most.
 
     Raises:
         InvalidModelSetting: A value is of the wrong type or out of its range.
@@ -82,6 +83,7 @@ class LlamaSettings:
     chat_template_kwargs: Mapping[str, Any] = _setting(
         Mapping, template_kwargs.ALLOWED, TemplateKwargs.possible, default=TemplateKwargs()
     )
+    adapter: str | None = _setting(str, "the folder of an adapter")
 
     def __post_init__(self) -> None:
         for setting in fields(self):

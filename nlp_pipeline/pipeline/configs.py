@@ -40,6 +40,7 @@ class PipelineSpec:
         tensor_parallel_size: Replaces the number of processes that share a model.
         device_map: Replaces how a model is spread over the devices of one process.
         quantization: Replaces the number format of the weights.
+        adapter: Replaces the adapter that is added to the weights.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PipelineSpec:
     tensor_parallel_size: int | None = None
     device_map: str | None = None
     quantization: str | None = None
+    adapter: str | None = None
 
 
 OVERRIDES = tuple(

@@ -46,6 +46,7 @@ def run(
     tensor_parallel_size: int | None = None,
     device_map: str | None = None,
     quantization: str | None = None,
+    adapter: str | None = None,
     dry_run: bool = False,
     text_key: str = "text",
     id_key: str = "id",
@@ -81,6 +82,7 @@ def run(
         tensor_parallel_size: Processes that share a model; all that torchrun started by default.
         device_map: `auto` spreads a model over all GPUs of one process.
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
+        adapter: Folder of a LoRA adapter that was trained on the model.
         dry_run: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
@@ -120,6 +122,7 @@ def run(
         tensor_parallel_size=tensor_parallel_size,
         device_map=device_map,
         quantization=quantization,
+        adapter=adapter,
     )
     request = RunRequest(
         corpus=str(corpus),

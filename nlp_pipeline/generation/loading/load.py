@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from nlp_pipeline import models
-from nlp_pipeline.errors.generation import CheckpointUnreadable
+from nlp_pipeline.errors.generation import CheckpointUnreadable, InvalidModelSetting
 from nlp_pipeline.generation.devices import fitting, resolve_device, resolve_dtype
 from nlp_pipeline.generation.distributed import process_group
 from nlp_pipeline.generation.distributed.process_group import ALONE, World
+from nlp_pipeline.generation.loading.adapter import add_adapter
 from nlp_pipeline.generation.loading.assembly import Placement
 from nlp_pipeline.generation.loading.checks import check_folder
 from nlp_pipeline.generation.loading.device_map import check_device_map, spread
@@ -61,6 +62,7 @@ def load(
     tensor_parallel_size: int | None = None,
     device_map: str | None = None,
     quantization: str | None = None,
+    adapter: str | None = None,
     fetch_missing: bool = True,
 ) -> LoadedModel:
     """Loads a model by known name, folder, GGUF file or hub name; weights are only ever read.
@@ -76,6 +78,7 @@ def load(
             where they do not suffice.
         quantization: `int8` or `int4` weights, or `int8_dynamic` products on the CPU; None leaves
             them as they are.
+        adapter: Folder of a LoRA adapter whose products are added to the weights.
         fetch_missing: Fetch a known model that is not in the cache yet.
 
     Raises:
@@ -84,6 +87,8 @@ def load(
         TokenizerNotFound: The tokenizer named apart is not there.
         DeviceUnavailable: The device is not there.
         ModelDoesNotFit: The device has too little memory.
+        AdapterUnreadable: The adapter's folder holds none that can be used.
+        AdapterForOtherBase: The adapter was trained on another model.
         InvalidDtype: The dtype is not known.
         InvalidModelSetting: Another setting is not possible, or not together with the rest.
         PackageMissing: An optional package is needed.
@@ -95,6 +100,9 @@ def load(
     kind = resolve_dtype(dtype, where)
     check_quantization(quantization, where)
     check_device_map(device_map, device, world, quantization)
+    if adapter is not None and world.size > 1:
+        allowed = "left out where several processes share the model: name the merged folder"
+        raise InvalidModelSetting("adapter", adapter, allowed)
     with world.main_first():
         source = _find(name, tokenizer, fetch_missing)
     load_device = torch.device("cpu") if quantization or device_map else where
@@ -106,6 +114,7 @@ def load(
             model, parameters = load_model(source.name, folder, tokens, place)
         model.config.name_or_path = model.name_or_path = source.name
         plain = give_plain_template(tokens, source.name)
+    added = None if adapter is None else add_adapter(model, adapter, name, source.digest)
     with fitting(source.name, where):
         if quantization is not None:
             quantize(model, quantization, where)
@@ -115,6 +124,7 @@ def load(
         model, device=where, dtype=kind, parameters=parameters, digest=source.digest
     )
     extra = {"device_map": device_map, "quantization": quantization, "chat_template": plain}
+    extra["adapter"] = added
     details |= {option: value for option, value in extra.items() if value is not None}
     if quantization == DYNAMIC:
         details["activation_bits"] = activation_bits()

@@ -33,7 +33,12 @@ def _for_cache(device: torch.device) -> int:
         gc.collect()
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int((torch.cuda.mem_get_info(device)[0] + reserved) * CUDA_SHARE)
-    return int(min(_available(), _cgroup_left()) * CPU_SHARE)
+    return int(free_memory() * CPU_SHARE)
+
+
+def free_memory() -> int:
+    """Bytes of main memory that can still be taken, by the system's and the container's word."""
+    return min(_available(), _cgroup_left())
 
 
 def _available() -> int:
