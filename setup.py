@@ -50,6 +50,8 @@ EXTRAS = {
     "quant": ["bitsandbytes>=0.49"],
     # Answers that obey a JSON schema: the grammar, and the check of what came out.
     "structured": ["llguidance>=1.5,<2", "jsonschema>=4.20,<5"],
+    # LoRA: low-rank matrices beside the weights of a model.
+    "train": ["peft>=0.17,<1"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     # The site of docs/; 8.1 is the last Sphinx for Python 3.10.
     "docs": ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8"],
@@ -81,6 +83,7 @@ EXTRAS = {
 # would hold transformers at 4.53: its tests are skipped without it.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
 EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"] + EXTRAS["evaluate"]
+EXTRAS["test"] += EXTRAS["train"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 
 setup(

@@ -41,8 +41,9 @@ def blocks(page: Path) -> list[Block]:
 class Reader:
     """Types what a page says, in a folder that looks like a checkout.
 
-    `run`, `evaluate` and `golden record` take the echo generator and few documents; all else is
-    as it stands. Python blocks of a page share their names, as in one session.
+    `run`, `evaluate` and `golden record` take the echo generator and few documents, `train` the
+    tiny Llama and few steps; all else is as it stands. Python blocks of a page share their names,
+    as in one session.
     """
 
     def __init__(self, folder: Path, cli: Callable[..., Any], patch: pytest.MonkeyPatch) -> None:
@@ -89,4 +90,13 @@ class Reader:
     def _less(words: list[str]) -> list[str]:
         if words[0] in ("run", "evaluate") or words[:2] == ["golden", "record"]:
             return [*(["--dry-run"] * ("--dry-run" not in words)), "--limit", "2"]
+        if words[0] == "train":  # the echo has no weights, and LoRA needs an extra
+            return [
+                "--model",
+                str(ROOT / "tests/data/tiny_llama"),
+                "--method",
+                "full",
+                "--max-steps",
+                "2",
+            ]
         return []

@@ -40,8 +40,8 @@ def test_the_readme_has_code() -> None:
     assert pythons()
 
 
-def test_the_commands_in_their_order(cli, tmp_path, monkeypatch) -> None:
-    """Runs take the echo generator and few documents here; all else is as it stands."""
+def test_the_commands_in_their_order(cli, tmp_path, monkeypatch, tiny_llama) -> None:
+    """Runs take the echo and few documents here, a training the tiny Llama and few steps."""
     for name in ("corpora", "pipelines"):
         os.symlink(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -49,6 +49,8 @@ def test_the_commands_in_their_order(cli, tmp_path, monkeypatch) -> None:
         words = shlex.split(command, comments=True)[1:]
         if {"run", "record", "evaluate"} & set(words):
             words += ["--dry-run", "--limit", "2"]
+        if words[0] == "train":  # the echo has no weights, and LoRA needs an extra
+            words += ["--model", tiny_llama, "--method", "full", "--max-steps", "2"]
         done = cli(*words)
         assert done.code == 0, f"{command}: {done.err}"
 

@@ -44,7 +44,7 @@ FIELD_NOUNS = frozenset(
             "reasoning",
             "sampling",
         ),
-        *("staging", "stopping"),
+        *("staging", "stopping", "training"),
     ]
 )
 """Modules and rooms in -ing that are things in the words of the field."""

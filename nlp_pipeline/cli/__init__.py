@@ -25,6 +25,7 @@ _COMMANDS = {
     "export": "nlp_pipeline.cli.export:export",
     "report": "nlp_pipeline.cli.report:report",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
+    "train": "nlp_pipeline.cli.train:train",
     "models": "nlp_pipeline.cli.models:models",
     "info": "nlp_pipeline.cli.info:info",
     "golden": "nlp_pipeline.cli.golden:golden",

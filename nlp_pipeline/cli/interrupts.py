@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,11 +19,12 @@ from nlp_pipeline.errors.run import TooManyErrors
 
 
 @contextmanager
-def resumable(out: Path) -> Iterator[None]:
+def resumable(out: Path, safe: Callable[[Path], str] | None = None) -> Iterator[None]:
     """Says after an interrupt what is safe and which command goes on.
 
     Args:
         out: The run's folder.
+        safe: Says what is safe there; by default of a run.
     """
     handler = None
     if threading.current_thread() is threading.main_thread():
@@ -31,7 +32,9 @@ def resumable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {_safe(out)} To go on, type:\n  {command_line()}", err=True)
+        click.echo(
+            f"Interrupted. {(safe or _safe)(out)} To go on, type:\n  {command_line()}", err=True
+        )
         sys.exit(INTERRUPTED)
     except TooManyErrors as error:
         click.echo(f"Error: {error}\n  {command_line()}", err=True)

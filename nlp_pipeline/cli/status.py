@@ -18,7 +18,7 @@ _RUNS = ("run", "retry", "evaluate")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(out: Path, *, as_json: bool) -> None:
-    """Say how the run in the folder OUT stands.
+    """Say how the run, or the training, in the folder OUT stands.
 
     \b
     Example:
@@ -26,6 +26,8 @@ def status(out: Path, *, as_json: bool) -> None:
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.run_folder.status import run_status
 
+    if _show_training(out, as_json=as_json):
+        return
     state = run_status(out)
     if as_json:
         print_json(asdict(state))
@@ -39,6 +41,28 @@ def status(out: Path, *, as_json: bool) -> None:
         click.echo(", ".join(rates_text))
     if state.state == "interrupted":
         click.echo(f"To go on, type:\n  {_command(out)}")
+
+
+def _show_training(out: Path, *, as_json: bool) -> bool:
+    """Shows how a training stands, where the folder holds one."""
+    if not (out / "training").is_dir():
+        return False
+    from nlp_pipeline.training.training_status import training_status
+
+    state = training_status(out)
+    if state is None:
+        return False
+    if as_json:
+        print_json(asdict(state))
+        return True
+    click.echo(f"{state.state}: {state.n_done} of {state.steps} steps, {state.saved} safe")
+    if state.loss is not None and state.tokens_per_second is not None:
+        rest = "" if state.state != "running" else f", {state.seconds_left:.0f} s left"
+        click.echo(f"loss {state.loss:.3f}, {state.tokens_per_second:.0f} tokens/s{rest}")
+    if state.state == "interrupted":
+        call = command_line(state.command) if state.command else "the same call of `train` again"
+        click.echo(f"To go on, type:\n  {call}")
+    return True
 
 
 def _command(out: Path) -> str:

@@ -1,0 +1,241 @@
+"""`train`: from a corpus with references to a model that answers as they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from nlp_pipeline.errors.training import LossNotFinite, NotTrainable, no_proof
+from nlp_pipeline.generation.distributed.process_group import world_size
+from nlp_pipeline.generation.loading.load import LoadedModel, load
+from nlp_pipeline.keywords import known_keywords
+from nlp_pipeline.pipeline import PipelineSpec, recorded_config
+from nlp_pipeline.runner.manifest import input_digests, versions
+from nlp_pipeline.training.finished_model import write_model
+from nlp_pipeline.training.materials import (
+    Examples,
+    Materials,
+    data_facts,
+    left_out_notes,
+    make_examples,
+    read_materials,
+)
+from nlp_pipeline.training.shared_sequences import TrainingExample, shared_sequences
+from nlp_pipeline.training.trained_weights import TrainedWeights
+from nlp_pipeline.training.trainer import NotFinite, Step, StepFigures, Trainer, planned_steps
+from nlp_pipeline.training.training_estimate import (
+    TrainingEstimate,
+    check_memory,
+    estimate,
+    memory_needed,
+    tokens_of_a_pass,
+)
+from nlp_pipeline.training.training_examples import examples_digest
+from nlp_pipeline.training.training_folder import FINISHED, TrainingFolder, open_training
+from nlp_pipeline.training.training_report import prove, write_report
+from nlp_pipeline.training.training_settings import TrainingSettings
+
+UNSEEN = ("save_every",)
+"""Settings that change nothing of what comes out."""
+
+
+class TrainingProgress(Protocol):
+    """Is told how a training goes."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing that is no error."""
+        ...
+
+    def begin(self, estimate: TrainingEstimate, n_done: int) -> None:
+        """The steps begin: what they will take, and how many were taken before."""
+        ...
+
+    def step(self, figures: StepFigures) -> None:
+        """One more step is taken."""
+        ...
+
+
+class SilentTraining:
+    """Tells nobody."""
+
+    def note(self, message: str) -> None:
+        """Does nothing."""
+
+    def begin(self, estimate: TrainingEstimate, n_done: int) -> None:
+        """Does nothing."""
+
+    def step(self, figures: StepFigures) -> None:
+        """Does nothing."""
+
+
+@known_keywords
+def train(
+    corpus: str | Path,
+    out: str | Path,
+    *,
+    pipeline: str = "en_qa",
+    settings: Iterable[str] = (),
+    model: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    text_key: str = "text",
+    id_key: str = "id",
+    limit: int | None = None,
+    training: TrainingSettings | None = None,
+    fresh: bool = False,
+    progress: TrainingProgress | None = None,
+    command: Iterable[str] | None = None,
+) -> dict[str, Any]:
+    """Fine-tunes the Llama of a pipeline on a corpus with references: `nlp-pipeline train`.
+
+    The same call again goes on where an interrupted training stopped, and takes the same path.
+
+    Args:
+        corpus: With references, as for `evaluate_run`.
+        out: The training's folder; afterwards a model that `model` can name.
+        pipeline: Whose components make the prompts, as for `run`.
+        settings: `key=value` overrides of the pipeline.
+        model: Replaces the model that is trained.
+        device: Replaces the device.
+        dtype: Replaces the number format of the weights.
+        text_key: The field or column that holds the text.
+        id_key: The one that holds the id.
+        limit: Only so many records, from the first.
+        training: How to train; None for the defaults.
+        fresh: Throw away the training that the folder holds.
+        progress: Is told how the training goes.
+        command: The words of the command line that asked for this, where one did.
+
+    Returns:
+        The report: plain JSON, as `training/report.json` in the folder has it.
+
+    Raises:
+        UnknownKeyword: There is no argument of that name; the message says which is near.
+        TrainingError: The training cannot begin or go on.
+        NlpPipelineError: The corpus, the pipeline or the model cannot be used.
+    """
+    training, progress = training or TrainingSettings(), progress or SilentTraining()
+    spec = PipelineSpec(pipeline, settings=tuple(settings), model=model, device=device, dtype=dtype)
+    reading = {"text_key": text_key, "id_key": id_key, "limit": limit}
+    materials = read_materials(str(corpus), spec, reading, training)
+    if world_size() > 1:
+        reason = f"torchrun started {world_size()} processes, and a training has one"
+        raise NotTrainable(materials.llama.model, reason, "Start it without torchrun.")
+    with open_training(Path(out), fresh=fresh) as folder:
+        examples = make_examples(materials, training)
+        for note in left_out_notes(examples.left_out):
+            progress.note(note)
+        manifest = _manifest(materials, examples, training, command)
+        folder.check_same(manifest["fingerprint"])
+        report = folder.report()
+        if report is not None:
+            return report
+        trained = _train(folder, manifest, materials, examples, training, progress)
+        if not materials.split.held_out:
+            progress.note(no_proof())
+        report = write_report(folder, manifest, prove(folder, materials), trained)
+        folder.write_manifest({**manifest, "state": FINISHED, "steps": report["steps"]})
+        folder.discard_checkpoint()
+        return report
+
+
+def _manifest(
+    materials: Materials,
+    examples: Examples,
+    training: TrainingSettings,
+    command: Iterable[str] | None,
+) -> dict[str, Any]:
+    """What is trained on what. The fingerprint holds all that can change a weight."""
+    settings = {f"--{k.replace('_', '-')}": v for k, v in asdict(training).items()}
+    relevant = {k: v for k, v in settings.items() if k.strip("-").replace("-", "_") not in UNSEEN}
+    return {
+        "corpus": materials.corpus,
+        "pipeline": materials.pipeline,
+        "model": materials.llama.model,
+        "command": None if command is None else list(command),
+        "settings": asdict(training),
+        "data": data_facts(materials, examples),
+        "inputs": input_digests(materials.corpus),
+        "fingerprint": {
+            **relevant,
+            "model": materials.llama.model,
+            "device": materials.llama.device,
+            "dtype": materials.llama.dtype,
+            "prompts and answers": examples_digest(examples.training),
+            "early stopping": examples_digest(examples.stopping),
+            "held out": sorted(record.id for record in materials.split.held_out),
+            "pipeline": recorded_config(materials.config).to_str(),
+            "versions": versions(),
+        },
+    }
+
+
+def _train(
+    folder: TrainingFolder,
+    manifest: dict[str, Any],
+    materials: Materials,
+    examples: Examples,
+    training: TrainingSettings,
+    progress: TrainingProgress,
+) -> int | None:
+    """Takes the steps that are left and writes the model.
+
+    Returns:
+        After which step the weights that were kept were taken; None for the last.
+
+    Raises:
+        LossNotFinite: The weights before that step are written.
+    """
+
+    def sequences(of: Sequence[TrainingExample]) -> Any:
+        return shared_sequences(of, training.batch_size)
+
+    llama = materials.llama
+    steps = planned_steps(sequences(examples.training), training)
+    loaded = load(llama.model, device=llama.device, dtype=llama.dtype, tokenizer=llama.tokenizer)
+    base = {"model": loaded.name, "digest": loaded.details["digest"]}
+    manifest["base"] = base
+    folder.check_base(base)
+    folder.write_manifest({**manifest, "state": "running", "steps": len(steps)})
+    weights = TrainedWeights(loaded.model, loaded.name, training)
+    max_tokens = tokens_of_a_pass(training, loaded.model.device)
+    trainer = Trainer(weights, steps, sequences(examples.stopping), max_tokens=max_tokens)
+    checkpoint = folder.load()
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    if not trainer.is_done:
+        check_memory(weights, memory_needed(weights, steps, max_tokens), max_tokens)
+        progress.begin(estimate(weights, steps[trainer.step :], max_tokens), trainer.step)
+        _take_steps(folder, trainer, steps, loaded, progress)
+    trainer.take_best()
+    write_model(folder, weights, loaded)
+    return trainer.best_step or None
+
+
+def _take_steps(
+    folder: TrainingFolder,
+    trainer: Trainer,
+    steps: Sequence[Step],
+    loaded: LoadedModel,
+    progress: TrainingProgress,
+) -> None:
+    """Takes step after step; what an interrupt breaks off was kept before."""
+    try:
+        while not trainer.is_done:
+            figures = trainer.take_step()
+            folder.log(figures)
+            if trainer.is_done or trainer.step % trainer.weights.settings.save_every == 0:
+                folder.save(trainer.state())
+            progress.step(figures)
+    except KeyboardInterrupt:
+        if trainer.is_whole:
+            folder.save(trainer.state())
+        raise
+    except NotFinite as error:
+        folder.save(trainer.state())
+        write_model(folder, trainer.weights, loaded)
+        examples = [e for sequence in steps[trainer.step] for e in sequence.examples]
+        names = dict.fromkeys(example.document_id for example in examples)
+        raise LossNotFinite(trainer.step + 1, names, str(folder.path)) from error
