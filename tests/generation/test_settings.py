@@ -84,7 +84,7 @@ def test_what_the_list_gives_an_option_has_one_wherever_a_pipeline_is_named() ->
 
 
 def test_a_spec_and_a_recipe_take_what_has_an_option() -> None:
-    values = {name: f"some {name}" for name in OVERRIDES}
+    values: dict[str, Any] = {name: f"some {name}" for name in OVERRIDES}
     spec = PipelineSpec("en_qa", **values)
     assert spec.overrides == values
     assert pickle.loads(pickle.dumps(spec)) == spec
