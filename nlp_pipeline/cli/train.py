@@ -281,7 +281,8 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
         end = f"; kept: step {best_step}" if best_step else ""
         click.echo(f"Loss over {len(steps)} steps: {loss_line(steps)}{end}")
         click.echo(
-            f"{report['seconds']:.0f} s, {report['tokens_per_second']:.0f} tokens/s, "
+            f"{report['seconds']:.0f} s ({report['cpu_seconds']:.0f} of CPU), "
+            f"{report['tokens_per_second']:.0f} tokens/s, "
             f"{size(report['peak_memory_bytes'] or 0)} of memory at the most"
         )
     if proof := report["proof"]:

@@ -46,9 +46,9 @@ class NothingToTrainOn(TrainingError):
 
     def __init__(self, corpus: str, pipeline: str, components: Iterable[str]) -> None:
         super().__init__(
-            f"{escaped(corpus)} holds no references that the pipeline '{escaped(pipeline)}' could "
-            f"be trained on; its Llama components are: {listing(components)}. A reference is "
-            f"{_FORMS}."
+            f"{_place(corpus)} holds no references that the pipeline "
+            f"'{_place(pipeline)}' could be trained on; its Llama components "
+            f"are: {listing(components)}. A reference is {_FORMS}."
         )
 
 
@@ -57,7 +57,7 @@ class AnswersNotInText(TrainingError):
 
     def __init__(self, corpus: str, n: int, document_id: str, answer: str) -> None:
         super().__init__(
-            f"None of the {n} reference answers in {escaped(corpus)} can be trained on: the "
+            f"None of the {n} reference answers in {_place(corpus)} can be trained on: the "
             f"component answers by pieces of the document, and '{escaped(answer, 60)}' does not "
             f"stand in document '{escaped(document_id)}'. Copy answers from the text, or train "
             "the free mode: --set components.llama_qa.mode=free."
@@ -70,8 +70,8 @@ class TooFewDocuments(TrainingError):
     def __init__(self, corpus: str, n: int) -> None:
         documents = "one document" if n == 1 else f"{n} documents"
         super().__init__(
-            f"{escaped(corpus)} holds references for {documents} only, and a training is proved "
-            "on documents that it has not seen. Add documents, or type --held-out 0 "
+            f"{_place(corpus)} holds references for {documents} only, and a training is "
+            "proved on documents that it has not seen. Add documents, or type --held-out 0 "
             "--early-stopping 0 to train without a proof."
         )
 
@@ -96,7 +96,7 @@ class LossNotFinite(TrainingError):
         names = listing(escaped(name) for name in document_ids)
         super().__init__(
             f"The loss of step {step} is not finite; the step was computed on the documents "
-            f"{names}. The weights of the step before are kept in '{escaped(folder)}'. Train "
+            f"{names}. The weights of the step before are kept in '{_place(folder)}'. Train "
             "anew with a smaller --learning-rate, or look at these documents."
         )
 
@@ -107,7 +107,7 @@ class NotTrainable(TrainingError):
     stage = "config"
 
     def __init__(self, model: str, reason: str, advice: str) -> None:
-        super().__init__(f"'{escaped(model)}' cannot be trained: {reason}. {advice}")
+        super().__init__(f"'{_place(model)}' cannot be trained: {reason}. {advice}")
 
 
 class TrainingDoesNotFit(TrainingError):
@@ -130,7 +130,7 @@ class DifferentTraining(TrainingError):
             for name, (recorded, current) in differences.items()
         ]
         super().__init__(
-            f"'{escaped(path)}' holds another training. It differs in {listing(lines, 5)}. Name "
+            f"'{_place(path)}' holds another training. It differs in {listing(lines, 5)}. Name "
             "another folder with --out, or throw that training away with --fresh."
         )
 
@@ -140,7 +140,7 @@ class NotATraining(TrainingError):
 
     def __init__(self, path: str, names: Iterable[str]) -> None:
         super().__init__(
-            f"'{escaped(path)}' is not empty and holds no training; there is: "
+            f"'{_place(path)}' is not empty and holds no training; there is: "
             f"{listing(map(escaped, names))}. Name another folder with --out."
         )
 
@@ -153,7 +153,7 @@ class TrainingDiskFull(TrainingError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"The disk that holds '{escaped(path)}' is full. The last checkpoint is safe. Make "
+            f"The disk that holds '{_place(path)}' is full. The last checkpoint is safe. Make "
             "room and type the same command again: it goes on from there."
         )
 
@@ -163,7 +163,7 @@ class CheckpointDamaged(TrainingError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
-            f"The checkpoint '{escaped(path)}' cannot be read ({escaped(reason, 200)}). Begin "
+            f"The checkpoint '{_place(path)}' cannot be read ({escaped(reason, 200)}). Begin "
             "anew with --fresh."
         )
 
@@ -173,7 +173,7 @@ class AdapterUnreadable(ModelError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
-            f"The adapter '{escaped(path)}' cannot be used: {reason}. An adapter is a folder with "
+            f"The adapter '{_place(path)}' cannot be used: {reason}. An adapter is a folder with "
             "adapter_config.json and adapter_model.safetensors, as `nlp-pipeline train` and peft "
             "write it."
         )
@@ -184,10 +184,15 @@ class AdapterForOtherBase(ModelError):
 
     def __init__(self, path: str, trained_on: str, *, model: str, reason: str) -> None:
         super().__init__(
-            f"The adapter '{escaped(path)}' was trained on '{escaped(trained_on)}' and cannot be "
-            f"put into '{escaped(model)}': {reason}. Name its own base with --model, or leave "
+            f"The adapter '{_place(path)}' was trained on '{_place(trained_on)}' and cannot be "
+            f"put into '{_place(model)}': {reason}. Name its own base with --model, or leave "
             "--adapter out."
         )
+
+
+def _place(name: str) -> str:
+    """A path or a name in full: cut short it would name nothing."""
+    return escaped(name, 1000)
 
 
 def _short(value: object) -> str:
@@ -201,8 +206,8 @@ class PromptsDoNotFit(TrainingError):
     def __init__(self, corpus: str, model: str, document_ids: Iterable[str]) -> None:
         names = listing(dict.fromkeys(map(escaped, document_ids)), 3)
         super().__init__(
-            f"No prompt about a document of {escaped(corpus)} fits into the context of "
-            f"'{escaped(model)}' with its answer (documents: {names}). Split the documents, or "
+            f"No prompt about a document of {_place(corpus)} fits into the context of "
+            f"'{_place(model)}' with its answer (documents: {names}). Split the documents, or "
             "name a model with a longer context."
         )
 

@@ -50,6 +50,7 @@ class StepFigures:
         tokens: Tokens that were computed.
         plain_tokens: Tokens of all prompts with their answers, each by itself.
         seconds: It took.
+        cpu_seconds: Of all threads of this process: on a busy machine they say more.
         learning_rate: It was taken with.
         stopping_loss: The loss on the documents that say when to stop, where it was looked at.
     """
@@ -59,6 +60,7 @@ class StepFigures:
     tokens: int
     plain_tokens: int
     seconds: float
+    cpu_seconds: float
     learning_rate: float
     stopping_loss: float | None = None
 
@@ -115,7 +117,7 @@ class Trainer:
         Raises:
             NotFinite: The loss or the gradient is no number.
         """
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         # An interrupt may come at any time: what it breaks off began with these numbers.
         self._numbers = self._random_state()
         sequences = self._steps[self.step]
@@ -148,6 +150,7 @@ class Trainer:
             tokens=sum(sequence.n_tokens for sequence in sequences),
             plain_tokens=sum(e.n_tokens for s in sequences for e in s.examples),
             seconds=time.perf_counter() - start,
+            cpu_seconds=time.process_time() - cpu_start,
             learning_rate=rate,
             stopping_loss=stopping_loss,
         )

@@ -54,7 +54,7 @@ def shared_settings(pipes: Iterable[LlamaComponent]) -> LlamaSettings:
         if not isinstance(generator, LlamaGenerator):
             name = type(generator).__name__
             reason = (
-                f"the component '{pipe.name}' is answered by a {name}, whose weights are not here"
+                f"the component '{pipe.name}' is answered by {name}, whose weights are not here"
             )
             raise NotTrainable(name, reason, "Take a pipeline with an in-process Llama.")
         settings.append(generator.settings)

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.run import OutputNotWritable
 from nlp_pipeline.errors.training import (
     CheckpointDamaged,
@@ -118,7 +119,7 @@ class TrainingFolder:
             state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
             n_steps = int(state["step"])
         except Exception as error:  # torch raises what it likes on damaged bytes
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = described(error) if isinstance(error, OSError) else "its bytes are damaged"
             raise CheckpointDamaged(str(file), reason) from error
         lines = [json.dumps(step) for step in self.steps() if step["step"] <= n_steps]
         write_text(self.inner / LOG, "".join(line + "\n" for line in lines))

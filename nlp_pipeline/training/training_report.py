@@ -76,6 +76,7 @@ def write_report(
         "best_step": best_step,
         "loss": {"first": steps[0]["loss"], "last": steps[-1]["loss"]} if steps else None,
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(sum(step["cpu_seconds"] for step in steps), 1),
         "tokens": tokens,
         "plain_tokens": sum(step["plain_tokens"] for step in steps),
         "tokens_per_second": round(tokens / seconds, 1) if seconds else None,

@@ -86,6 +86,7 @@ def test_it_proves_itself_and_is_a_model(trained: Path, tiny_llama: str) -> None
     assert len(report["base"]["digest"]) == len(report["digest"]) == 64
     assert report["loss"]["last"] < report["loss"]["first"]
     assert report["tokens"] < report["plain_tokens"]
+    assert report["cpu_seconds"] > 0
     gain = report["proof"]["f1"]["gain"]
     assert gain["n"] == report["proof"]["f1"]["before"]["n"] >= 4
     assert gain["low"] <= gain["value"] <= gain["high"]
@@ -164,7 +165,14 @@ class TestGoingOn:
             train(corpus, out, pipeline=pipeline, training=UNPROVED, progress=InterruptAt(4))
         # As a kill in the middle of step 6 leaves it: a log that is longer, its last line broken.
         with (out / "training" / "steps.jsonl").open("a") as file:
-            line = {"step": 5, "loss": 9.0, "tokens": 1, "seconds": 1.0, "stopping_loss": None}
+            line = {
+                "step": 5,
+                "loss": 9.0,
+                "tokens": 1,
+                "seconds": 1.0,
+                "cpu_seconds": 1.0,
+                "stopping_loss": None,
+            }
             file.write(json.dumps(line) + '\n{"step": 6, "lo')
         train(corpus, out, pipeline=pipeline, training=UNPROVED)
         assert weights(out) == weights(unproved)

@@ -179,9 +179,11 @@ class TestStopping:
     def test_the_best_are_kept(self, loaded: LoadedModel, examples: list[TrainingExample]) -> None:
         settings = replace(FULL_SGD, learning_rate=0.3, epochs=30, patience=2, evaluate_every=1)
         trainer = trainer_of(loaded, examples[:5], settings, examples[5:])
-        losses = []
+        losses: list[float] = []
         while not trainer.is_done:
-            losses.append(trainer.take_step().stopping_loss)
+            loss = trainer.take_step().stopping_loss
+            assert loss is not None  # it looks after every step
+            losses.append(loss)
         assert trainer.step < 30
         assert losses[-1] > min(losses)
         assert trainer.best_step == losses.index(min(losses)) + 1 == trainer.step - 2

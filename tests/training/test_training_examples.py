@@ -240,7 +240,7 @@ class TestModelsThatCannot:
             ),
             (
                 'components.llama_qa.generator={"@llama_generators":"nlp_pipeline.echo.v1"}',
-                "the component 'llama_qa' is answered by a EchoGenerator, whose weights are not "
+                "the component 'llama_qa' is answered by EchoGenerator, whose weights are not "
                 "here. Take a pipeline with an in-process Llama.",
             ),
         ],
