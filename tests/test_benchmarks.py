@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,22 @@ NUMBERS = (
 
 
 @pytest.fixture
-def generation(monkeypatch: pytest.MonkeyPatch) -> Any:
+def generation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """`benchmarks/generation.py` as a module, with its neighbours."""
+    yield from benchmark("generation", monkeypatch)
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`benchmarks/training.py` as a module."""
+    yield from benchmark("training", monkeypatch)
+
+
+def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A benchmark as a module; its neighbours can be imported as long as it is used."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("generation", BENCHMARKS / "generation.py")
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -71,3 +83,16 @@ def test_a_peer_that_is_not_here_is_named(generation: Any) -> None:
     peer = generation.Peer("other", "run_other.py", "no_such_package", "NO_SUCH_VARIABLE")
     with pytest.raises(SystemExit, match=r"pip install no_such_package.*NO_SUCH_VARIABLE"):
         peer.run([], 1, {})
+
+
+def test_training_shares_what_a_plain_trainer_computes_again(
+    training: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("peft", reason="the extra `train` is not installed")
+    model = str(BENCHMARKS.parent / "tests" / "data" / "tiny_llama")
+    training.main(["--model", model, "--documents", "2", "--questions", "3"])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["answers"] == 6
+    assert report["plain"]["computed_tokens"] >= report["tokens"]
+    assert report["shared"]["computed_tokens"] < report["tokens"] / 2
+    assert report["times"] > 0
