@@ -80,11 +80,27 @@ SETTINGS = {
         "length_penalty": "Beams compare their sums over length to this power.",
     },
     "llama_summarizer": {
+        "mode": (
+            "`free`, or `extractive`: the summary is whole sentences of the document "
+            "([Summaries](summaries.md))."
+        ),
         "template": (
             "A template's name, or a path that ends in `.jinja`; it is given `text` and "
             "`max_sentences`."
         ),
-        "max_sentences": "What the model is asked for; at least 1.",
+        "max_sentences": (
+            "What the model is asked for, and the most that are kept of what it writes, or how "
+            "many are chosen; at least 1. Null: 2, or 3 in the extractive mode."
+        ),
+        "max_new_tokens": (
+            "At most so many tokens are generated; at least 1. Null: 64 for each of the "
+            "`max_sentences`. What they break off is left out (`summaries.cut`)."
+        ),
+        "on_unsupported": (
+            "What is done about a sentence with a name or a number that the document lacks: "
+            "`mark` it in the tables, `drop` it, or `retry`: write the summary anew, twice at "
+            "most, and take the one that has the fewest."
+        ),
         "examples": (
             "Worked examples that stand in every prompt: a list, or a file "
             "([Examples](evaluation.md#examples))."

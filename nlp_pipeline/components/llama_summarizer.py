@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spacy.language import Language
@@ -13,10 +14,11 @@ from spacy.training import Example as ScoredExample
 from nlp_pipeline.components.answer_overlap import f1
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import token_figures
+from nlp_pipeline.components.extractive_summaries import ExtractiveSummaries
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
+from nlp_pipeline.components.free_summaries import FreeSummaries
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.long_documents import (
-    NOTHING_ASKED,
     ChunkSettings,
     LongDocuments,
     Plan,
@@ -24,8 +26,8 @@ from nlp_pipeline.components.long_documents import (
     token_sums,
     without_chunk,
 )
-from nlp_pipeline.components.long_summaries import LongSummaries
 from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
+from nlp_pipeline.components.summary_revision import ON_UNSUPPORTED, SummaryRevision
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
@@ -36,14 +38,27 @@ _KEY = "summary"
 
 _DEFAULTS: dict[str, Any] = {
     **SAMPLING,
+    "mode": "free",
     "template": "summary.v1",
-    "max_sentences": 2,
+    "max_sentences": None,
     "examples": [],
     "chunk_tokens": None,
     "chunk_overlap": 1,
-    "max_new_tokens": 96,
+    "on_unsupported": "mark",
+    "max_new_tokens": None,
     "generator": DEFAULT_GENERATOR,
 }
+
+_SENTENCES = {"free": 2, "extractive": 3}
+"""How many sentences a summary has where the config does not say, by mode."""
+_SENTENCE_TOKENS = 64
+"""Model tokens that a sentence of a summary may have where the config gives no budget."""
+
+
+def _budget(settings: Mapping[str, Any]) -> int:
+    """Tokens for as many sentences as are asked for; a number that is none is refused later."""
+    n_sentences = settings["max_sentences"] or _SENTENCES.get(settings["mode"], 1)
+    return _SENTENCE_TOKENS * max(1, n_sentences if isinstance(n_sentences, int) else 1)
 
 
 @Language.factory(
@@ -51,15 +66,17 @@ _DEFAULTS: dict[str, Any] = {
     assigns=["doc._.chunks", "doc._.summary", "doc._.summary_details", "doc._.summaries"],
     default_config=_DEFAULTS,
 )
-@takes_sampling
+@partial(takes_sampling, budget=_budget)
 def make_llama_summarizer(
     nlp: Language,
     name: str,
+    mode: str,
     template: str,
-    max_sentences: int,
+    max_sentences: int | None,
     examples: Any,
     chunk_tokens: int | None,
     chunk_overlap: int,
+    on_unsupported: str,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaSummarizer:
@@ -69,11 +86,13 @@ def make_llama_summarizer(
         name,
         generator,
         params,
+        mode=mode,
         template=load_template(template),
         max_sentences=max_sentences,
         nlp=nlp,
         examples=load_examples(name, examples, ("text",), "summary"),
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap),
+        on_unsupported=on_unsupported,
     )
 
 
@@ -94,15 +113,18 @@ class LlamaSummarizer(LlamaComponent):
         name: The component's name in the pipeline.
         generator: Completes the prompts.
         params: How.
+        mode: `free`, or `extractive`: whole sentences of the document (`extractive_summaries`).
         template: Is given `text` and `max_sentences`.
-        max_sentences: What the model is asked for; at least 1.
+        max_sentences: How many sentences the summary has at most; at least 1. None is 2, or 3 in
+            the extractive mode.
         nlp: The pipeline it is part of, whose pipes read the summary (`grounding.reading`).
         examples: Stand in every prompt before the document.
-        chunks: How a document that does not fit is split. Each chunk is summarized, then the
-            summaries are, until one prompt holds what is left.
+        chunks: How a document that does not fit is split (`long_summaries`).
+        on_unsupported: `mark`, `drop` or `retry` what the document lacks (`summary_revision`).
 
     Raises:
-        InvalidSetting: `max_sentences` is no integer of at least 1.
+        InvalidSetting: `max_sentences` is no integer of at least 1, or there is no such `mode` or
+            `on_unsupported`.
         PromptTemplateInvalid: The template uses a value that there is none of.
     """
 
@@ -113,17 +135,26 @@ class LlamaSummarizer(LlamaComponent):
         params: SamplingParams,
         *,
         template: PromptTemplate,
-        max_sentences: int,
+        max_sentences: int | None = None,
+        mode: str = "free",
         nlp: Language | None = None,
         examples: tuple[Example, ...] = (),
         chunks: ChunkSettings | None = None,
+        on_unsupported: str = "mark",
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "max_sentences"))
+        if mode not in _SENTENCES:
+            raise InvalidSetting(name, "mode", mode, allowed="'free' or 'extractive'")
+        if max_sentences is None:
+            max_sentences = _SENTENCES[mode]
         if not isinstance(max_sentences, int) or max_sentences < 1:
             raise InvalidSetting(
                 name, "max_sentences", max_sentences, allowed="an integer of at least 1"
             )
+        if on_unsupported not in ON_UNSUPPORTED:
+            allowed = "'mark', 'drop' or 'retry'"
+            raise InvalidSetting(name, "on_unsupported", on_unsupported, allowed=allowed)
         self.template = template
         self.max_sentences = max_sentences
         self.examples = examples
@@ -131,25 +162,30 @@ class LlamaSummarizer(LlamaComponent):
         self.long = LongDocuments(
             generator, params.max_new_tokens, chunks or ChunkSettings(None, 1)
         )
-        self._pieces = LongSummaries(_KEY, self.long, self._chat)
+        self._pieces: ExtractiveSummaries | FreeSummaries
+        if mode == "extractive":
+            self._pieces = ExtractiveSummaries(_KEY, max_sentences, self._chat, self.checker)
+        else:
+            revision = SummaryRevision(_KEY, self.checker, max_sentences, on_unsupported)
+            self._pieces = FreeSummaries(_KEY, self._chat, params, self.long, revision)
 
     def asks(self, doc: Doc) -> list[Ask]:
         """One request; of a document that does not fit, one per chunk, and more follow.
 
-        A document without a word is not asked about.
+        In the extractive mode one for each sentence that may be chosen. A document without a word
+        is not asked about.
         """
         if not doc.text.strip():
             return []
         plan = self.long.plan(doc, {_KEY: self._chat})
-        if plan.chunks:
-            return self._pieces.asks(doc, plan)
         refused = plan.refused.get(_KEY)
-        return [Ask(_KEY, self._chat("" if refused else doc.text), error=refused)]
+        if refused is not None:
+            return [Ask(_KEY, self._chat(""), error=refused)]
+        return self._pieces.asks(doc, plan)
 
     def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
-        """Summaries of the chunks' summaries."""
-        plan = self.long.recall(doc)
-        return self._pieces.follow_ups(plan, completions) if plan.chunks else []
+        """What is asked once the first summaries are there."""
+        return self._pieces.follow_ups(doc, self.long.recall(doc), completions)
 
     def question_id(self, key: str) -> str:
         """The same for all parts of a summary."""
@@ -162,27 +198,35 @@ class LlamaSummarizer(LlamaComponent):
     def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
         """Reads the summaries of several Docs together."""
         self.checker.read_ahead(
-            (doc, completions[_KEY].text.strip())
+            (doc, text)
             for doc, completions in answered
-            if _KEY in completions and completions[_KEY].text.strip()
+            for text in self._pieces.texts(doc, self.long.recall(doc), completions)
         )
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> SummaryResult:
         """The summary and its figures."""
         plan = self.long.recall(doc)
-        if plan.chunks:
-            completion = self._pieces.result(completions)
-            costs = token_sums(list(completions.values()))
-            rounds = self._pieces.rounds(completions)
-            return SummaryResult(
-                {**self._details(doc, completion, len(plan.chunks), rounds), **costs}, plan
-            )
-        completion = completions[_KEY] if doc.text.strip() else NOTHING_ASKED
-        return SummaryResult(self._details(doc, completion, 1, 0), Plan())
+        completion, columns = self._pieces.result(doc, plan, completions)
+        details = self._details(completion, columns, max(1, len(plan.chunks)))
+        if len(completions) > 1:
+            details |= token_sums(list(completions.values()))
+        return SummaryResult(details, plan if plan.chunks else Plan())
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> SummaryResult:
         """The failure in place of a summary."""
-        return SummaryResult(self._details(doc, Completion.failed("", error), 1, 0), Plan())
+        failure = {_KEY: Completion.failed("", error)}
+        completion, columns = self._pieces.result(doc, Plan(), failure)
+        return SummaryResult(self._details(completion, columns, 1), Plan())
+
+    def _details(
+        self, completion: Completion, columns: Mapping[str, Any], n_chunks: int
+    ) -> dict[str, Any]:
+        return {
+            "component": self.name,
+            **columns,
+            "n_chunks": n_chunks,
+            **token_figures(completion, self.model_name(completion)),
+        }
 
     def has_reference(self, doc: Doc) -> bool:
         """Whether a reference Doc has a summary."""
@@ -198,22 +242,6 @@ class LlamaSummarizer(LlamaComponent):
             if details["component"] == self.name
         ]
         return {"summary_f1": mean(overlaps)} if overlaps else {}
-
-    def _details(
-        self, doc: Doc, completion: Completion, n_chunks: int, rounds: int
-    ) -> dict[str, Any]:
-        summary_text = completion.text.strip()
-        status = "error" if completion.error else "ok" if summary_text else "no_answer"
-        summary = summary_text if status == "ok" else None
-        return {
-            "component": self.name,
-            "summary": summary,
-            "status": status,
-            **self.checker.check_summary(doc, summary),
-            "n_chunks": n_chunks,
-            "rounds": rounds,
-            **token_figures(completion, self.model_name(completion)),
-        }
 
     def set_annotations(self, doc: Doc, result: SummaryResult) -> None:
         """Writes the summary, its details and the chunks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -16,8 +16,9 @@ from nlp_pipeline.components.long_documents import (
     chunk_key,
     chunk_text,
 )
+from nlp_pipeline.components.whole_sentences import WholeSentences
 from nlp_pipeline.errors.generation import SummariesTooLong
-from nlp_pipeline.generation.interface import Completion
+from nlp_pipeline.generation.interface import Chat, Completion
 
 JOINT = "\n\n"
 
@@ -30,11 +31,13 @@ class LongSummaries:
         key: Of the last request, whose completion is the summary.
         long: Knows what fits.
         render: Makes the prompt from a text.
+        whole: The whole sentences of what was written about a piece of a document.
     """
 
     key: str
     long: LongDocuments
     render: Render
+    whole: Callable[[Doc, Completion], WholeSentences]
 
     def asks(self, doc: Doc, plan: Plan) -> list[Ask]:
         """The first round: one request per chunk."""
@@ -43,12 +46,12 @@ class LongSummaries:
             for chunk in plan.chunks
         ]
 
-    def follow_ups(self, plan: Plan, completions: Mapping[str, Completion]) -> list[Ask]:
+    def follow_ups(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> list[Ask]:
         """The next round; none once the summary is there or something has failed."""
         if self.key in completions or _failure(completions) is not None:
             return []
         level = self.rounds(completions) - 1
-        texts = [text for text in self._texts(level, completions) if text]
+        texts = [text for text in self._texts(doc, level, completions) if text]
         if len(texts) < 2:
             return []
         groups = self._groups(plan, texts)
@@ -90,8 +93,15 @@ class LongSummaries:
                 groups.append(text)
         return groups
 
-    def _texts(self, level: int, completions: Mapping[str, Completion]) -> list[str]:
-        return [completion.text.strip() for completion in self._level(level, completions)]
+    def final_prompt(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> Chat:
+        """The prompt of the summary itself, once that was asked for."""
+        texts = self._texts(doc, self.rounds(completions) - 1, completions)
+        (joined,) = self._groups(plan, [text for text in texts if text])
+        return self.render(joined)
+
+    def _texts(self, doc: Doc, level: int, completions: Mapping[str, Completion]) -> list[str]:
+        """What a round wrote, without half sentences: they would be taken for the document's."""
+        return [self.whole(doc, completion).text for completion in self._level(level, completions)]
 
     def _level(self, level: int, completions: Mapping[str, Completion]) -> list[Completion]:
         """The completions of a round, in the order of the document."""

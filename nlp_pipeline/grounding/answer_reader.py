@@ -77,6 +77,10 @@ class Reader:
         docs = iter(self._read(unread, lang))
         return [self._read_ahead[t] if t in self._read_ahead else next(docs) for t in texts]
 
+    def tokens(self, text: str, lang: str) -> Doc:
+        """A text as tokens alone: the pipeline's tokenizer, and no pipe of it."""
+        return (self.nlp or _plain(lang)).make_doc(text)
+
     def _read(self, texts: Sequence[str], lang: str) -> list[Doc]:
         nlp = self.nlp or _plain(lang)
         docs = [nlp.make_doc(text) for text in texts]

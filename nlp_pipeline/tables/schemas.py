@@ -223,11 +223,28 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _DOCUMENT_ID,
         _key("component", STRING, "the component that summarized"),
         Column("summary", STRING, "the summary; null unless the status is `ok`"),
-        _key("status", STRING, "`ok`, `no_answer` (the model wrote nothing) or `error`"),
+        _key("status", STRING, "`ok`, `no_answer` (the model wrote no whole sentence) or `error`"),
         *_SUPPORT,
         *_CHUNKED,
         Column("rounds", INT, "rounds of summaries of pieces before the last; 0 for one prompt"),
         *_GENERATED,
+        Column(
+            "cut",
+            STRING,
+            "why the end of what the model wrote is left out: `repetition` (it says a sentence "
+            "again, or loops), `length` (`max_new_tokens` was reached in mid-sentence) or "
+            "`sentences` (it wrote more than `max_sentences`); null where it is whole",
+        ),
+        Column(
+            "dropped",
+            STRINGS,
+            'sentences left out for what the text lacks, with `on_unsupported = "drop"`',
+        ),
+        Column(
+            "n_tries",
+            INT,
+            'how often it was written: more than once only with `on_unsupported = "retry"`',
+        ),
     ),
     "summary_sentences": (
         _DOCUMENT_ID,

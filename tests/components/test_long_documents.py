@@ -261,7 +261,7 @@ class TestSummaries:
         assert [e["question_id"] for e in doc._.errors] == ["summary"]
 
     def test_summaries_of_which_no_two_fit(self) -> None:
-        teller = Teller(lambda text: ("so " * 30, -1.0), max_seq_len=60)
+        teller = Teller(lambda text: (" ".join(map(str, range(30))), -1.0), max_seq_len=60)
         doc = summarizer(teller, max_new_tokens=20)(TEXT * 2)
         assert doc._.summary_details["status"] == "error"
         assert "two of them do not fit into the" in doc._.summary_details["error"]
