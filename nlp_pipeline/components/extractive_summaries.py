@@ -75,7 +75,7 @@ class ExtractiveSummaries:
                 opening = _opening(doc.text[sentence.start_char : sentence.end_char])
                 params = SamplingParams(max_new_tokens=len(opening.encode()) + 2)
                 key = chunk_key(self.key, sentence.number)
-                asks.append(Ask(key, chat, Forced(opening), params, piece=str(chunk_id)))
+                asks.append(Ask(key, chat, Forced(opening), params=params, piece=str(chunk_id)))
         return asks
 
     def follow_ups(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> list[Ask]:
@@ -189,7 +189,8 @@ def _standardized(values: Sequence[float | None]) -> list[float]:
 def _grounding(doc: Doc, sentence: SummarySentence) -> Grounding:
     start, end = sentence.start_char, sentence.end_char
     span = doc.char_span(start, end, alignment_mode="expand")
-    return Grounding("exact", start, end, span.start, span.end, 1.0)
+    tokens = {"start_token": span.start, "end_token": span.end}
+    return Grounding("exact", start, end, **tokens, alignment_score=1.0)
 
 
 def _moved(unit: Mapping[str, Any], shift: int) -> dict[str, Any]:

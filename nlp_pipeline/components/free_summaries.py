@@ -77,4 +77,4 @@ class FreeSummaries:
 
     @property
     def _pieces(self) -> LongSummaries:
-        return LongSummaries(self.key, self.long, self.render, self.revision.whole)
+        return LongSummaries(self.key, self.long, self.render, whole=self.revision.whole)

@@ -164,10 +164,16 @@ class LlamaSummarizer(LlamaComponent):
         )
         self._pieces: ExtractiveSummaries | FreeSummaries
         if mode == "extractive":
-            self._pieces = ExtractiveSummaries(_KEY, max_sentences, self._chat, self.checker)
+            self._pieces = ExtractiveSummaries(
+                _KEY, max_sentences, render=self._chat, checker=self.checker
+            )
         else:
-            revision = SummaryRevision(_KEY, self.checker, max_sentences, on_unsupported)
-            self._pieces = FreeSummaries(_KEY, self._chat, params, self.long, revision)
+            revision = SummaryRevision(
+                _KEY, self.checker, max_sentences=max_sentences, on_unsupported=on_unsupported
+            )
+            self._pieces = FreeSummaries(
+                _KEY, self._chat, params, long=self.long, revision=revision
+            )
 
     def asks(self, doc: Doc) -> list[Ask]:
         """One request; of a document that does not fit, one per chunk, and more follow.

@@ -63,7 +63,9 @@ def summary_sentences(doc: Doc) -> list[SummarySentence]:
         salience = (
             CENTRALITY * centralities[number] - PLACE * math.log1p(number) - QUOTATION * quoted
         )
-        candidates.append(SummarySentence(number, start, end, salience, vectors[number]))
+        candidates.append(
+            SummarySentence(number, start, end, salience=salience, vector=vectors[number])
+        )
     return candidates
 
 
