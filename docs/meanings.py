@@ -81,7 +81,7 @@ SETTINGS = {
     },
     "llama_summarizer": {
         "mode": (
-            "`free`, or `extractive`: the summary is whole sentences of the document "
+            "`free` (null), or `extractive`: the summary is whole sentences of the document "
             "([Summaries](summaries.md))."
         ),
         "template": (
@@ -90,7 +90,7 @@ SETTINGS = {
         ),
         "max_sentences": (
             "What the model is asked for, and the most that are kept of what it writes, or how "
-            "many are chosen; at least 1. Null: 2, or 3 in the extractive mode."
+            "many are chosen; at least 1."
         ),
         "max_new_tokens": (
             "At most so many tokens are generated; at least 1. Null: 64 for each of the "
@@ -98,8 +98,8 @@ SETTINGS = {
         ),
         "on_unsupported": (
             "What is done about a sentence with a name or a number that the document lacks: "
-            "`mark` it in the tables, `drop` it, or `retry`: write the summary anew, twice at "
-            "most, and take the one that has the fewest."
+            "`mark` it in the tables (null), `drop` it, or `retry`: write the summary anew, twice "
+            "at most, and take the one that has the fewest."
         ),
         "examples": (
             "Worked examples that stand in every prompt: a list, or a file "

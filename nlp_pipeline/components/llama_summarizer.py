@@ -38,26 +38,25 @@ _KEY = "summary"
 
 _DEFAULTS: dict[str, Any] = {
     **SAMPLING,
-    "mode": "free",
+    "mode": None,
     "template": "summary.v1",
-    "max_sentences": None,
+    "max_sentences": 2,
     "examples": [],
     "chunk_tokens": None,
     "chunk_overlap": 1,
-    "on_unsupported": "mark",
+    "on_unsupported": None,
     "max_new_tokens": None,
     "generator": DEFAULT_GENERATOR,
 }
 
-_SENTENCES = {"free": 2, "extractive": 3}
-"""How many sentences a summary has where the config does not say, by mode."""
+_MODES = ("free", "extractive")
 _SENTENCE_TOKENS = 64
 """Model tokens that a sentence of a summary may have where the config gives no budget."""
 
 
 def _budget(settings: Mapping[str, Any]) -> int:
     """Tokens for as many sentences as are asked for; a number that is none is refused later."""
-    n_sentences = settings["max_sentences"] or _SENTENCES.get(settings["mode"], 1)
+    n_sentences = settings["max_sentences"]
     return _SENTENCE_TOKENS * max(1, n_sentences if isinstance(n_sentences, int) else 1)
 
 
@@ -70,13 +69,13 @@ def _budget(settings: Mapping[str, Any]) -> int:
 def make_llama_summarizer(
     nlp: Language,
     name: str,
-    mode: str,
+    mode: str | None,
     template: str,
-    max_sentences: int | None,
+    max_sentences: int,
     examples: Any,
     chunk_tokens: int | None,
     chunk_overlap: int,
-    on_unsupported: str,
+    on_unsupported: str | None,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaSummarizer:
@@ -86,13 +85,13 @@ def make_llama_summarizer(
         name,
         generator,
         params,
-        mode=mode,
+        mode="free" if mode is None else mode,
         template=load_template(template),
         max_sentences=max_sentences,
         nlp=nlp,
         examples=load_examples(name, examples, ("text",), "summary"),
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap),
-        on_unsupported=on_unsupported,
+        on_unsupported="mark" if on_unsupported is None else on_unsupported,
     )
 
 
@@ -115,8 +114,7 @@ class LlamaSummarizer(LlamaComponent):
         params: How.
         mode: `free`, or `extractive`: whole sentences of the document (`extractive_summaries`).
         template: Is given `text` and `max_sentences`.
-        max_sentences: How many sentences the summary has at most; at least 1. None is 2, or 3 in
-            the extractive mode.
+        max_sentences: How many sentences the summary has at most; at least 1.
         nlp: The pipeline it is part of, whose pipes read the summary (`grounding.reading`).
         examples: Stand in every prompt before the document.
         chunks: How a document that does not fit is split (`long_summaries`).
@@ -135,7 +133,7 @@ class LlamaSummarizer(LlamaComponent):
         params: SamplingParams,
         *,
         template: PromptTemplate,
-        max_sentences: int | None = None,
+        max_sentences: int,
         mode: str = "free",
         nlp: Language | None = None,
         examples: tuple[Example, ...] = (),
@@ -144,10 +142,8 @@ class LlamaSummarizer(LlamaComponent):
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "max_sentences"))
-        if mode not in _SENTENCES:
+        if mode not in _MODES:
             raise InvalidSetting(name, "mode", mode, allowed="'free' or 'extractive'")
-        if max_sentences is None:
-            max_sentences = _SENTENCES[mode]
         if not isinstance(max_sentences, int) or max_sentences < 1:
             raise InvalidSetting(
                 name, "max_sentences", max_sentences, allowed="an integer of at least 1"

@@ -24,6 +24,12 @@ DATA = Path(__file__).parents[1] / "data"
 BEFORE: dict[str, Any] = json.loads((DATA / "run_of_before.json").read_text(encoding="utf-8"))
 """The folder of a run that stopped at the fourth of five documents; `made_with` says by what."""
 
+CUT_SINCE = (
+    *("summary", "status", "support_score", "unsupported_entities", "unsupported_numbers"),
+    *("cut", "dropped", "n_tries"),
+)
+"""What says something else where a summary of before ended in mid-sentence."""
+
 
 @pytest.fixture
 def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -61,8 +67,10 @@ def test_it_goes_on(before: Path) -> None:
     old, new = read_run(before), read_run("anew")
     for name in ("documents", "tokens", "answers", "summaries", "answer_entities"):
         # A column that has come since is null in the rows of before.
-        but = ["reused_tokens", "reasoning_tokens"]
+        but = ["reused_tokens", "reasoning_tokens", *(CUT_SINCE if name == "summaries" else ())]
         given = [frame[name].drop(columns=but, errors="ignore") for frame in (old, new)]
+        if name == "answer_entities":
+            given = [f[f["question_id"].notna()].reset_index(drop=True) for f in given]
         pd.testing.assert_frame_equal(*given, obj=name)
     (attempt,) = old["errors"]["attempt"]
     assert attempt == 2  # it failed before, and was tried again
