@@ -25,7 +25,7 @@ COMPONENTS = {
     "llama_summarizer": "Summarizes each document; each sentence is looked up in the text.",
     "llama_classifier": (
         "Gives each document label probabilities, computed from each label's log-probability as "
-        "the whole answer. It samples nothing."
+        "the beginning of the answer. It samples nothing."
     ),
     "llama_extractor": (
         "Fills in a form: what is decoded can only be an object of the JSON schema. Needs "
@@ -119,7 +119,7 @@ SETTINGS = {
         ),
         "calibration": (
             "`content_free` corrects for what the model says of no document, `none` corrects "
-            "nothing."
+            "nothing ([Labels](labels.md))."
         ),
         "template": (
             "A template's name, or a path that ends in `.jinja`; it is given `text` and `labels`, "

@@ -61,7 +61,7 @@ def make_llama_classifier(
 ) -> LlamaClassifier:
     """Makes a `LlamaClassifier`; the settings are described there."""
     evaluate_with_references(nlp)
-    template = template or ("classify_each.v1" if multi_label else "classify.v1")
+    template = template or ("classify_each.v1" if multi_label else "classify.v2")
     return LlamaClassifier(
         name,
         generator,
@@ -77,11 +77,15 @@ def make_llama_classifier(
 class LlamaClassifier(LlamaComponent):
     """Gives each Doc label probabilities in `doc.cats`, without reading any generated text.
 
-    Every label is scored as the whole answer: the sum of its tokens' log-probabilities and the
-    end's, in the model's own distribution. The labels' probabilities are these, corrected for
-    what the model answers to no document at all, and normalised: over all labels, or with
-    `multi_label` over yes and no for each label alone. The requests of a Doc share its prefix,
-    so a label costs its own few tokens.
+    Every label is scored as the beginning of the answer: the sum of its tokens' log-probabilities,
+    in the model's own distribution. The labels' probabilities are these, corrected for what the
+    model answers to no document at all, and normalised: over all labels, or with `multi_label`
+    over yes and no for each label alone. The requests of a Doc share its prefix, so a label costs
+    its own few tokens.
+
+    What follows a label says little of it, so the end of the answer counts only where it is the
+    reply as a whole (`multi_label`), and where a label begins another ("sport", "sports news") and
+    nothing else keeps the shorter one from winning always (`calibration` of `none`).
 
     `doc._.classifications` has a plain dict per classifier: the labels it chose, the status
     (`ok`, `no_answer` where no label reaches the threshold, `error`) and the log-probabilities.
@@ -137,6 +141,9 @@ class LlamaClassifier(LlamaComponent):
         self.calibration = calibration
         self.template = template
         self.yes_no = tuple(yes_no)
+        names = [label["name"] for label in self.labels]
+        is_ambiguous = any(a != b and b.startswith(a) for a in names for b in names)
+        self._counts_end = multi_label or (calibration == "none" and is_ambiguous)
         self._priors: dict[str, float] = {}
 
     def asks(self, doc: Doc) -> list[Ask]:
@@ -166,7 +173,7 @@ class LlamaClassifier(LlamaComponent):
         for completion in generate(self.generator, requests):
             if completion.error is not None:
                 raise completion.error
-            sums[asks[int(completion.request_id)][1].key] += _score(completion)
+            sums[asks[int(completion.request_id)][1].key] += self._score(completion)
         return {key: total / len(CONTENT_FREE) for key, total in sums.items()}
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
@@ -176,7 +183,7 @@ class LlamaClassifier(LlamaComponent):
         error = next((c.error for c in replies if c.error is not None), None)
         if not replies or error is not None:
             return self._result("error" if error else "no_answer", {}, {}, replies, error)
-        scores = {key: _score(completions[key]) for row in keys for key in row}
+        scores = {key: self._score(completions[key]) for row in keys for key in row}
         cats = self._probabilities(scores)
         labels = [label for label, p in cats.items() if p >= self.threshold]
         if not self.multi_label:
@@ -219,6 +226,12 @@ class LlamaClassifier(LlamaComponent):
         label_scores = [row[0] for row in rows] if self.multi_label else rows[0]
         return {label["name"]: p for label, p in zip(self.labels, label_scores, strict=True)}
 
+    def _score(self, completion: Completion) -> float:
+        """Log-probability of a label or a reply."""
+        if self._counts_end:
+            return completion_score(completion) or 0.0
+        return sum(completion.logprobs)
+
     def _result(
         self,
         status: str,
@@ -256,8 +269,3 @@ def _scored(key: str, chat: Chat, reply: str) -> Ask:
     # A forced text cannot be cut off by its own length: a byte is a token at most.
     params = SamplingParams(max_new_tokens=len(reply.encode()) + 2)
     return Ask(key, chat, Forced(" " + reply), params=params)
-
-
-def _score(completion: Completion) -> float:
-    """Log-probability of a completion as the whole answer, its end included."""
-    return completion_score(completion) or 0.0

@@ -230,13 +230,15 @@ class TestClassifier:
         assert corrected(list(scores.values()), [0.0] * 3) == pytest.approx(list(doc.cats.values()))
 
     def test_calibration_takes_out_what_the_model_says_of_nothing(self) -> None:
-        nlp = build("llama_classifier", TINY)
+        labels = ["sport", "news", "data"]
+        nlp = build("llama_classifier", TINY, labels=labels)
         pipe: Any = nlp.get_pipe("llama_classifier")
         (scores,) = [nlp("N/A")._.classifications[0]["logprobs"]]
         priors = pipe._priors
         assert corrected(list(scores.values()), list(scores.values())) == pytest.approx([1 / 3] * 3)
         assert priors.keys() == scores.keys()
-        free = list(build("llama_classifier", TINY, calibration="none").pipe(CONTENT_FREE))
+        plain = build("llama_classifier", TINY, labels=labels, calibration="none")
+        free = list(plain.pipe(CONTENT_FREE))
         for key, prior in priors.items():
             said = [doc._.classifications[0]["logprobs"][key] for doc in free]
             assert prior == pytest.approx(sum(said) / len(said))
@@ -244,6 +246,35 @@ class TestClassifier:
         own = doc._.classifications[0]["logprobs"]
         expected = corrected(list(own.values()), [priors[key] for key in own])
         assert list(doc.cats.values()) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(
+        ("config", "counts_end"),
+        [
+            ({"labels": ["sport", "data"]}, False),
+            ({"labels": ["sport", "data"], "calibration": "none"}, False),
+            ({"labels": ["sport", "sports news"]}, False),
+            ({"labels": ["sport", "sports news"], "calibration": "none"}, True),
+            ({"labels": ["sport", "data"], "multi_label": True}, True),
+        ],
+    )
+    def test_the_end_counts_only_where_it_decides(
+        self, config: dict[str, Any], counts_end: bool
+    ) -> None:
+        pipe: Any = build("llama_classifier", **config).get_pipe("llama_classifier")
+        completion = Completion("x", "sport", (5, 6), (-1.0, -2.0), "stop", 3, stop_logprob=-4.0)
+        assert pipe._score(completion) == (-7.0 if counts_end else -3.0)
+
+    def test_the_prompt_shows_the_descriptions_that_there_are(self) -> None:
+        labels = {"money": "sums, prices", "weather": ""}
+        pipe: Any = build("llama_classifier", labels=labels).get_pipe("llama_classifier")
+        ask, _ = pipe.asks(spacy.blank("en")("It rained."))
+        user = ask.chat.messages[-1].content
+        assert user == "It rained.\n\n- money: sums, prices\n\nWhat is the topic of this text?"
+        pipe = build("llama_classifier", labels=list(labels)).get_pipe("llama_classifier")
+        ask, _ = pipe.asks(spacy.blank("en")("It rained."))
+        user = ask.chat.messages[-1].content
+        assert " ".join(user.split()) == "It rained. What is the topic of this text?"
+        assert ask.chat.answer_prefix == "The topic of this text is"
 
     def test_several_labels_or_none(self) -> None:
         nlp = build("llama_classifier", TINY, multi_label=True, threshold=0.0)

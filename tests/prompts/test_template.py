@@ -24,6 +24,7 @@ class TestShipped:
     def test_names(self) -> None:
         assert template_names() == [
             "classify.v1",
+            "classify.v2",
             "classify_each.v1",
             "extract.v1",
             "extractive_qa.v1",
@@ -147,8 +148,8 @@ class TestLoading:
             load_template(name)
         assert str(caught.value) == (
             f"There is no prompt template '{name}'. Give a path that ends in .jinja, or one of: "
-            "classify.v1, classify_each.v1, extract.v1, extractive_qa.v1, qa.v1, qa_fr.v1, "
-            "summary.v1."
+            "classify.v1, classify.v2, classify_each.v1, extract.v1, extractive_qa.v1, qa.v1, "
+            "qa_fr.v1, summary.v1."
         )
 
     def test_a_file_that_is_not_utf8(self, tmp_path: Path) -> None:
