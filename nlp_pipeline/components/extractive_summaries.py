@@ -189,6 +189,7 @@ def _standardized(values: Sequence[float | None]) -> list[float]:
 def _grounding(doc: Doc, sentence: SummarySentence) -> Grounding:
     start, end = sentence.start_char, sentence.end_char
     span = doc.char_span(start, end, alignment_mode="expand")
+    assert span is not None
     tokens = {"start_token": span.start, "end_token": span.end}
     return Grounding("exact", start, end, **tokens, alignment_score=1.0)
 
