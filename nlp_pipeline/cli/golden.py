@@ -87,7 +87,7 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
         show_notes()
     spec = {k: v for k, v in options.items() if k not in ("tables", "rtol", "atol")}
     if main:
-        fetch_models(resolve_config(Recipe(corpus, **spec).spec()), quiet=quiet)
+        fetch_models(resolve_config(Recipe.of(corpus, **spec).spec), quiet=quiet)
     with show_progress(quiet=quiet) as progress:
         golden_output = record_golden(corpus, folder, progress=progress, **options)
     if not main:
@@ -160,7 +160,7 @@ def _fetch(folder: Path, *, quiet: bool) -> None:
     golden = read_golden(folder)
     recipe = recipe_of(golden, folder)
     with working_directory(folder / (golden.directory or "")):
-        fetch_models(resolve_config(recipe.spec()), quiet=quiet)
+        fetch_models(resolve_config(recipe.spec), quiet=quiet)
 
 
 def _say(folder: Path, result: Checked, *, quiet: bool) -> None:

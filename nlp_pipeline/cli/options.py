@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from nlp_pipeline.cli.completion import complete_model, complete_pipeline
+from nlp_pipeline.generation.setting_fields import least_value, meanings
+from nlp_pipeline.generation.settings import OVERRIDES, LlamaSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,7 +36,8 @@ _CORPUS_AND_PIPELINE = (
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Override a setting, such as components.llama_qa.max_new_tokens=16. Repeatable.",
+        help="Override a setting, such as components.llama_qa.max_new_tokens=16, or "
+        "generator.threads=2 of every generator. Repeatable.",
     ),
     click.option(
         "--text-key",
@@ -44,12 +47,6 @@ _CORPUS_AND_PIPELINE = (
     ),
     click.option("--id-key", default="id", show_default=True, help="Field or column with the id."),
     click.option("--limit", type=click.IntRange(min=0), help="Only the first N records."),
-    click.option(
-        "--model",
-        shell_complete=complete_model,
-        help="A known model, a Hugging Face folder or hub name, a .gguf file or a Meta folder.",
-    ),
-    click.option("--device", help="auto, cpu, cuda, cuda:N or mps."),
     click.option(
         "--dry-run",
         is_flag=True,
@@ -93,27 +90,26 @@ _PACE = (
 )
 
 
-_PLACE = (
-    click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name."),
-    click.option(
-        "--tensor-parallel-size",
-        type=click.IntRange(min=1),
-        help="Processes that share the model.  [default: all that torchrun started]",
-    ),
-    click.option("--device-map", help="auto spreads the model over all GPUs of one process."),
-    click.option("--adapter", help="Folder of a LoRA adapter that was trained on the model."),
-    click.option("--quantization", help="int8, int4 or int8_dynamic (on the CPU): lossy."),
-)
+_COMPLETIONS = {"model": complete_model}
+
+
+def _setting_option(name: str) -> Callable[[Any], Any]:
+    """The option of a generator's setting, as the list of settings has it."""
+    least = least_value(LlamaSettings, name)
+    return click.option(
+        "--" + name.replace("_", "-"),
+        type=str if least is None else click.IntRange(min=least),
+        shell_complete=_COMPLETIONS.get(name),
+        help=meanings(LlamaSettings)[name].replace("`", ""),
+    )
+
+
+_GENERATOR = tuple(map(_setting_option, OVERRIDES))
 
 
 def corpus_and_pipeline(command: Command) -> Command:
-    """What is read and what is done with it: `run` and `golden record`."""
-    return _all_of(_CORPUS_AND_PIPELINE, command)
-
-
-def place(command: Command) -> Command:
-    """Where and in which numbers the model computes: `run`."""
-    return _all_of(_PLACE, command)
+    """What is read, what is done with it and by which model: `run` and `golden record`."""
+    return _all_of((*_CORPUS_AND_PIPELINE, *_GENERATOR), command)
 
 
 def pace(command: Command) -> Command:

@@ -14,10 +14,11 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
-from nlp_pipeline.cli.options import corpus_and_pipeline, pace, place
+from nlp_pipeline.cli.options import corpus_and_pipeline, pace
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DebugLogNotWritable
+from nlp_pipeline.generation.settings import OVERRIDES
 
 if TYPE_CHECKING:
     from confection import Config
@@ -39,7 +40,6 @@ FAILURES_SHOWN = 3
     help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]",
 )
 @corpus_and_pipeline
-@place
 @click.option(
     "--max-length",
     type=click.IntRange(min=1),
@@ -141,13 +141,6 @@ def run_request(
     pipeline: str,
     questions: tuple[str, ...],
     settings: tuple[str, ...],
-    model: str | None,
-    device: str | None,
-    dtype: str | None,
-    tensor_parallel_size: int | None,
-    device_map: str | None,
-    quantization: str | None,
-    adapter: str | None,
     dry_run: bool,
     format_: Any,
     **options: Any,
@@ -156,22 +149,10 @@ def run_request(
     from nlp_pipeline.pipeline import PipelineSpec
     from nlp_pipeline.runner.request import RunRequest
 
-    spec = PipelineSpec(
-        pipeline,
-        questions,
-        settings=settings,
-        model=model,
-        device=device,
-        dry_run=dry_run,
-        dtype=dtype,
-        tensor_parallel_size=tensor_parallel_size,
-        device_map=device_map,
-        quantization=quantization,
-        adapter=adapter,
-    )
-    return RunRequest(
-        corpus, out or _default_out(corpus, pipeline), spec, format=format_, **options
-    )
+    overrides = {name: options.pop(name) for name in OVERRIDES}
+    spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, **overrides)
+    folder = out or _default_out(corpus, pipeline)
+    return RunRequest(corpus, folder, spec, format=format_, **options)
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

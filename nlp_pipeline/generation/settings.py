@@ -1,37 +1,30 @@
 """How a Llama is loaded and run: the one list of its settings, checked before anything is loaded.
 
-The generator's arguments in a config and the page of components follow from the fields of
-`LlamaSettings`; `Llama.build`, the options of the command line and `PipelineSpec` are held against
-them by a test.
+Everything else that names a setting follows from the fields of `LlamaSettings`: the arguments of
+the generator in a config, `--set generator.NAME`, the options of the command line, `PipelineSpec`,
+the recipe of a golden output and the page of components. The keywords of `run` and `Llama.build`,
+which are written out for whoever reads them, are held against the list by a test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nlp_pipeline.errors.generation import InvalidModelSetting
 from nlp_pipeline.generation import template_kwargs
+from nlp_pipeline.generation.setting_fields import (
+    count,
+    names_with,
+    setting,
+    switch,
+    wrong_values,
+)
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 from nlp_pipeline.models import DEFAULT_MODEL
 
 QUANTIZATIONS = ("int8", "int4", "int8_dynamic")
-
-
-def _setting(
-    type_: type, allowed: str, check: Callable[[Any], bool] = bool, default: Any = None
-) -> Any:
-    """A field with the type and the range of its values, where it is not left out."""
-    return field(default=default, metadata={"type": type_, "allowed": allowed, "check": check})
-
-
-def _count(least: int = 1) -> Any:
-    return _setting(int, f"an integer of at least {least}", lambda value: value >= least)
-
-
-def _switch() -> Any:
-    return _setting(bool, "true, false or left out", lambda value: True)
 
 
 @dataclass(frozen=True)
@@ -64,39 +57,44 @@ class LlamaSettings:
         InvalidModelSetting: A value is of the wrong type or out of its range.
     """
 
-    model: str = _setting(str, "a name or a path", default=DEFAULT_MODEL)
-    tokenizer: str | None = _setting(str, "a folder, a hub name or a file")
-    device: str = _setting(str, "a device's name", default="auto")
-    dtype: str = _setting(str, "a dtype's name", default="auto")
-    max_batch_size: int | None = _count()
-    max_batched_tokens: int | None = _count()
-    kv_cache_tokens: int | None = _count(2)
-    max_seq_len: int | None = _count(2)
-    threads: int | None = _count()
-    tensor_parallel_size: int | None = _count()
-    device_map: str | None = _setting(str, "auto or left out", lambda value: value == "auto")
-    quantization: str | None = _setting(
-        str, "int8, int4, int8_dynamic or left out", lambda value: value in QUANTIZATIONS
+    model: str = setting(str, "a name or a path", bool, DEFAULT_MODEL, option=True, path=True)
+    tokenizer: str | None = setting(str, "a folder, a hub name or a file", bool, path=True)
+    device: str = setting(str, "a device's name", bool, "auto", option=True)
+    dtype: str = setting(str, "a dtype's name", bool, "auto", option=True)
+    max_batch_size: int | None = count()
+    max_batched_tokens: int | None = count()
+    kv_cache_tokens: int | None = count(2)
+    max_seq_len: int | None = count(2)
+    threads: int | None = count()
+    tensor_parallel_size: int | None = count(option=True)
+    device_map: str | None = setting(
+        str, "auto or left out", lambda value: value == "auto", option=True
     )
-    cuda_graphs: bool | None = _switch()
-    async_scheduling: bool | None = _switch()
-    chat_template_kwargs: Mapping[str, Any] = _setting(
+    quantization: str | None = setting(
+        str,
+        "int8, int4, int8_dynamic or left out",
+        lambda value: value in QUANTIZATIONS,
+        option=True,
+    )
+    cuda_graphs: bool | None = switch()
+    async_scheduling: bool | None = switch()
+    chat_template_kwargs: Mapping[str, Any] = setting(
         Mapping, template_kwargs.ALLOWED, TemplateKwargs.possible, default=TemplateKwargs()
     )
-    adapter: str | None = _setting(str, "the folder of an adapter")
+    adapter: str | None = setting(str, "the folder of an adapter", bool, option=True, path=True)
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
-            value, facts = getattr(self, setting.name), setting.metadata
-            if value is None and setting.default is None:
-                continue
-            type_ = facts["type"]
-            typed = isinstance(value, type_) and isinstance(value, bool) == (type_ is bool)
-            if not typed or not facts["check"](value):
-                raise InvalidModelSetting(setting.name, value, facts["allowed"])
+        for wrong in wrong_values(self):
+            raise InvalidModelSetting(wrong.name, wrong.value, wrong.allowed)
         kwargs = TemplateKwargs(self.chat_template_kwargs)
         object.__setattr__(self, "chat_template_kwargs", kwargs)
 
+
+PATHS = names_with("path", LlamaSettings)
+"""Settings that may be paths."""
+
+OVERRIDES = names_with("option", LlamaSettings)
+"""What a command line, a spec or a recipe may replace in every generator that has the setting."""
 
 UNSEEN = ("max_batch_size", "max_batched_tokens", "kv_cache_tokens", "threads")
 """Settings that change how fast rows are made and never what stands in them."""

@@ -105,7 +105,7 @@ def recorded_elsewhere(golden: Golden) -> str | None:
         return None
     from nlp_pipeline.generation.devices import resolve_device
 
-    named = golden.recipe.device if golden.recipe else None
+    named = golden.recipe.spec.overrides.get("device") if golden.recipe else None
     device = named or str(resolve_device("auto"))
     generators = [{**g, "device": device} if "device" in g else g for g in recorded["generators"]]
     current = {"generators": generators, "versions": versions(), "platform": this_platform()}

@@ -6,12 +6,15 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.errors.config import UnknownKeyword
+from nlp_pipeline.generation.settings import OVERRIDES, PATHS
+from nlp_pipeline.pipeline import PipelineSpec
+
 if TYPE_CHECKING:
-    from nlp_pipeline.pipeline import PipelineSpec
     from nlp_pipeline.runner.request import RunRequest
 
 
@@ -21,12 +24,7 @@ class Recipe:
 
     Attributes:
         corpus: A file or a folder.
-        pipeline: A shipped pipeline's name or a path.
-        questions: Asked instead of the pipeline's own.
-        settings: `key=value` overrides.
-        model: Replaces the model of every Llama component.
-        device: Replaces the device.
-        dry_run: Replaces every generator by the echo.
+        spec: The pipeline with its overrides.
         limit: Only so many records.
         text_key: The field that holds the text.
         id_key: The field that holds the id.
@@ -34,68 +32,76 @@ class Recipe:
     """
 
     corpus: str
-    pipeline: str = "en_qa_summary"
-    questions: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    model: str | None = None
-    device: str | None = None
-    dry_run: bool = False
+    spec: PipelineSpec = PipelineSpec("en_qa_summary")  # noqa: RUF009  # frozen
     limit: int | None = None
     text_key: str = "text"
     id_key: str = "id"
     tables: tuple[str, ...] = ()
 
     @classmethod
+    def of(cls, corpus: str, pipeline: str = "en_qa_summary", **options: Any) -> Recipe:
+        """From options as the command line has them: those of a recipe and those of its spec.
+
+        Raises:
+            UnknownKeyword: There is no option of a name; the message says which is near.
+        """
+        own = {name: options.pop(name) for name in _OWN if name in options}
+        for name in options:
+            if name not in (*_OF_SPEC, *OVERRIDES):
+                raise UnknownKeyword("record", name, [*_OWN, *_OF_SPEC, *OVERRIDES])
+        return cls(corpus, PipelineSpec(pipeline, **options), **own)
+
+    @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
         """Reads what `as_json` wrote."""
         options: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**options)
+        return cls.of(**options)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; options that were not given are left out."""
-        plain = Recipe("")
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-            if name in ("corpus", "pipeline") or value != getattr(plain, name)
+        spec = self.spec
+        values = {
+            "questions": list(spec.questions),
+            "settings": list(spec.settings),
+            **spec.overrides,
+            "dry_run": spec.dry_run,
+            "limit": self.limit,
+            "text_key": self.text_key,
+            "id_key": self.id_key,
+            "tables": list(self.tables),
         }
+        plain = {"limit": None, "text_key": "text", "id_key": "id", "dry_run": False}
+        given = {k: v for k, v in values.items() if v != plain.get(k, [])}
+        return {"corpus": self.corpus, "pipeline": spec.name, **given}
 
     def here(self) -> Recipe:
         """With the paths inside the working directory relative to it, so that they can move."""
-        return replace(
-            self,
-            corpus=relative_path(self.corpus),
-            pipeline=relative_path(self.pipeline),
-            model=None if self.model is None else relative_path(self.model),
+        spec = self.spec
+        paths = {k: relative_path(v) for k, v in spec.overrides.items() if k in PATHS}
+        moved = PipelineSpec(
+            relative_path(spec.name),
+            spec.questions,
+            spec.settings,
+            dry_run=spec.dry_run,
+            **{**spec.overrides, **paths},
         )
+        return replace(self, corpus=relative_path(self.corpus), spec=moved)
 
     def command(self, folder: str, options: Mapping[str, object]) -> str:
         """The command line that records this into a folder."""
-        words = ["nlp-pipeline", "golden", "record", self.corpus, "-p", self.pipeline, "-d", folder]
-        for question in self.questions:
+        spec = self.spec
+        words = ["nlp-pipeline", "golden", "record", self.corpus, "-p", spec.name, "-d", folder]
+        for question in spec.questions:
             words += ["-q", question]
-        for setting in self.settings:
+        for setting in spec.settings:
             words += ["--set", setting]
         for table in self.tables:
             words += ["--table", table]
         values = {**self.as_json(), **options}
-        for name in ("model", "device", "limit", "text_key", "id_key", "rtol", "atol"):
+        for name in (*OVERRIDES, "limit", "text_key", "id_key", "rtol", "atol"):
             if name in values:
                 words += [f"--{name.replace('_', '-')}", str(values[name])]
-        return shlex.join(words + ["--dry-run"] * self.dry_run)
-
-    def spec(self) -> PipelineSpec:
-        """The pipeline with its overrides."""
-        from nlp_pipeline.pipeline import PipelineSpec
-
-        return PipelineSpec(
-            self.pipeline,
-            self.questions,
-            settings=self.settings,
-            model=self.model,
-            device=self.device,
-            dry_run=self.dry_run,
-        )
+        return shlex.join(words + ["--dry-run"] * spec.dry_run)
 
     def request(self, out: Path) -> RunRequest:
         """The run, into a folder."""
@@ -104,11 +110,15 @@ class Recipe:
         return RunRequest(
             self.corpus,
             out,
-            self.spec(),
+            self.spec,
             text_key=self.text_key,
             id_key=self.id_key,
             limit=self.limit,
         )
+
+
+_OWN = ("limit", "text_key", "id_key", "tables")
+_OF_SPEC = ("questions", "settings", "dry_run")
 
 
 def relative_path(name: str | Path) -> str:

@@ -62,15 +62,17 @@ def record(
         rtol: How far numbers may be off, relative to the recorded one.
         atol: The same, absolute; the two add up.
         progress: Is told how the run goes.
-        options: Other fields of `Recipe`: model, device, dry_run, limit, text_key, id_key.
+        options: `dry_run`, `limit`, `text_key`, `id_key` as in `run`, and what replaces a setting
+            of every generator: `model`, `device` and the others that `run` has.
 
     Raises:
+        UnknownKeyword: There is no option of that name; the message says which is near.
         NlpPipelineError: The folder holds something else, or the run cannot begin or go on.
     """
-    recipe = Recipe(
+    recipe = Recipe.of(
         str(corpus),
         pipeline,
-        tuple(questions),
+        questions=tuple(questions),
         settings=tuple(settings),
         tables=tuple(tables),
         **options,
@@ -95,7 +97,7 @@ def rerun(
 
     Of the processes that torchrun starts rank 0 does it, and all return the same.
     """
-    return on_rank0(resolve_config(recipe.spec()), partial(_rerun, recipe, progress))
+    return on_rank0(resolve_config(recipe.spec), partial(_rerun, recipe, progress))
 
 
 def _rerun(recipe: Recipe, progress: Progress | None) -> tuple[dict[str, Table], dict[str, Any]]:

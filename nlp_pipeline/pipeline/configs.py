@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,18 @@ from spacy.util import load_config
 
 from nlp_pipeline.components.generators import ECHO
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound, UnknownKeyword
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
-from nlp_pipeline.generation.settings import LlamaSettings
+from nlp_pipeline.generation.settings import OVERRIDES
 from nlp_pipeline.pipeline.overrides import check_integers, components, fill_defaults, override
 from nlp_pipeline.pipeline.setting_names import check_names
 from nlp_pipeline.pipeline.small_english import installed_name
 from nlp_pipeline.pipeline.spacy_sources import package_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class PipelineSpec:
     """What a user says of a pipeline on the command line or in a call; plain, picklable values.
 
@@ -33,35 +34,39 @@ class PipelineSpec:
             an installed spaCy pipeline package.
         questions: Asked instead of the pipeline's own, where there are any.
         settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=32`.
-        model: Replaces the model of every Llama component.
-        device: Replaces the device.
         dry_run: Replaces every generator by the echo.
-        dtype: Replaces the dtype.
-        tensor_parallel_size: Replaces the number of processes that share a model.
-        device_map: Replaces how a model is spread over the devices of one process.
-        quantization: Replaces the number format of the weights.
-        adapter: Replaces the adapter that is added to the weights.
+        overrides: What replaces a setting of every generator that has it, such as `model` or
+            `device`: those of `OVERRIDES`, given by their names. None leaves a setting as it is.
+
+    Raises:
+        UnknownKeyword: There is no setting of a name; the message says which is near.
     """
 
     name: str
-    questions: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    model: str | None = None
-    device: str | None = None
-    dry_run: bool = False
-    dtype: str | None = None
-    tensor_parallel_size: int | None = None
-    device_map: str | None = None
-    quantization: str | None = None
-    adapter: str | None = None
+    questions: tuple[str, ...]
+    settings: tuple[str, ...]
+    dry_run: bool
+    overrides: Mapping[str, Any] = field(hash=False)
+
+    def __init__(
+        self,
+        name: str,
+        questions: tuple[str, ...] = (),
+        settings: tuple[str, ...] = (),
+        *,
+        dry_run: bool = False,
+        **overrides: Any,
+    ) -> None:
+        for key in overrides:
+            if key not in OVERRIDES:
+                raise UnknownKeyword("PipelineSpec", key, [*_OWN, *OVERRIDES])
+        given = {key: overrides[key] for key in OVERRIDES if overrides.get(key) is not None}
+        values = dict(zip(_OWN, (name, questions, settings, dry_run), strict=True))
+        for key, value in {**values, "overrides": given}.items():
+            object.__setattr__(self, key, value)
 
 
-OVERRIDES = tuple(
-    setting.name
-    for setting in fields(LlamaSettings)
-    if setting.name in PipelineSpec.__dataclass_fields__
-)
-"""What a spec may replace in every generator block that has a setting of that name."""
+_OWN = ("name", "questions", "settings", "dry_run")
 
 
 def pipeline_names() -> list[str]:
@@ -166,12 +171,12 @@ def _with_generator(config: Config) -> list[dict[str, Any]]:
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
     """Puts model, device and the like, or the echo, where a component names its generator."""
-    values = {key: getattr(spec, key) for key in OVERRIDES}
     if spec.dry_run:
         generator.clear()
-        values = {"@llama_generators": ECHO}
-    for key, value in values.items():
-        if value is not None and (spec.dry_run or key in generator):
+        generator["@llama_generators"] = ECHO
+        return
+    for key, value in spec.overrides.items():
+        if key in generator:
             generator[key] = value
 
 

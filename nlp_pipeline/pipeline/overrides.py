@@ -22,6 +22,9 @@ from nlp_pipeline.errors.config import (
     UnknownSetting,
 )
 
+EVERY_GENERATOR = "generator"
+"""As a `--set` key's section: the generator block of every component that has one."""
+
 
 def components(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The components of a config by name."""
@@ -67,7 +70,7 @@ def _fill_generator(generator: Any) -> None:
 
 
 def override(config: Config, setting: str) -> bool:
-    """Puts one `key=value` into a config.
+    """Puts one `key=value` into a config; `generator.NAME=value` into every generator block.
 
     Returns:
         Whether it could be put there now: False where the key leads into a section that is
@@ -83,6 +86,8 @@ def override(config: Config, setting: str) -> bool:
     if not equals or not key:
         raise SettingSyntax(setting)
     *sections, last = key.split(".")
+    if sections == [EVERY_GENERATOR] and EVERY_GENERATOR not in config:
+        return _override_generators(config, last, _value(text))
     place: Any = config
     for section in sections:
         inner = place.get(section) if isinstance(place, dict) else None
@@ -101,6 +106,28 @@ def override(config: Config, setting: str) -> bool:
     place[last] = value
     with suppress(ValueError, ImportError):  # another generator has other settings
         _fill_generator(value)
+    return True
+
+
+def _override_generators(config: Config, name: str, value: Any) -> bool:
+    """Puts a value into every generator block that has a setting of the name.
+
+    Returns:
+        Whether it could be done now: False where a block is written as `${another.section}`.
+
+    Raises:
+        UnknownSetting: No block has one.
+    """
+    blocks = [c["generator"] for c in components(config).values() if c.get("generator")]
+    if not all(isinstance(block, dict) for block in blocks):
+        return False
+    names = dict.fromkeys(key for block in blocks for key in block)
+    if name not in names:
+        key, choices = f"{EVERY_GENERATOR}.{name}", [f"{EVERY_GENERATOR}.{n}" for n in names]
+        raise UnknownSetting(key, difflib.get_close_matches(key, choices, n=5, cutoff=0.3))
+    for block in blocks:
+        if name in block:
+            block[name] = value
     return True
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from inspect import signature
@@ -11,20 +13,24 @@ from typing import Any
 
 import pytest
 import torch
-from click import Option
+from click import IntRange, Option
 
+import nlp_pipeline
+from nlp_pipeline.cli.evaluate import evaluate as evaluate_command
+from nlp_pipeline.cli.golden import golden as golden_command
 from nlp_pipeline.cli.run import run as run_command
 from nlp_pipeline.components.factories import SAMPLING
 from nlp_pipeline.components.generators import make_llama, make_server
-from nlp_pipeline.errors.config import UnknownConfigSetting, UnknownKeyword
+from nlp_pipeline.errors.config import UnknownConfigSetting, UnknownKeyword, UnknownSetting
 from nlp_pipeline.generation.backends.server import ServerSettings
 from nlp_pipeline.generation.devices import StepLimits, step_limits
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading.load import LoadedModel
-from nlp_pipeline.generation.settings import UNSEEN, LlamaSettings
-from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
-from nlp_pipeline.pipeline.configs import OVERRIDES
+from nlp_pipeline.generation.setting_fields import meanings
+from nlp_pipeline.generation.settings import OVERRIDES, UNSEEN, LlamaSettings
+from nlp_pipeline.golden.recipe import Recipe
+from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, resolve_config
 from nlp_pipeline.run_folder.resume import differences
 
 
@@ -65,11 +71,61 @@ def test_a_config_takes_every_setting() -> None:
     assert given == server
 
 
-def test_the_command_line_overrides_settings_that_exist() -> None:
-    options = {option.name for option in run_command.params if isinstance(option, Option)}
-    assert set(OVERRIDES) <= options & set(DEFAULTS)
-    own = {"name", "questions", "settings", "dry_run"}
-    assert set(OVERRIDES) == set(PipelineSpec.__dataclass_fields__) - own
+def test_what_the_list_gives_an_option_has_one_wherever_a_pipeline_is_named() -> None:
+    listed = ("model", "device", "dtype", "tensor_parallel_size", "device_map", "quantization")
+    assert {*listed, "adapter"} == set(OVERRIDES)
+    for command in (run_command, evaluate_command, golden_command.commands["record"]):
+        options = {option.name: option for option in command.params if isinstance(option, Option)}
+        for name in OVERRIDES:
+            assert options[name].help == meanings(LlamaSettings)[name].replace("`", "")
+            assert options[name].opts == [f"--{name.replace('_', '-')}"]
+    assert isinstance(options["tensor_parallel_size"].type, IntRange)
+    assert dict.fromkeys(OVERRIDES).items() <= keywords(nlp_pipeline.run).items()
+
+
+def test_a_spec_and_a_recipe_take_what_has_an_option() -> None:
+    values: dict[str, Any] = {name: f"some {name}" for name in OVERRIDES}
+    spec = PipelineSpec("en_qa", **values)
+    assert spec.overrides == values
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert PipelineSpec("en_qa", model=None).overrides == {}
+    recipe = Recipe.of("c.jsonl", "en_qa", limit=3, questions=("Who?",), **values)
+    expected = {"corpus": "c.jsonl", "pipeline": "en_qa", "questions": ["Who?"], **values}
+    assert recipe.as_json() == {**expected, "limit": 3}
+    assert Recipe.from_json(recipe.as_json()) == recipe
+    words = shlex.split(recipe.command("out", {}))
+    for name, value in values.items():
+        assert words[words.index(f"--{name.replace('_', '-')}") + 1] == value
+
+
+@pytest.mark.parametrize("settings", [LlamaSettings, ServerSettings])
+def test_every_setting_has_a_meaning_and_none_besides(settings: type) -> None:
+    assert list(meanings(settings)) == [field.name for field in fields(settings)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings"),
+    [("nlp_pipeline.Llama.v1", LlamaSettings), ("nlp_pipeline.server.v1", ServerSettings)],
+)
+def test_set_reaches_every_setting_of_every_generator(
+    tmp_path: Path, backend: str, settings: Any
+) -> None:
+    block = (
+        f'generator = {{"@llama_generators": "{backend}", "model": "x", "base_url": "http://a"}}'
+    )
+    if settings is LlamaSettings:
+        block = block.replace(', "base_url": "http://a"', "")
+    path = tmp_path / "two.cfg"
+    path.write_text(
+        '[nlp]\nlang = "en"\npipeline = ["one","two"]\n[components]\n'
+        f'[components.one]\nfactory = "llama_qa"\n{block}\n'
+        '[components.two]\nfactory = "llama_summarizer"\n'
+        "generator = ${components.one.generator}\n"
+    )
+    for field in fields(settings):
+        spec = PipelineSpec(str(path), settings=(f"generator.{field.name}=[7]",))
+        for component in resolve_config(spec)["components"].values():
+            assert component["generator"][field.name] == [7]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +234,18 @@ class TestWrongNames:
         assert "Did you mean 'model'?" in done.err
         assert "Traceback" not in done.err
 
+    def test_with_set_for_every_generator(self, tmp_path: Path) -> None:
+        path = self.config(tmp_path)
+        with pytest.raises(UnknownSetting) as error:
+            resolve_config(PipelineSpec(path, settings=("generator.max_batchsize=3",)))
+        assert str(error.value).startswith(
+            "--set generator.max_batchsize: the pipeline has no such setting. Near it there is: "
+            "generator.max_batch_size"
+        )
+        block = 'components.llama_qa.generator={"@llama_generators": "nlp_pipeline.echo.v1"}'
+        with pytest.raises(UnknownSetting, match=r"--set generator\.device: the pipeline has no"):
+            resolve_config(PipelineSpec(path, settings=(block, "generator.device=cpu")))
+
     def test_on_the_command_line(self, cli: Any, corpus: Any) -> None:
         done = cli("run", corpus("Ada."), "--quantisation", "int8")
         assert done.code == 2
@@ -189,6 +257,9 @@ class TestWrongNames:
             (lambda: Llama.build("x", max_batchsize=3), "max_batch_size"),  # type: ignore[call-arg]
             (lambda: make_llama(modle="x"), "model"),
             (lambda: make_server(baseurl="x"), "base_url"),
+            (lambda: PipelineSpec("en_qa", quantisation="int8"), "quantization"),
+            (lambda: Recipe.of("c.jsonl", modle="x"), "model"),
+            (lambda: nlp_pipeline.run("c", "out", modle="x"), "model"),  # type: ignore[call-arg]
         ],
     )
     def test_in_python(self, call: Callable[[], Any], near: str) -> None:

@@ -71,7 +71,7 @@ def test_golden_json_says_how_it_is_made_again(project: Path, recorded: Path) ->
 def test_absolute_paths_are_recorded_relative_to_the_working_directory(project: Path) -> None:
     made = record(project / "corpus.jsonl", project / FOLDER, pipeline=str(project / "mine.cfg"))
     assert made.recipe is not None
-    assert (made.recipe.corpus, made.recipe.pipeline) == ("corpus.jsonl", "mine.cfg")
+    assert (made.recipe.corpus, made.recipe.spec.name) == ("corpus.jsonl", "mine.cfg")
     assert made.command.endswith("record corpus.jsonl -p mine.cfg -d golden/mine")
 
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from nlp_pipeline.errors.server import InvalidServerSetting, PlainHttpRefused
 from nlp_pipeline.generation import template_kwargs
+from nlp_pipeline.generation.setting_fields import count, setting, switch, wrong_values
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 _KEY_VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*_)?API_KEY")
@@ -53,24 +54,30 @@ class ServerSettings:
     """
 
     base_url: str
-    model: str = ""
+    model: str = setting(str, "a name", default="")
     api_key_env: str = "OPENAI_API_KEY"
-    max_concurrency: int = 16
-    timeout_s: float = 120.0
-    max_retries: int = 5
-    max_seq_len: int | None = None
-    allow_plain_http: bool = False
-    continue_final_message: bool | None = None
-    logprobs: bool = True
-    control_tokens: tuple[str, ...] = ()
-    chat_template_kwargs: Mapping[str, Any] = TemplateKwargs()
-    tokenizer: str | None = None
+    max_concurrency: int = setting(
+        int, "an integer from 1 to 1024", lambda v: 1 <= v <= 1024, default=16
+    )
+    timeout_s: float = setting(
+        (int, float), "a number above 0, at most 86400", lambda v: 0 < v <= 86_400, default=120.0
+    )
+    max_retries: int = setting(int, "an integer from 0 to 20", lambda v: 0 <= v <= 20, default=5)
+    max_seq_len: int | None = count(2)
+    allow_plain_http: bool = setting(bool, "true or false", default=False)
+    continue_final_message: bool | None = switch()
+    logprobs: bool = setting(bool, "true or false", default=True)
+    control_tokens: tuple[str, ...] = setting(
+        tuple, "a list of texts of at least 2 characters", lambda v: _are_names(v), default=()
+    )
+    chat_template_kwargs: Mapping[str, Any] = setting(
+        Mapping, template_kwargs.ALLOWED, TemplateKwargs.possible, default=TemplateKwargs()
+    )
+    tokenizer: str | None = setting(str, "a folder, a hub name or a file", bool)
 
     def __post_init__(self) -> None:
-        for name, kind, ok, allowed in _RANGES:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
-                raise InvalidServerSetting(name, allowed, value)
+        for wrong in wrong_values(self):
+            raise InvalidServerSetting(wrong.name, wrong.allowed, wrong.value)
         if not isinstance(self.api_key_env, str) or not _KEY_VARIABLE.fullmatch(self.api_key_env):
             # The value is not repeated: who errs here may have put the key itself.
             allowed = "the NAME of an environment variable that ends in API_KEY, never a key"
@@ -120,17 +127,5 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _names(value: tuple[str, ...]) -> bool:
+def _are_names(value: tuple[str, ...]) -> bool:
     return all(isinstance(token, str) and len(token) > 1 for token in value)
-
-
-_RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
-    ("model", str, lambda v: True, "a name"),
-    ("max_concurrency", int, lambda v: 1 <= v <= 1024, "an integer from 1 to 1024"),
-    ("timeout_s", (int, float), lambda v: 0 < v <= 86_400, "a number above 0, at most 86400"),
-    ("max_retries", int, lambda v: 0 <= v <= 20, "an integer from 0 to 20"),
-    ("max_seq_len", (int, type(None)), lambda v: v is None or v >= 2, "an integer of at least 2"),
-    ("control_tokens", tuple, _names, "a list of texts of at least 2 characters"),
-    ("chat_template_kwargs", Mapping, TemplateKwargs.possible, template_kwargs.ALLOWED),
-    ("tokenizer", (str, type(None)), lambda v: v != "", "a folder, a hub name or a file"),
-)
