@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -57,7 +57,7 @@ def factories() -> dict[str, Callable[..., Any]]:
 
 def defaults(factory: str) -> dict[str, Any]:
     """The settings of a factory, its own before those of sampling and the generator."""
-    config = spacy.blank("en").get_factory_meta(factory).default_config
+    config = spacy.blank("en").get_factory_meta(factory).default_config or {}
     own = {name: value for name, value in config.items() if name not in SAMPLING}
     generator = own.pop("generator")
     shared = {name: config[name] for name in SAMPLING if name in config}
@@ -137,7 +137,7 @@ def _settings(values: Mapping[str, Any], said: Mapping[str, str]) -> str:
     return _table(("setting", "default", "meaning"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; a bar in a cell would end it."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(

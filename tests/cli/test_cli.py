@@ -89,6 +89,8 @@ def test_errors_become_a_line_and_an_exit_code(cli, monkeypatch, error, code, sa
 def test_a_reader_that_has_gone_is_no_error() -> None:
     command = [sys.executable, "-m", "nlp_pipeline", "models", "list"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
     child.stdout.close()
     assert b"BrokenPipe" not in child.stderr.read()
     child.stderr.close()

@@ -24,7 +24,9 @@ def walk(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], 
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            yield from walk(command.get_command(context, name), *path, name)
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from walk(below, *path, name)
     if path:
         yield path, command
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nlp_pipeline.corpus import Record, count_documents, read_corpus
+from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
 from nlp_pipeline.corpus.parquet_memory import batch_rows, unpacked_size
 
 MIB = 2**20
@@ -146,6 +146,7 @@ def test_the_message_of_a_row_group(tmp_path):
     pq.write_table(pa.table({"text": ["x" * 20_000_000]}), path, compression="zstd")
     (reject,) = read_corpus(path)
     assert (reject.id, reject.line) == ("x:1", 1)
+    assert isinstance(reject, Reject)
     assert reject.message == (
         f"{path}:1 begins a row group that unpacks to 20,000,052 bytes, and at most 16,777,216 are "
         "read. Its rows were passed over. Split the documents, or write the file with fewer rows "
@@ -177,6 +178,7 @@ def test_a_large_table_of_many_texts_is_read(tmp_path, monkeypatch):
         pa.table({"text": [f"{'x' * 999}{n}" for n in range(3000)]}), path, compression="zstd"
     )
     (reject,) = read_corpus(path)
+    assert isinstance(reject, Reject)
     assert reject.kind == "row_group_too_large"
 
 

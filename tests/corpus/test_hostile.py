@@ -17,6 +17,8 @@ HOSTILE = Path(__file__).parents[2] / "corpora" / "hostile"
 def load_maker():
     path = Path(__file__).with_name("make_hostile.py")
     spec = importlib.util.spec_from_file_location("make_hostile", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -206,8 +206,8 @@ def test_any_texts_come_back_equal_and_in_order(tmp_path, texts, end, ascii, bom
     lines = [json.dumps({"text": text, "copy": text}, ensure_ascii=ascii) for text in texts]
     path.write_bytes((bom + end.join(lines)).encode())
     rows = list(read_corpus(path, on_warning=lambda _: None))
-    assert [row.text for row in rows] == texts
-    assert [row.meta["copy"] for row in rows] == texts
+    assert [row.text for row in rows if isinstance(row, Record)] == texts
+    assert [row.meta["copy"] for row in rows if isinstance(row, Record)] == texts
     assert [row.index for row in rows] == list(range(len(texts)))
     assert [row.id for row in rows] == [f"x:{line}" for line in range(1, len(texts) + 1)]
 

@@ -22,7 +22,7 @@ def kill_until_done(stage, out: Path, chance: random.Random) -> int:
     """Kills runs in one folder at random points until one gets to its end; returns how many."""
     kills = 0
     while True:
-        harm = {"kill": chance.randint(1, 150)}
+        harm: dict[str, float] = {"kill": chance.randint(1, 150)}
         if chance.random() < 0.3:
             harm = {"kill_after": chance.uniform(0.1, 1.5)}
         code = stage.run(out, **harm).code

@@ -27,8 +27,8 @@ def test_the_device_chooses(device: str, size: int, graphs: bool, ahead: bool) -
 
 
 def test_the_user_chooses() -> None:
-    off = {"cuda_graphs": False, "async_scheduling": False}
-    assert choose_launching(CUDA, **off) == Launching(False, False)
+    off = choose_launching(CUDA, cuda_graphs=False, async_scheduling=False)
+    assert off == Launching(False, False)
     assert choose_launching(CUDA, cuda_graphs=False) == Launching(False, True)
     assert choose_launching(CPU, async_scheduling=True) == Launching(False, True)
     assert choose_launching(CUDA, World(0, 2), async_scheduling=False) == Launching(False, False)

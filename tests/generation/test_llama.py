@@ -13,6 +13,7 @@ from nlp_pipeline.errors.generation import (
     InvalidModelSetting,
     PromptTooLong,
 )
+from nlp_pipeline.generation.interface import Prompt
 from nlp_pipeline.generation.llama import Llama
 
 
@@ -24,7 +25,7 @@ def built(tiny_llama: str) -> Llama:
 
 
 def test_prompts_of_every_kind_in_their_order(llama: Llama) -> None:
-    asked = [chat("Who found it?"), "a", [5, 6, 7], chat("When does it begin?")]
+    asked: list[Prompt] = [chat("Who found it?"), "a", [5, 6, 7], chat("When does it begin?")]
     done = llama.generate(asked, max_new_tokens=12)
     assert [c.request_id for c in done] == ["0", "1", "2", "3"]
     assert [c.prompt_tokens for c in done] == [79, 1, 3, 81]
@@ -94,7 +95,7 @@ def test_a_parameter_that_is_out_of_range(llama: Llama) -> None:
     with pytest.raises(InvalidSamplingParams, match=r"^stop='ab' is not possible"):
         llama.generate(["a"], stop="ab")
     with pytest.raises(TypeError, match="max_tokens"):
-        llama.generate(["a"], max_tokens=3)
+        llama.generate(["a"], max_tokens=3)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

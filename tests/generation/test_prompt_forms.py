@@ -12,7 +12,7 @@ import torch
 
 from nlp_pipeline import Llama
 from nlp_pipeline.errors.generation import NoLoadedGenerator, NoModelGiven, PromptsNotUnderstood
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.interface import Chat, Message, Prompt
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_forms import as_prompts
 
@@ -25,7 +25,7 @@ def pair(tiny: LoadedModel) -> Llama:
 
 
 def test_a_loaded_pair_is_the_same_llama(pair: Llama, llama: Llama) -> None:
-    asked = ["Who pays?", Chat((Message("user", "Who?"),)), [5, 6, 7]]
+    asked: list[Prompt] = ["Who pays?", Chat((Message("user", "Who?"),)), [5, 6, 7]]
     theirs = [c.token_ids for c in llama.generate(asked, max_new_tokens=6)]
     assert [c.token_ids for c in pair.generate(asked, max_new_tokens=6)] == theirs
     assert pair.info.details["architecture"] == "LlamaForCausalLM"

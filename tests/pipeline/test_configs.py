@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confection import Config
 
 from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
 from nlp_pipeline.pipeline import (
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": None}
 
 
-def resolve(name: str = "en_qa_summary", **options):
+def resolve(name: str = "en_qa_summary", **options: Any) -> Config:
     return resolve_config(PipelineSpec(name, **options))
 
 
@@ -59,7 +61,7 @@ def test_model_and_device_reach_every_llama() -> None:
 
 
 def test_how_a_model_is_held_reaches_every_llama_that_has_the_setting(quick) -> None:
-    given = {
+    given: dict[str, Any] = {
         "dtype": "float64",
         "tensor_parallel_size": 2,
         "device_map": "auto",

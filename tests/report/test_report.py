@@ -16,11 +16,13 @@ from nlp_pipeline import read_run, run
 from nlp_pipeline.errors.run import OutputNotWritable, RunNotFound
 from nlp_pipeline.report import write_report
 from nlp_pipeline.report.overview import histogram, pace
+from nlp_pipeline.run_folder.files import Format
 
 
 def data(page: str, name: str) -> Any:
-    packed = re.search(f'id="{name}">([^<]*)</script>', page)[1]
-    return json.loads(zlib.decompress(base64.b64decode(packed)))
+    match = re.search(f'id="{name}">([^<]*)</script>', page)
+    assert match is not None
+    return json.loads(zlib.decompress(base64.b64decode(match[1])))
 
 
 def test_a_page_holds_every_document_and_all_that_was_found(out: Path, tmp_path: Path) -> None:
@@ -57,10 +59,11 @@ def test_the_first_documents_alone(out: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
-def test_every_format_gives_the_same_page(tmp_path: Path, quick, corpus, format_: str) -> None:
+def test_every_format_gives_the_same_page(tmp_path: Path, quick, corpus, format_: Format) -> None:
     source = corpus({"id": "ada", "text": "Ada left. UNSPEAKABLE"}, {"id": "b"}, {"text": "so"})
     pages = []
-    for one in ("parquet", format_):
+    formats: tuple[Format, ...] = ("parquet", format_)
+    for one in formats:
         run(source, tmp_path / one, pipeline=quick(), format=one)
         page = write_report(tmp_path / one).read_text(encoding="utf-8")
         pages.append((data(page, "lines"), data(page, "block-0")))

@@ -17,13 +17,14 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
 from nlp_pipeline.report import write_report
 from nlp_pipeline.run_folder.export import export_run
+from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.read import document_rows, iter_rows, row_counts
 from nlp_pipeline.run_folder.status import run_status
 from nlp_pipeline.runner.run import run
 from nlp_pipeline.tables import TABLES
 
-FORMATS = ("parquet", "csv", "jsonl")
+FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, quick_text: str) -> Path:
     return folder
 
 
-def go(runs: Path, out: Path, format_: str = "parquet") -> None:
+def go(runs: Path, out: Path, format_: Format = "parquet") -> None:
     pipeline = str(runs / "quick.cfg")
     run(runs / "corpus.jsonl", out, pipeline=pipeline, part_size=3, format=format_)
 
@@ -153,7 +154,7 @@ def flip(file: Path, dice: random.Random) -> None:
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_flipped_bit_is_noticed_or_changes_nothing(
-    runs: Path, tmp_path: Path, format_: str
+    runs: Path, tmp_path: Path, format_: Format
 ) -> None:
     """Readers alone: the run is not opened for writing."""
     out = tmp_path / "out"
@@ -180,7 +181,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_flipped_bit_is_noticed_when_the_run_goes_on(
-    runs: Path, tmp_path: Path, format_: str
+    runs: Path, tmp_path: Path, format_: Format
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(runs / format_, out)
@@ -211,7 +212,7 @@ def test_a_run_of_before_digests_goes_on_and_is_read(runs: Path, out: Path) -> N
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff\xfe{", bytes(3000)])
 def test_a_file_that_cannot_be_read_is_named(
-    runs: Path, tmp_path: Path, format_: str, content: bytes
+    runs: Path, tmp_path: Path, format_: Format, content: bytes
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(runs / format_, out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -52,7 +54,7 @@ def test_annotation_stays_as_it_is(tmp_path, corpus, cli) -> None:
     out = tmp_path / "out"
     assert cli("run", source, "-p", "en_qa", "--dry-run", "-o", out).code == 0
     cli("export", out, tmp_path / "tables", "--format", "csv")
-    plain = {"dtype": str, "keep_default_na": False}
+    plain: dict[str, Any] = {"dtype": str, "keep_default_na": False}
     written, run = pd.read_csv(tmp_path / "tables" / "tokens.csv", **plain), read_run(out)["tokens"]
     assert "-LRB-" in set(written["tag"])
     for column in ("text", "lemma", "tag", "dep", "pos"):

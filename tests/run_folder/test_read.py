@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -53,9 +54,12 @@ def test_other_columns_are_not_read(tmp_path, docs, monkeypatch) -> None:
     write(tmp_path, docs)
     asked: list = []
     real = pq.ParquetFile.read
-    monkeypatch.setattr(
-        pq.ParquetFile, "read", lambda self, columns: asked.append(columns) or real(self, columns)
-    )
+
+    def read(self: pq.ParquetFile, columns: list[str]) -> pa.Table:
+        asked.append(columns)
+        return real(self, columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", read)
     read_run(tmp_path, ["tokens"], {"tokens": ["text"]})
     assert asked == [["text"]] * 4
 

@@ -248,7 +248,7 @@ def test_a_kill_at_any_file_of_a_swap_loses_nothing(tmp_path, go, mood, corpus, 
     for moves in (0, 1, 6, len(TABLES), len(TABLES) + 1):  # tables, then ledger, then receipt
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         shutil.copytree(tmp_path / "before", tmp_path / "out")
-        done = []
+        done: list[Path] = []
 
         def rename(source_, target, done=done, moves=moves) -> None:
             if len(done) == moves:

@@ -106,10 +106,12 @@ def test_a_journal_beside_a_damaged_ledger_takes_nothing_away(out) -> None:
 
 def test_rates_count_what_the_latest_process_computed(tmp_path, out, quick, corpus) -> None:
     first = run_status(out)
+    assert first.seconds is not None
     assert first.documents_per_second == pytest.approx(3 / first.seconds)
     assert first.tokens_per_second == pytest.approx(first.output_tokens / first.seconds)
     corpus("Ada met Charles.", {"id": "b"}, "Grace wrote it.", "New.")
     runner.run(tmp_path / "corpus.jsonl", out, pipeline=quick(), part_size=2)
     found = run_status(out)
+    assert found.seconds is not None
     assert found.documents_per_second == pytest.approx(1 / found.seconds)
     assert found.tokens_per_second is None

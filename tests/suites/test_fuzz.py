@@ -58,7 +58,9 @@ def test_a_line_costs_no_other(tmp_path: Path, lines: list[tuple[bytes, list]]) 
     rows = list(read_corpus(path, on_warning=lambda _: None))
     found = [row for row in rows if isinstance(row, Record) and row.text.startswith("good ")]
     assert [row.line for row in found] == [2 * n + 1 for n in range(len(good))]
-    assert len({row.id for row in rows}) == len(rows) <= count_documents(path)
+    count = count_documents(path)
+    assert count is not None
+    assert len({row.id for row in rows}) == len(rows) <= count
     for row in rows:
         if not isinstance(row, Record):
             assert row.message.isprintable()
@@ -81,7 +83,7 @@ def test_a_file_costs_no_other(tmp_path: Path, name: str, data: bytes, place: in
     head = heads.get(name, b"")
     (folder / name).write_bytes(head[:place] + data + head[place:])
     rows = list(read_corpus(folder, on_warning=lambda _: None))
-    assert [row.text for row in (rows[0], rows[-1])] == ["a", "c"]
+    assert [r.text for r in (rows[0], rows[-1]) if isinstance(r, Record)] == ["a", "c"]
     assert [row.index for row in rows] == list(range(len(rows)))
     count_documents(folder)
 
@@ -96,4 +98,6 @@ def test_a_harmed_squad_file_is_read_to_its_harm(
     path.write_bytes(harmed(json.dumps({"data": [article]}).encode(), pieces))
     rows = list(read_corpus(path, on_warning=lambda _: None))
     assert [row.line for row in rows] == list(range(1, len(rows) + 1))
-    assert len(rows) <= count_documents(path) + 1
+    count = count_documents(path)
+    assert count is not None
+    assert len(rows) <= count + 1

@@ -17,7 +17,12 @@ from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import json_grammar
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
-from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
+from nlp_pipeline.generation.interface import (
+    Completion,
+    Constraint,
+    GenerationRequest,
+    SamplingParams,
+)
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
@@ -64,7 +69,7 @@ def test_strings_that_must_stand_in_the_document(vocabulary: Vocabulary, data: A
     start = data.draw(st.integers(0, len(words)))
     stop = data.draw(st.integers(start, len(words)))
     note = " ".join(words[start:stop]) or None
-    value = {"who": ["server"], "note": note}
+    value: dict[str, Any] = {"who": ["server"], "note": note}
     if data.draw(st.booleans()):
         value = {"who": value["who"], "n": 3, "note": note}
     source = json_grammar(FORM, {"note"}, pieces)
@@ -119,7 +124,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_of_one_batch_each_obey_their_own(
     llama: Llama, make_executor: Callable[..., BatchExecutor], tiny: LoadedModel, plain: bool
 ) -> None:
-    sources = {
+    sources: dict[str, Constraint | None] = {
         "number": Grammar(NUMBER),
         "form": Grammar(json_grammar(FORM, {"note"}, ["Ada", " ", "said"])),
         "forced": Forced(" Omar"),
@@ -132,7 +137,7 @@ def test_rows_of_one_batch_each_obey_their_own(
         session = SessionPool(make_executor(), llama.encoder, 512, tiny.eos_token_ids).open()
     for request in requests:
         session.submit(request)
-    done = {}
+    done: dict[str, Completion] = {}
     while session.running:
         done |= {completion.request_id: completion for completion in session.step()}
     assert 0 <= int(done["number"].text) <= 99

@@ -33,7 +33,8 @@ def spans_of(text: str, language: str = "xx", no_answer: str = "") -> DocumentSp
 
 def completions(bound: BoundSpans, longest: int) -> set[tuple[int, ...]]:
     """All that may be generated in so many tokens, without the stop."""
-    found, line = set(), [()]
+    found: set[tuple[int, ...]] = set()
+    line: list[tuple[int, ...]] = [()]
     while line:
         ids = line.pop()
         for token in bound.allowed(ids):

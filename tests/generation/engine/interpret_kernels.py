@@ -47,11 +47,20 @@ def step_of(decoding: list[int], prefills: list[tuple[int, int]], pages: int) ->
     where = torch.tensor(positions)
     slots = tables[torch.tensor(owner), where // PAGE] * PAGE + where % PAGE
     cut = torch.tensor(pieces, dtype=torch.int32).view(-1, 3).T.contiguous()
+    block_row, block_token, block_count = (column.contiguous().to(DEVICE) for column in cut)
     return PagedStep(
-        len(decoding), where.int().to(DEVICE), slots.int().to(DEVICE), tables.to(DEVICE), blocks,
-        rows[: len(decoding)].int().to(DEVICE), tuple(spans),
-        *(column.contiguous().to(DEVICE) for column in cut), BLOCK,
-    )  # fmt: skip
+        decoding=len(decoding),
+        positions=where.int().to(DEVICE),
+        slots=slots.int().to(DEVICE),
+        tables=tables.to(DEVICE),
+        blocks=blocks,
+        rows=rows[: len(decoding)].int().to(DEVICE),
+        spans=tuple(spans),
+        block_row=block_row,
+        block_token=block_token,
+        block_count=block_count,
+        block_size=BLOCK,
+    )
 
 
 def close(first: torch.Tensor, second: torch.Tensor, what: str) -> None:

@@ -45,7 +45,7 @@ def spoil(tiny_llama: str, tmp_path: Path) -> Spoil:
     return copy
 
 
-def fault(folder: str, **options: str) -> str:
+def fault(folder: str, **options: Any) -> str:
     """What is said of a folder that cannot be loaded, without its path; always one line."""
     with pytest.raises(CheckpointUnreadable) as caught:
         load(folder, device="cpu", **options)

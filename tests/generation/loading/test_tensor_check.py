@@ -55,7 +55,7 @@ def as_shards(
 ) -> None:
     """Two files and an index; `without` is not in its file, `left_out` not in the index."""
     names = sorted(weights)
-    entries = {}
+    entries: dict[str, str] = {}
     for number, part in ((1, names[::2]), (2, names[1::2])):
         file = f"model-0000{number}-of-00002.safetensors"
         entries |= dict.fromkeys(part, file)
