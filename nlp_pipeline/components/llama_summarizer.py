@@ -30,6 +30,7 @@ from nlp_pipeline.components.reference_scores import evaluate_with_references, m
 from nlp_pipeline.components.summary_revision import ON_UNSUPPORTED, SummaryRevision
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
@@ -174,10 +175,11 @@ class LlamaSummarizer(LlamaComponent):
     def asks(self, doc: Doc) -> list[Ask]:
         """One request; of a document that does not fit, one per chunk, and more follow.
 
-        In the extractive mode one for each sentence that may be chosen. A document without a word
-        is not asked about.
+        In the extractive mode one for each sentence that may be chosen; none of a server, which
+        scores no given text. A document without a word is not asked about.
         """
-        if not doc.text.strip():
+        is_extractive = isinstance(self._pieces, ExtractiveSummaries)
+        if not doc.text.strip() or (is_extractive and self.generator.info.backend == SERVER):
             return []
         plan = self.long.plan(doc, {_KEY: self._chat})
         refused = plan.refused.get(_KEY)

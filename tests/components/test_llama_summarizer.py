@@ -381,6 +381,19 @@ class TestExtractive:
         assert failed._.errors[0]["question_id"] == "summary"
         assert failed._.summary_details["sentences"] == []
 
+    def test_a_server_is_not_asked(self) -> None:
+        class Server(Judge):
+            """Goes by the name of the backend that obeys no constraint."""
+
+            @property
+            def info(self) -> GeneratorInfo:
+                return replace(super().info, backend="nlp_pipeline.server.v1")
+
+        server = Server()
+        doc = extract("".join(sentence(n) for n in range(12)), server)
+        assert doc._.summary == (sentence(0) + sentence(1)).strip()
+        assert (doc._.summary_details["status"], doc._.errors, server.asked) == ("ok", [], [])
+
     @pytest.mark.parametrize("text", ["", " \n", "..."])
     def test_a_text_without_a_word(self, text: str) -> None:
         doc = extract(text, Judge())
