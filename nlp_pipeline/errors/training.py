@@ -64,6 +64,16 @@ class AnswersNotInText(TrainingError):
         )
 
 
+class NothingWritten(TrainingError):
+    """A corpus with summaries for components that write none."""
+
+    def __init__(self, corpus: str, components: Iterable[str]) -> None:
+        super().__init__(
+            f"{_place(corpus)} has no other references than summaries. "
+            f"{nothing_written(components)}"
+        )
+
+
 class TooFewDocuments(TrainingError):
     """A corpus that cannot be split."""
 
@@ -210,6 +220,15 @@ class PromptsDoNotFit(TrainingError):
             f"'{_place(model)}' with its answer (documents: {names}). Split the documents, or "
             "name a model with a longer context."
         )
+
+
+def nothing_written(components: Iterable[str]) -> str:
+    """Says that components choose sentences, and what to type."""
+    names = list(components)
+    return (
+        f"{listing(names)} chooses sentences of the document and writes no summary that could be "
+        f"trained. To train the mode that writes, type --set components.{names[0]}.mode=free."
+    )
 
 
 def answers_left_out(n: int, document_id: str, answer: str) -> str:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import Record, read_corpus
-from nlp_pipeline.errors.training import AnswersNotInText, NothingToTrainOn, PromptsDoNotFit
+from nlp_pipeline.errors.training import (
+    AnswersNotInText,
+    NothingToTrainOn,
+    NothingWritten,
+    PromptsDoNotFit,
+)
 from nlp_pipeline.evaluation.references import read_references
 from nlp_pipeline.pipeline import PipelineSpec, build, is_llama, resolve_config
 from nlp_pipeline.training.proof import reduced_config
@@ -107,6 +112,7 @@ def make_examples(materials: Materials, settings: TrainingSettings) -> Examples:
 
     Raises:
         AnswersNotInText: No reference can be generated.
+        NothingWritten: The components choose sentences and write none.
         PromptsDoNotFit: No prompt fits into the model's context.
         LabelUnknown: A classifier does not have a label.
     """
@@ -129,6 +135,8 @@ def make_examples(materials: Materials, settings: TrainingSettings) -> Examples:
 
 
 def _refuse_nothing(materials: Materials, left_out: LeftOut) -> None:
+    if left_out.choosers and not left_out.not_in_text and not left_out.too_long:
+        raise NothingWritten(materials.corpus, left_out.choosers)
     if left_out.not_in_text:
         n = len(left_out.not_in_text)
         raise AnswersNotInText(materials.corpus, n, *left_out.not_in_text[0])
@@ -158,8 +166,10 @@ def data_facts(materials: Materials, examples: Examples) -> dict[str, Any]:
 
 def left_out_notes(left_out: LeftOut) -> Iterable[str]:
     """What was left out, in words, each kind with its first case."""
-    from nlp_pipeline.errors.training import answers_left_out, prompts_left_out
+    from nlp_pipeline.errors.training import answers_left_out, nothing_written, prompts_left_out
 
+    if left_out.choosers:
+        yield nothing_written(left_out.choosers)
     if left_out.not_in_text:
         yield answers_left_out(len(left_out.not_in_text), *left_out.not_in_text[0])
     if left_out.too_long:

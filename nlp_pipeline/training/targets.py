@@ -38,10 +38,12 @@ class LeftOut:
     Attributes:
         not_in_text: Document and answer, where the answer is no piece of its document.
         too_long: Documents of prompts that do not fit the context.
+        choosers: Components that choose sentences and write none, each once.
     """
 
     not_in_text: list[tuple[str, str]] = field(default_factory=list)
     too_long: list[str] = field(default_factory=list)
+    choosers: dict[str, None] = field(default_factory=dict)
 
 
 def targets(
@@ -141,10 +143,15 @@ def _summary(
     pipe: LlamaSummarizer, doc: Doc, record: Record, references: References, left_out: LeftOut
 ) -> Iterator[Target]:
     summary = references.summaries.get(record.id)
-    asks = pipe.asks(doc) if summary is not None else []
-    if len(asks) == 1 and summary is not None:
+    if summary is None:
+        return
+    asks = pipe.asks(doc)
+    # What chooses sentences asks for none, or forces each in turn.
+    if not asks or any(ask.constraint is not None for ask in asks):
+        left_out.choosers[pipe.name] = None
+    elif len(asks) == 1:
         yield Target(asks[0], " ".join(summary.split()))
-    elif asks:  # nobody has said what the summaries of its chunks are
+    else:  # nobody has said what the summaries of its chunks are
         left_out.too_long.append(record.id)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.corpus.record import Question
-from nlp_pipeline.errors.training import LabelUnknown, NotTrainable, TooFewDocuments
+from nlp_pipeline.errors.training import LabelUnknown, NothingWritten, NotTrainable, TooFewDocuments
 from nlp_pipeline.evaluation.references import read_references
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.pipeline import PipelineSpec
@@ -116,6 +116,22 @@ class TestOtherComponents:
         config = self.config(tmp_path, tiny_llama, 'factory = "llama_summarizer"')
         corpus = labelled([{"text": "Anna sold it.", "summary": "A sale  by Anna."}])
         assert self.targets(made(corpus, config), llama) == ["A sale by Anna.<|im_end|>"]
+
+    def test_summaries_that_are_chosen_are_not_trained(
+        self, tmp_path: Any, tiny_llama: str, labelled: Callable[..., str]
+    ) -> None:
+        config = self.config(
+            tmp_path, tiny_llama, 'factory = "llama_summarizer"\nmode = "extractive"'
+        )
+        text = "Anna sold the boat in Oslo. Berta bought it there. Nobody saw them."
+        corpus = labelled([{"text": text, "summary": "A sale."}])
+        with pytest.raises(NothingWritten) as error:
+            made(corpus, config)
+        assert str(error.value) == (
+            f"{corpus} has no other references than summaries. llama_summarizer chooses sentences "
+            "of the document and writes no summary that could be trained. To train the mode that "
+            "writes, type --set components.llama_summarizer.mode=free."
+        )
 
     def test_labels(
         self, tmp_path: Any, tiny_llama: str, labelled: Callable[..., str], llama: Any
