@@ -8,7 +8,8 @@ The layout, in the order in which a part comes to be:
 - `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
 - `_receipts/part-00012.json`, written last: the part is done once it is there
 - `_wip/part-00013.jsonl`, the finished documents of the part that is being made
-- `_wip/part-00003/`, the files of a part that is being made anew, until they replace the old ones
+- `_wip/part-00003/`, the files of a part that is being made anew, until they replace the old ones,
+  or of one that another process has made ahead of those before it
 """
 
 from __future__ import annotations

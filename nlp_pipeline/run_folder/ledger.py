@@ -15,9 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.run_folder.files import write_text
-from nlp_pipeline.run_folder.journal import journaled
+from nlp_pipeline.run_folder.journal import WIP, journaled
 
 LEDGER = "_ledger"
+STAGED_LEDGER = "ledger.jsonl"
+"""The ledger of a part whose files wait for their places, among them."""
 
 State = Literal["ok", "failed", "rejected"]
 
@@ -71,8 +73,10 @@ def write_ledger(path: Path, entries: Iterable[Entry]) -> None:
 
 def read_ledger(run: Path, part: int) -> list[Entry]:
     """The ledger of a part; empty where it is missing or damaged: then nothing of it is known."""
+    staged = run / WIP / f"part-{part:05}" / STAGED_LEDGER
     try:
-        lines = ledger_path(run, part).read_text(encoding="utf-8").splitlines()
+        file = staged if staged.is_file() else ledger_path(run, part)
+        lines = file.read_text(encoding="utf-8").splitlines()
         return [Entry(**json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError):
         return []

@@ -114,7 +114,7 @@ def _scan(run: Path) -> tuple[list[Receipt], str]:
             if file != receipt_path(run, len(receipts)):
                 problem = "is missing"
                 break
-            receipt = _receipt(file)
+            receipt = read_receipt(file)
             if receipt is None or receipt.part != len(receipts):
                 problem = "cannot be read"
                 break
@@ -135,7 +135,7 @@ def drop_receipts(run: Path, first: int) -> None:
             file.unlink()
 
 
-def _receipt(file: Path) -> Receipt | None:
+def read_receipt(file: Path) -> Receipt | None:
     """A receipt; None where the file is cut, empty or changed, as after a crash of the machine."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -212,8 +212,15 @@ def read_table_of(
 ) -> pa.Table:
     """A table of a part as it was before it was written; what it holds is not checked."""
     file = part_file(run, table, receipt.part, format_)
-    found = read_table(file, TABLES[table], format_, columns)
-    return unguarded(table, found) if receipt.guarded else found
+    return read_unguarded(file, receipt, table, format_, columns)
+
+
+def read_unguarded(
+    file: Path, receipt: Receipt, table: str, format_: Format, columns: list[str] | None = None
+) -> pa.Table:
+    """A file of a part, wherever it lies, without the quotes that CSV has got."""
+    rows = read_table(file, TABLES[table], format_, columns)
+    return unguarded(table, rows) if receipt.guarded else rows
 
 
 def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:

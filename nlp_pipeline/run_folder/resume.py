@@ -14,6 +14,7 @@ from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen
 from nlp_pipeline.run_folder.receipts import read_receipts
+from nlp_pipeline.run_folder.staging import sealed_parts
 
 _MAX_SHOWN = 5
 
@@ -61,21 +62,24 @@ def plan_resume(
     plan = ResumePlan()
     receipts = read_receipts(run)
     n_done = sum(receipt.documents for receipt in receipts)
-    busy = {len(receipts)} & set(journals(run))
+    sealed = sealed_parts(run)
+    begun = {*journals(run), *sealed}
+    end = max(begun, default=len(receipts) - 1)
     previous: PreviousPart | None = None
     position = -1
     for position, entry in enumerate(entries):
         number, offset = divmod(position, part_size)
-        if number >= len(receipts) and number not in busy:
-            plan.grown = True
-            break
-        if previous is None or offset == 0:
-            is_done = number < len(receipts)
-            previous = PreviousPart(run, number, part_size, is_done=is_done, retry_when=retry_when)
-        if position >= n_done:
-            plan.grown = True
-            if offset not in previous.journal:
+        plan.grown |= position >= n_done
+        if number >= len(receipts):
+            if number > end:
                 break
+            if number not in begun:
+                continue
+        if previous is None or offset == 0:
+            is_done = number < len(receipts) or number in sealed
+            previous = PreviousPart(run, number, part_size, is_done=is_done, retry_when=retry_when)
+        if position >= n_done and previous.known(offset) is None:
+            continue
         _compare_one(plan, previous, offset, position, entry)
         if len(plan._differences) >= _MAX_SHOWN:
             break

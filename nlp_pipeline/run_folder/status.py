@@ -12,6 +12,7 @@ from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import PreviousPart, retry_nothing
 from nlp_pipeline.run_folder.lock import is_held
 from nlp_pipeline.run_folder.read import finished_parts, run_manifest
+from nlp_pipeline.run_folder.staging import sealed_parts
 
 State = Literal["running", "interrupted", "finished"]
 
@@ -24,7 +25,7 @@ class RunStatus:
         state: `running`: a process holds the folder; `interrupted`: none does and documents are
             missing; `finished`.
         total: Records of the corpus; None while they are not counted.
-        done: Records that are safe: in finished parts and in the journal.
+        done: Records that are safe: in finished parts, those ahead of others too, and in journals.
         ok: Of these, those without an error.
         failed: Those with one.
         left: Still to do; None while the total is not known.
@@ -59,7 +60,10 @@ def run_status(path: str | Path) -> RunStatus:
     receipts = finished_parts(folder, manifest)
     n_done = sum(receipt.documents for receipt in receipts)
     failed = sum(receipt.failed for receipt in receipts)
-    for number in journals(folder):
+    sealed = {n: part for n, part in sealed_parts(folder).items() if n >= len(receipts)}
+    n_done += sum(part.documents for part in sealed.values())
+    failed += sum(part.failed for part in sealed.values())
+    for number in (n for n in journals(folder) if n not in sealed):
         size = manifest.get("fingerprint", {}).get("part_size", 1)
         receipt = receipts[number] if number < len(receipts) else None
         part = PreviousPart(

@@ -31,7 +31,14 @@ from nlp_pipeline.run_folder.receipts import (
     write_receipt,
 )
 from nlp_pipeline.run_folder.spreadsheet import guarded
-from nlp_pipeline.run_folder.staging import Staging, roll_forward
+from nlp_pipeline.run_folder.staging import (
+    Staging,
+    discard_sealed,
+    put_in_place,
+    read_sealed,
+    sealed_parts,
+)
+from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
@@ -51,6 +58,7 @@ class RunFolder:
         self.path = path
         self.format = format_
         self.receipts = receipts
+        self.sealed: dict[int, Receipt] = sealed_parts(path)
         self.errors = ErrorsFile(path, format_)
         self._written_parts: set[int] = set()
 
@@ -72,6 +80,44 @@ class RunFolder:
     def journal(self, part: int | None = None) -> Journal:
         """The journal of a part; of the next one by default."""
         return Journal(self.path, len(self.receipts) if part is None else part, self.documents_done)
+
+    def has_part(self, number: int) -> bool:
+        """Whether a part is whole, in its place or waiting for it."""
+        return self.is_in_place(number) or number in self.sealed
+
+    def is_in_place(self, number: int) -> bool:
+        """Whether a part is done, and so are all before it."""
+        return number < len(self.receipts)
+
+    def keep_part(self, number: int) -> None:
+        """Leaves a whole part as it is; one that has waited takes its place, if it is the next."""
+        if not self.is_in_place(number):
+            self.place(number)
+
+    def write_part(self, number: int, tables: Mapping[str, pa.Table], **figures: Any) -> None:
+        """Writes the next part, or a finished one anew; takes what `commit` takes."""
+        if self.is_in_place(number):
+            self.replace(number, tables, **figures)
+            return
+        if self.sealed.pop(number, None) is not None:
+            discard_sealed(self.path, number)
+        self.commit(tables, **figures)
+
+    def place(self, number: int) -> Receipt:
+        """Puts a sealed part in its place: the next, or one that is made anew."""
+        receipt = self.sealed.pop(number)
+        with disk_errors(self.path, self.documents_done):
+            for name in TABLES:
+                (self.path / name).mkdir(exist_ok=True)
+            if self.is_in_place(number):
+                self.errors.distrust()
+            else:
+                errors = read_sealed(self.path, receipt, "errors", self.format)
+                self.errors.append(errors, self.receipts)
+            put_in_place(self.path, number)
+        self.receipts[number:] = [receipt, *self.receipts[number + 1 :]]
+        self._written_parts.add(number)
+        return receipt
 
     def commit(
         self,
@@ -138,13 +184,16 @@ class RunFolder:
                 )
                 staging.seal(receipt)
             self.errors.distrust()
-            roll_forward(self.path)
+            put_in_place(self.path, number)
         self.receipts[number] = receipt
         self._written_parts.add(number)
         return receipt
 
     def read_part(self, number: int) -> dict[str, pa.Table]:
-        """Every table of a finished part."""
+        """Every table of a part that is whole."""
+        if number in self.sealed:
+            receipt = self.sealed[number]
+            return {n: read_sealed(self.path, receipt, n, self.format) for n in TABLES}
         receipt = self.receipts[number]
         return {name: read_table_of(self.path, receipt, name, self.format) for name in TABLES}
 
@@ -174,8 +223,10 @@ class RunFolder:
         """A table as it is written: in CSV with a quote before what a spreadsheet would run."""
         return guarded(name, table).table if self.format == "csv" else table
 
-    def recount(self) -> None:
+    def close_books(self) -> None:
         """Counts the parts again, and makes sure that `errors.jsonl` says what they say.
+
+        An empty corpus has one part without rows.
 
         The rows of those that were there already were counted when the folder was opened: of them
         only the bytes are looked at.
@@ -183,6 +234,9 @@ class RunFolder:
         Raises:
             PartDamaged: One does not hold what its receipt says.
         """
+        if not self.receipts:
+            rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+            self.commit(dict(iter_tables(rows)), documents=0, failed=0, output_tokens=0)
         with disk_errors(self.path, self.documents_done):
             for receipt in self.receipts:
                 check = recount if receipt.part in self._written_parts else weigh

@@ -16,7 +16,7 @@ from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_pl
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
-from nlp_pipeline.run_folder.parts import PartWriter
+from nlp_pipeline.run_folder.parts import PartWriter, in_parts
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.resume import plan_resume
 from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
@@ -332,13 +332,15 @@ def _write_parts(
     limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
     parts = PartWriter(folder, request.part_size, records.retry_when)
     try:
-        to_compute = parts.wanted(records.records(folder))
+        units = in_parts(records.records(folder), request.part_size)
+        to_compute = parts.wanted(units)
         with closing(document_rows(request, nlp, to_compute)) as documents:
             for rows in documents:
                 failed, tokens = parts.add(rows)
                 progress.document(failed=failed, output_tokens=tokens)
                 limit.count(failed=failed)
         parts.finish()
+        folder.close_books()
     finally:
         parts.close()
 

@@ -83,14 +83,14 @@ def test_the_end_counts_the_rows_that_this_process_wrote_and_weighs_the_rest(
     with open_run(tmp_path, MARK, format_) as folder:
         assert counted == ["part-00000"]
         folder.commit(tables(), documents=1, failed=0, output_tokens=0)
-        folder.recount()
+        folder.close_books()
         assert counted == ["part-00000", "part-00001"]
         for part in ("part-00000", "part-00001"):
             file = tmp_path / "documents" / f"{part}.{format_}"
             whole = file.read_bytes()
             file.write_bytes(whole + b"\n")
             with pytest.raises(PartDamaged, match=f"{part}.*{len(whole)} bytes"):
-                folder.recount()
+                folder.close_books()
             file.write_bytes(whole)
 
 

@@ -11,7 +11,7 @@ import pytest
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.ledger import entry_of, failed_ones
-from nlp_pipeline.run_folder.parts import PartWriter
+from nlp_pipeline.run_folder.parts import PartWriter, in_parts
 from nlp_pipeline.runner.prefetch import prefetch
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -39,10 +39,11 @@ def assemble(out, records: list[Record]) -> list[int]:
         folder.write_manifest({"fingerprint": {}, "format": "jsonl"})
         parts = PartWriter(folder, 2, failed_ones)
         pairs = [(entry_of(record), lambda record=record: record) for record in records]
-        with closing(prefetch(parts.wanted(iter(pairs)), 16)) as stream:
+        with closing(prefetch(parts.wanted(in_parts(pairs, 2)), 16)) as stream:
             for record in stream:
                 parts.add(rows_of(record))
         parts.finish()
+        folder.close_books()
         return [receipt.documents for receipt in folder.receipts]
 
 

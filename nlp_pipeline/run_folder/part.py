@@ -1,0 +1,178 @@
+"""One part on its way: new, or finished and with something in it to be made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from nlp_pipeline.run_folder.journal import Journal
+from nlp_pipeline.run_folder.ledger import ENTRY, Entry, PreviousPart, RetryWhen, Rows
+from nlp_pipeline.tables.frames import iter_tables
+from nlp_pipeline.tables.schemas import TABLES
+
+_GENERATED = [name for name, schema in TABLES.items() if "output_tokens" in schema.names]
+
+
+class PartStore(Protocol):
+    """Where parts are written: a run's folder, or a place beside it where they wait."""
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        ...
+
+    def has_part(self, number: int) -> bool:
+        """Whether a part is whole already, in its place or waiting for it."""
+        ...
+
+    def is_in_place(self, number: int) -> bool:
+        """Whether a part has its receipt among those of the run."""
+        ...
+
+    def journal(self, part: int | None = None) -> Journal:
+        """The journal of a part."""
+        ...
+
+    def read_part(self, number: int) -> dict[str, pa.Table]:
+        """Every table of a part that is whole."""
+        ...
+
+    def keep_part(self, number: int) -> None:
+        """A whole part stays as it is; it takes its place where it has waited for it."""
+        ...
+
+    def write_part(
+        self,
+        number: int,
+        tables: Mapping[str, pa.Table],
+        *,
+        documents: int,
+        failed: int,
+        output_tokens: int,
+        ledger: Iterable[Entry],
+    ) -> None:
+        """Writes a part, in place of the one that is there, if there is."""
+        ...
+
+
+class Part:
+    """A part that is being made, or of which something may have to be made anew.
+
+    Args:
+        store: Where the part is, and where it will be written.
+        number: 0-based.
+        part_size: Documents in a part.
+        retry_when: Which failed documents are tried again.
+    """
+
+    def __init__(
+        self, store: PartStore, number: int, part_size: int, retry_when: RetryWhen
+    ) -> None:
+        self._store = store
+        self._is_done = store.has_part(number)
+        self._previous = PreviousPart(
+            store.path, number, part_size, is_done=self._is_done, retry_when=retry_when
+        )
+        self._entries: list[Entry] = []
+        self._rows: dict[int, Rows] = {}
+        self._moved = self._is_cut = False
+        self.number = number
+        self.journal: Journal = store.journal(number)
+        self.waiting = 0
+        self.ended = False
+
+    @property
+    def untouched(self) -> bool:
+        """Whether every row of the finished part stays as it is."""
+        is_same = self._is_done and not (self._rows or self.waiting or self._moved)
+        return is_same and len(self._entries) == len(self._previous.ledger)
+
+    def take(self, entry: Entry) -> bool:
+        """Takes the next record; returns whether its rows are there."""
+        offset = len(self._entries)
+        previous = self._previous.find(offset, entry)
+        if previous.entry is None:
+            self._entries.append(replace(entry, attempt=previous.attempts + 1))
+            self.waiting += 1
+            return False
+        self._entries.append(replace(previous.entry, source=entry.source, line=entry.line))
+        if previous.where == "journal":
+            self._rows[offset] = self._previous.journal[offset][1]
+        self._moved |= self._entries[-1] != previous.entry
+        return True
+
+    def add(self, offset: int, rows: Rows) -> tuple[bool, int]:
+        """Takes in the rows of a document that was waited for."""
+        entry = _outcome(self._entries[offset], rows)
+        for error in rows["errors"]:
+            error["attempt"] = max(1, entry.attempt)
+        if not self._is_cut:
+            self.journal.read()  # cuts off what a killed process has left half written
+            self._is_cut = True
+        self.journal.append({**rows, ENTRY: [asdict(entry)]})
+        self._entries[offset], self._rows[offset] = entry, rows
+        self.waiting -= 1
+        return rows["documents"][0]["status"] != "ok", _tokens(rows)
+
+    def write(self) -> None:
+        """Writes the part, where anything of it is new, and removes its journal."""
+        if self.untouched:
+            self._store.keep_part(self.number)
+            self.journal.discard()
+            return
+        old = self._old_rows()
+        all_rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        failed = 0
+        for offset, entry in enumerate(self._entries):
+            rows = self._rows[offset] if offset in self._rows else old[entry.id]
+            _place(rows, entry)
+            failed += rows["documents"][0]["status"] != "ok"
+            for name in TABLES:
+                all_rows[name] += rows.get(name, ())
+        figures: dict[str, Any] = {
+            "documents": len(self._entries),
+            "failed": failed,
+            "output_tokens": _tokens(all_rows),
+            "ledger": [_short(entry) for entry in self._entries],
+        }
+        self._store.write_part(self.number, dict(iter_tables(all_rows)), **figures)
+        self.journal.discard()
+
+    def _old_rows(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """The rows of the finished part by document, where some of them are taken over."""
+        by_document: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        if self._is_done and len(self._rows) < len(self._entries):
+            for name, table in self._store.read_part(self.number).items():
+                for row in table.to_pylist():
+                    tables = by_document.setdefault(row["document_id"], {})
+                    tables.setdefault(name, []).append(row)
+        return by_document
+
+
+def _outcome(entry: Entry, rows: Rows) -> Entry:
+    """What became of a record, for the ledger."""
+    if entry.state == "rejected":
+        return replace(entry, attempt=0)
+    if rows["documents"][0]["status"] == "ok":
+        return replace(entry, state="ok", attempt=0, types=[])
+    types = list(dict.fromkeys(error["type"] for error in rows["errors"]))
+    return replace(entry, state="failed", types=types)
+
+
+def _short(entry: Entry) -> Entry:
+    """Without what only a failed record is asked for again."""
+    return entry if entry.state == "failed" else replace(entry, meta={}, questions=[])
+
+
+def _place(rows: Rows, entry: Entry) -> None:
+    """Says where the record stands now: a line may have been put in front of it."""
+    for row in (*rows["documents"], *rows.get("errors", ())):
+        row["source"], row["line"] = entry.source, entry.line
+
+
+def _tokens(rows: Mapping[str, list[dict[str, Any]]]) -> int:
+    return sum(row["output_tokens"] or 0 for name in _GENERATED for row in rows.get(name, ()))
