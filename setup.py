@@ -52,6 +52,8 @@ EXTRAS = {
     "structured": ["llguidance>=1.5,<2", "jsonschema>=4.20,<5"],
     # LoRA: low-rank matrices beside the weights of a model.
     "train": ["peft>=0.17,<1"],
+    # More than one machine: the actors of a Ray cluster compute the parts of a run.
+    "ray": ["ray>=2.40,<3"],
     "zst": ["backports.zstd>=1.0; python_version < '3.14'"],
     # The site of docs/; 8.1 is the last Sphinx for Python 3.10.
     "docs": ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8"],

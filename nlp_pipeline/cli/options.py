@@ -107,9 +107,53 @@ def _setting_option(name: str) -> Callable[[Any], Any]:
 _GENERATOR = tuple(map(_setting_option, OVERRIDES))
 
 
+_CLUSTER = (
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="This process, or the actors of a Ray cluster.",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The Ray cluster, or auto.  [default: RAY_ADDRESS, else Ray is started here]",
+    ),
+    click.option(
+        "--actors",
+        type=click.IntRange(min=1),
+        help="Of Ray, each with its own model.  [default: one a GPU, else one a machine]",
+    ),
+    click.option(
+        "--gpus-per-actor",
+        type=click.IntRange(min=0),
+        help="Several share one model.  [default: 1 where there are any]",
+    ),
+    click.option(
+        "--cpus-per-actor",
+        type=click.IntRange(min=1),
+        help="[default: an equal share of a machine's, one left free]",
+    ),
+    click.option(
+        "--unit-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1800.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="An actor that finishes no document in that time is ended.",
+    ),
+)
+
+
 def corpus_and_pipeline(command: Command) -> Command:
     """What is read, what is done with it and by which model: `run` and `golden record`."""
     return _all_of((*_CORPUS_AND_PIPELINE, *_GENERATOR), command)
+
+
+def cluster(command: Command) -> Command:
+    """Who computes, on which machines: `run`."""
+    return _all_of(_CLUSTER, command)
 
 
 def pace(command: Command) -> Command:

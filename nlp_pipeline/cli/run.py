@@ -14,7 +14,7 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
-from nlp_pipeline.cli.options import corpus_and_pipeline, pace
+from nlp_pipeline.cli.options import cluster, corpus_and_pipeline, pace
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DebugLogNotWritable
@@ -48,6 +48,7 @@ FAILURES_SHOWN = 3
     help="Longer texts (characters) become error records.",
 )
 @pace
+@cluster
 @click.option(
     "--format",
     "format_",
@@ -143,16 +144,30 @@ def run_request(
     settings: tuple[str, ...],
     dry_run: bool,
     format_: Any,
+    address: str | None = None,
+    actors: int | None = None,
+    gpus_per_actor: int | None = None,
+    cpus_per_actor: int | None = None,
+    unit_timeout: float | None = None,
     **options: Any,
 ) -> RunRequest:
     """The options as what the runner takes."""
     from nlp_pipeline.pipeline import PipelineSpec
-    from nlp_pipeline.runner.request import RunRequest
+    from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
     spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, **overrides)
     folder = out or _default_out(corpus, pipeline)
-    return RunRequest(corpus, folder, spec, format=format_, **options)
+    cluster_options = ClusterOptions(
+        address=address,
+        actors=actors,
+        gpus_per_actor=gpus_per_actor,
+        cpus_per_actor=cpus_per_actor,
+        unit_timeout=UNIT_TIMEOUT_S if unit_timeout is None else unit_timeout,
+    )
+    return RunRequest(
+        corpus, folder, spec, format=format_, cluster=cluster_options, **options
+    )
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

@@ -9,6 +9,7 @@ import click
 
 from nlp_pipeline.cli.interrupts import command_line
 from nlp_pipeline.cli.output import print_json
+from nlp_pipeline.errors.escapes import escaped
 
 _RUNS = ("run", "retry", "evaluate")
 """The commands that a run can be begun with."""
@@ -39,6 +40,8 @@ def status(out: Path, *, as_json: bool) -> None:
     rates = (state.documents_per_second, "documents"), (state.tokens_per_second, "tokens")
     if rates_text := [f"{rate:.2f} {unit}/s" for rate, unit in rates if rate is not None]:
         click.echo(", ".join(rates_text))
+    for node, rate in state.nodes.items():
+        click.echo(f"{escaped(node, 100)}: {rate:.2f} documents/s")
     if state.state == "interrupted":
         click.echo(f"To go on, type:\n  {_command(out)}")
 

@@ -17,6 +17,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "meta": ("sentencepiece>=0.2",),
     "quant": ("bitsandbytes>=0.49",),
     "structured": ("llguidance>=1.5,<2", "jsonschema>=4.20,<5"),
+    "ray": ("ray>=2.40,<3",),
     "zst": ("backports.zstd>=1.0",),
     "train": ("peft>=0.17,<1",),
 }

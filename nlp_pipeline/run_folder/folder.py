@@ -30,7 +30,7 @@ from nlp_pipeline.run_folder.ledger import LEDGER
 from nlp_pipeline.run_folder.lock import LOCK, locked
 from nlp_pipeline.run_folder.receipts import RECEIPTS, drop_receipts, read_receipts, sound
 from nlp_pipeline.run_folder.resume import differences
-from nlp_pipeline.run_folder.staging import roll_forward
+from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
 from nlp_pipeline.run_folder.stdin import INPUT
 from nlp_pipeline.run_folder.writer import CONFIG
 from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
@@ -77,7 +77,7 @@ def open_run(
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
-            roll_forward(path)
+            roll_forward(path, format_)
             receipts = read_receipts(path)
             receipts = receipts[: sound(path, receipts, format_)]
             drop_receipts(path, len(receipts))
@@ -123,8 +123,8 @@ def _is_beginning(entry: Path) -> bool:
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
     # A receipt that cannot be read is one too: what it stands for may have cost days.
-    has_nothing = not any((path / RECEIPTS).glob("part-*.json")) and not holds_documents(path)
-    return manifest.get("state") == CLEARED or has_nothing
+    has_documents = any((path / RECEIPTS).glob("part-*.json")) or holds_documents(path)
+    return manifest.get("state") == CLEARED or not (has_documents or sealed_parts(path))
 
 
 def _clear(path: Path) -> None:

@@ -33,7 +33,7 @@ class PartStore(Protocol):
         """Whether a part has its receipt among those of the run."""
         ...
 
-    def journal(self, part: int | None = None) -> Journal:
+    def journal(self, part: int) -> Journal:
         """The journal of a part."""
         ...
 

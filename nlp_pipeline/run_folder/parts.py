@@ -10,15 +10,31 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from nlp_pipeline.corpus import Record, Reject
+from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import RecordsLost
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, Rows
 from nlp_pipeline.run_folder.part import Part, PartStore
 
-Item: TypeAlias = Record | Reject
+
+@dataclass(frozen=True)
+class Casualty:
+    """A record that is not annotated, since whoever tries that dies.
+
+    Attributes:
+        record: What the corpus says.
+        error: What its row says.
+    """
+
+    record: Record
+    error: NlpPipelineError
+
+
+Item: TypeAlias = Record | Reject | Casualty
 Load: TypeAlias = Callable[[], Item]
 """Gives the record itself, where it has to be computed."""
 
@@ -68,7 +84,7 @@ class PartWriter:
         """
         for unit in units:
             with self._lock:
-                part = Part(self._store, unit.number, self._size, self._retry_when)
+                part = Part(self._store, unit.number, self._size, retry_when=self._retry_when)
                 self._open.append(part)
             for entry, load in unit.records:
                 with self._lock:

@@ -172,6 +172,39 @@ def digests(files: Mapping[str, Path]) -> dict[str, str]:
     return {name: file_digest(file) for name, file in files.items()}
 
 
+def receipt_of(
+    part: int,
+    tables: Mapping[str, pa.Table],
+    files: Mapping[str, Path],
+    format_: Format,
+    *,
+    documents: int,
+    failed: int,
+    output_tokens: int,
+) -> Receipt:
+    """The receipt of a part whose files are written.
+
+    Args:
+        part: Its number.
+        tables: What was written.
+        files: Where each table was written to.
+        format_: Of the files.
+        documents: As in `Receipt`, like the others.
+        failed: See there.
+        output_tokens: See there.
+    """
+    return Receipt(
+        part,
+        documents,
+        failed,
+        output_tokens=output_tokens,
+        rows={name: table.num_rows for name, table in tables.items()},
+        bytes=sizes(files),
+        digests=digests(files),
+        guarded=format_ == "csv",
+    )
+
+
 def weigh(run: Path, receipt: Receipt, format_: Format) -> None:
     """Looks whether every file of a part is there, and as long as it was; opens none.
 

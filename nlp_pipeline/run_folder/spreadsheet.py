@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from nlp_pipeline.run_folder.files import Format
+
 FREE_TEXT: dict[str, tuple[str, ...]] = {
     "documents": ("document_id", "source", "text", "error"),
     "sentences": ("document_id", "text"),
@@ -50,6 +52,11 @@ class Guarded(NamedTuple):
 
     table: pa.Table
     cells: int
+
+
+def for_disk(name: str, table: pa.Table, format_: Format) -> pa.Table:
+    """A table as it is written: in CSV with a quote before what a spreadsheet would run."""
+    return guarded(name, table).table if format_ == "csv" else table
 
 
 def would_run(text: str) -> bool:

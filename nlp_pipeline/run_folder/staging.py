@@ -8,9 +8,8 @@ waits there for the parts before it.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,61 +18,61 @@ from nlp_pipeline.run_folder.files import (
     Format,
     rename_durably,
     sync_folder,
+    temporary_name,
     write_table,
 )
 from nlp_pipeline.run_folder.journal import WIP
 from nlp_pipeline.run_folder.ledger import STAGED_LEDGER, Entry, ledger_path, write_ledger
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
+    part_file,
     read_receipt,
     read_receipts,
     read_unguarded,
+    receipt_of,
     receipt_path,
     write_receipt,
 )
-from nlp_pipeline.tables.schemas import TABLES
+from nlp_pipeline.run_folder.spreadsheet import for_disk
 
 _RECEIPT, _LEDGER = "receipt.json", STAGED_LEDGER
 
 
-class Staging:
-    """Where the files of a part wait until all of them are there.
+def seal_part(
+    run: Path,
+    part: int,
+    tables: Mapping[str, pa.Table],
+    format_: Format,
+    *,
+    ledger: Iterable[Entry] = (),
+    **figures: int,
+) -> Receipt:
+    """Writes a part whole, beside its place.
 
     Args:
         run: The run's folder.
         part: 0-based number of the part.
-        format_: Of its tables.
+        tables: All of them.
+        format_: Of their files.
+        ledger: What its records were, and what became of them.
+        figures: What `receipt_of` takes.
     """
-
-    def __init__(self, run: Path, part: int, format_: Format) -> None:
-        self._folder = staging_folder(run, part)
-        self._format = format_
-
-    def __enter__(self) -> Staging:
-        shutil.rmtree(self._folder, ignore_errors=True)  # what a killed process has left
-        self._folder.mkdir(parents=True)
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None and not (self._folder / _RECEIPT).exists():
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def add_table(self, name: str, table: pa.Table) -> None:
-        """Writes a table's file."""
-        write_table(table, self._folder / f"{name}.{self._format}", self._format)
-
-    def add_ledger(self, entries: Iterable[Entry]) -> None:
-        """Writes the ledger."""
-        write_ledger(self._folder / _LEDGER, entries)
-
-    def files(self) -> dict[str, Path]:
-        """Where each table waits."""
-        return {name: self._folder / f"{name}.{self._format}" for name in TABLES}
-
-    def seal(self, receipt: Receipt) -> None:
-        """Writes the receipt: the part is whole."""
-        sync_folder(self._folder.parent)
-        write_receipt(self._folder / _RECEIPT, receipt)
+    folder = staging_folder(run, part)
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed process has left
+    folder.mkdir(parents=True)
+    try:
+        files = {name: folder / f"{name}.{format_}" for name in tables}
+        for name, table in tables.items():
+            write_table(for_disk(name, table, format_), files[name], format_)
+        write_ledger(folder / _LEDGER, ledger)
+        receipt = receipt_of(part, tables, files, format_, **figures)
+        sync_folder(folder.parent)
+        write_receipt(folder / _RECEIPT, receipt)
+    except BaseException:
+        if not (folder / _RECEIPT).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return receipt
 
 
 def staging_folder(run: Path, part: int) -> Path:
@@ -81,7 +80,7 @@ def staging_folder(run: Path, part: int) -> Path:
     return run / WIP / f"part-{part:05}"
 
 
-def roll_forward(run: Path) -> None:
+def roll_forward(run: Path, format_: Format) -> None:
     """Puts sealed parts in their places, and removes those that were never whole.
 
     A part whose predecessors are not all there stays where it is.
@@ -89,11 +88,17 @@ def roll_forward(run: Path) -> None:
     folders = [path for path in (run / WIP).glob("part-*") if path.is_dir()]
     n_done = len(read_receipts(run)) if folders else 0
     for part, folder in sorted((int(path.name.removeprefix("part-")), path) for path in folders):
-        if not (folder / _RECEIPT).exists():
+        receipt = read_receipt(folder / _RECEIPT)
+        if receipt is None:
             shutil.rmtree(folder)
         elif part <= n_done:
-            put_in_place(run, part)
+            put_in_place(run, receipt, format_)
             n_done = max(n_done, part + 1)
+
+
+def sealed_receipt(run: Path, part: int) -> Receipt | None:
+    """The receipt of a part that waits for its place; None where none does."""
+    return read_receipt(staging_folder(run, part) / _RECEIPT)
 
 
 def sealed_parts(run: Path) -> dict[int, Receipt]:
@@ -117,10 +122,22 @@ def discard_sealed(run: Path, part: int) -> None:
     shutil.rmtree(staging_folder(run, part))
 
 
-def put_in_place(run: Path, part: int) -> None:
+def put_in_place(run: Path, receipt: Receipt, format_: Format) -> None:
     """Moves the files of a sealed part, the receipt last."""
-    folder = staging_folder(run, part)
-    _move(run, folder, part)
+    folder = staging_folder(run, receipt.part)
+    files = {folder / f"{name}.{format_}": name for name in sorted(receipt.rows)}
+    targets = {f: part_file(run, name, receipt.part, format_) for f, name in files.items()}
+    for file, target in {**targets, folder / _LEDGER: ledger_path(run, receipt.part)}.items():
+        # Asked for by name, as a network file system may still list the folder as it was. What
+        # is not there was moved by a process that was killed.
+        if file.exists():
+            target.parent.mkdir(exist_ok=True)
+            rename_durably(file, target)
+    # A copy: until the folder is gone its own receipt says that it is to be moved.
+    target = receipt_path(run, receipt.part)
+    temporary = temporary_name(target)
+    shutil.copyfile(folder / _RECEIPT, temporary)
+    rename_durably(temporary, target)
     shutil.rmtree(folder)
 
 
@@ -130,20 +147,3 @@ def was_replaced(run: Path, receipt: Receipt) -> bool:
         return True
     receipts = read_receipts(run)
     return receipt.part < len(receipts) and receipts[receipt.part] != receipt
-
-
-def _move(run: Path, folder: Path, part: int) -> None:
-    for file in sorted(folder.iterdir()):
-        if file.name == _LEDGER:
-            target = ledger_path(run, part)
-        elif file.name != _RECEIPT:
-            target = run / file.stem / f"{folder.name}{file.suffix}"
-        else:
-            continue
-        target.parent.mkdir(exist_ok=True)
-        rename_durably(file, target)
-    # A copy: until the folder is gone its own receipt says that it is to be moved.
-    receipt = receipt_path(run, part)
-    temporary = receipt.with_name(f".{receipt.name}.tmp-{os.getpid()}")
-    shutil.copyfile(folder / _RECEIPT, temporary)
-    rename_durably(temporary, receipt)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,8 @@ class RunStatus:
         documents_per_second: Of the latest process, which counts only what it computed itself;
             None where that is not known.
         tokens_per_second: The same for generated tokens; None where an earlier process did some.
+        nodes: Documents a second of each node of the latest process; empty where it was one
+            machine.
     """
 
     state: State
@@ -46,6 +49,7 @@ class RunStatus:
     seconds: float | None
     documents_per_second: float | None
     tokens_per_second: float | None
+    nodes: dict[str, float] = field(default_factory=dict)
 
 
 def run_status(path: str | Path) -> RunStatus:
@@ -95,7 +99,13 @@ def run_status(path: str | Path) -> RunStatus:
         seconds=seconds,
         documents_per_second=computed / seconds if computed and seconds else None,
         tokens_per_second=tokens / seconds if n_kept == 0 and seconds else None,
+        nodes=_node_rates(manifest),
     )
+
+
+def _node_rates(manifest: Mapping[str, Any]) -> dict[str, float]:
+    nodes = manifest.get("nodes", {})
+    return {str(node): float(facts["documents_per_second"]) for node, facts in nodes.items()}
 
 
 def _journaled(part: PreviousPart) -> tuple[int, int]:

@@ -20,22 +20,21 @@ from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
-    digests,
     part_file,
     part_files,
     read_table_of,
+    receipt_of,
     receipt_path,
     recount,
-    sizes,
     weigh,
     write_receipt,
 )
-from nlp_pipeline.run_folder.spreadsheet import guarded
+from nlp_pipeline.run_folder.spreadsheet import for_disk
 from nlp_pipeline.run_folder.staging import (
-    Staging,
     discard_sealed,
     put_in_place,
     read_sealed,
+    seal_part,
     sealed_parts,
 )
 from nlp_pipeline.tables.frames import iter_tables
@@ -104,7 +103,11 @@ class RunFolder:
         self.commit(tables, **figures)
 
     def place(self, number: int) -> Receipt:
-        """Puts a sealed part in its place: the next, or one that is made anew."""
+        """Puts a sealed part in its place: the next, or one that is made anew.
+
+        Raises:
+            PartDamaged: A file of it is not there, or not as long as its receipt says.
+        """
         receipt = self.sealed.pop(number)
         with disk_errors(self.path, self.documents_done):
             for name in TABLES:
@@ -114,7 +117,8 @@ class RunFolder:
             else:
                 errors = read_sealed(self.path, receipt, "errors", self.format)
                 self.errors.append(errors, self.receipts)
-            put_in_place(self.path, number)
+            put_in_place(self.path, receipt, self.format)
+            weigh(self.path, receipt, self.format)
         self.receipts[number:] = [receipt, *self.receipts[number + 1 :]]
         self._written_parts.add(number)
         return receipt
@@ -134,16 +138,17 @@ class RunFolder:
             for name, table in tables.items():
                 file = part_file(self.path, name, number, self.format)
                 file.parent.mkdir(exist_ok=True)
-                write_table(self._for_disk(name, table), file, self.format)
+                write_table(for_disk(name, table, self.format), file, self.format)
             self.errors.append(tables["errors"], self.receipts)
             path = ledger_path(self.path, number)
             path.parent.mkdir(exist_ok=True)
             write_ledger(path, ledger)
             files = part_files(self.path, number, self.format)
-            receipt = self._receipt(
+            receipt = receipt_of(
                 number,
                 tables,
                 files,
+                self.format,
                 documents=documents,
                 failed=failed,
                 output_tokens=output_tokens,
@@ -153,38 +158,16 @@ class RunFolder:
         self._written_parts.add(number)
         return receipt
 
-    def replace(
-        self,
-        number: int,
-        tables: Mapping[str, pa.Table],
-        *,
-        documents: int,
-        failed: int,
-        output_tokens: int,
-        ledger: Iterable[Entry] = (),
-    ) -> Receipt:
+    def replace(self, number: int, tables: Mapping[str, pa.Table], **figures: Any) -> Receipt:
         """Writes a finished part anew: beside the old one first, then in its place.
 
         A process killed on the way leaves the old part, or a new one that `open_run` puts in its
-        place.
+        place. Takes what `commit` takes.
         """
         with disk_errors(self.path, self.documents_done):
-            with Staging(self.path, number, self.format) as staging:
-                for name, table in tables.items():
-                    staging.add_table(name, self._for_disk(name, table))
-                staging.add_ledger(ledger)
-                files = staging.files()
-                receipt = self._receipt(
-                    number,
-                    tables,
-                    files,
-                    documents=documents,
-                    failed=failed,
-                    output_tokens=output_tokens,
-                )
-                staging.seal(receipt)
+            receipt = seal_part(self.path, number, tables, self.format, **figures)
             self.errors.distrust()
-            put_in_place(self.path, number)
+            put_in_place(self.path, receipt, self.format)
         self.receipts[number] = receipt
         self._written_parts.add(number)
         return receipt
@@ -196,32 +179,6 @@ class RunFolder:
             return {n: read_sealed(self.path, receipt, n, self.format) for n in TABLES}
         receipt = self.receipts[number]
         return {name: read_table_of(self.path, receipt, name, self.format) for name in TABLES}
-
-    def _receipt(
-        self,
-        part: int,
-        tables: Mapping[str, pa.Table],
-        files: Mapping[str, Path],
-        *,
-        documents: int,
-        failed: int,
-        output_tokens: int,
-    ) -> Receipt:
-        """The receipt of a part whose files are written."""
-        return Receipt(
-            part,
-            documents,
-            failed,
-            output_tokens=output_tokens,
-            rows={name: table.num_rows for name, table in tables.items()},
-            bytes=sizes(files),
-            digests=digests(files),
-            guarded=self.format == "csv",
-        )
-
-    def _for_disk(self, name: str, table: pa.Table) -> pa.Table:
-        """A table as it is written: in CSV with a quote before what a spreadsheet would run."""
-        return guarded(name, table).table if self.format == "csv" else table
 
     def close_books(self) -> None:
         """Counts the parts again, and makes sure that `errors.jsonl` says what they say.

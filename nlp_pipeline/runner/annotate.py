@@ -15,6 +15,7 @@ from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import AnnotationFailed
 from nlp_pipeline.pipeline import is_llama
+from nlp_pipeline.run_folder.parts import Casualty, Item
 from nlp_pipeline.tables.rows import Origin
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Item = Record | Reject
 ORIGIN = "nlp_pipeline.origin"
 """The key under which a Doc carries what the corpus says of it, on its way to its rows."""
 _TRF_DATA: Any = ("._.", "trf_data", None, None)
@@ -62,11 +62,11 @@ def annotate_batches(
     while batch := list(islice(stream, batch_size)):
         docs = iter(_annotate_batch(nlp, [i for i in batch if isinstance(i, Record)], pipes))
         pairs = ((item, _doc_of(nlp, item, docs)) for item in batch)
-        yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in pairs]
+        yield [annotated(doc, item) for item, doc in pairs]
 
 
 def _doc_of(nlp: Language, item: Item, docs: Iterator[Doc]) -> Doc:
-    return next(docs) if isinstance(item, Record) else rejected(nlp, item)
+    return next(docs) if isinstance(item, Record) else stand_in(nlp, item)
 
 
 def _annotate_batch(nlp: Language, records: list[Record], pipes: list[str]) -> list[Doc]:
@@ -101,8 +101,12 @@ def failed_doc(nlp: Language, error: NlpPipelineError) -> Doc:
     return _with_error(nlp, error.stage, error.kind, str(error), retryable=error.retryable)
 
 
-def rejected(nlp: Language, reject: Reject) -> Doc:
-    """The empty Doc that stands for a record that could not be read."""
+def stand_in(nlp: Language, item: Reject | Casualty) -> Doc:
+    """The empty Doc that stands for a record that is not annotated."""
+    return failed_doc(nlp, item.error) if isinstance(item, Casualty) else _rejected(nlp, item)
+
+
+def _rejected(nlp: Language, reject: Reject) -> Doc:
     return _with_error(nlp, "read", reject.kind, reject.message, retryable=False)
 
 
@@ -112,7 +116,13 @@ def _with_error(nlp: Language, stage: str, kind: str, message: str, *, retryable
     return doc
 
 
-def dress(doc: Doc, item: Item) -> Doc:
+def annotated(doc: Doc, item: Item) -> Annotated:
+    """A Doc with what the corpus says of it, on it and beside it."""
+    source = item.record if isinstance(item, Casualty) else item
+    return Annotated(dress(doc, source), origin_of(source))
+
+
+def dress(doc: Doc, item: Record | Reject) -> Doc:
     """Puts what the record says on its Doc, and takes a transformer's activations off it.
 
     `trf_data` is what listeners listened to: with it every Doc that waits for an answer would
@@ -126,7 +136,7 @@ def dress(doc: Doc, item: Item) -> Doc:
     return doc
 
 
-def origin_of(item: Item) -> Origin:
+def origin_of(item: Record | Reject) -> Origin:
     """What the corpus says of an item."""
     text, meta = (item.text, dict(item.meta)) if isinstance(item, Record) else (None, {})
     return Origin(item.id, item.index, source=item.source, line=item.line, text=text, meta=meta)

@@ -65,20 +65,23 @@ def versions() -> dict[str, str | None]:
 
 
 def describe(
-    request: RunRequest, nlp: Language, mark: dict[str, Any], command: Iterable[str] | None = None
+    request: RunRequest,
+    pipes: list[str],
+    mark: dict[str, Any],
+    command: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """The manifest without the figures that only the end of the run knows.
 
     Args:
         request: The run.
-        nlp: Its pipeline.
+        pipes: The names of its pipeline's components.
         mark: Its fingerprint.
         command: The words that were typed; a call from Python has none.
     """
     return {
         "corpus": request.corpus,
         "pipeline": request.pipeline.name,
-        "pipes": list(nlp.pipe_names),
+        "pipes": pipes,
         "format": request.format,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from nlp_pipeline.corpus import count_documents, read_corpus, source_files
+from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus, source_files
 from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
-from nlp_pipeline.run_folder.parts import Item, Load
+from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.resume import ResumePlan
 from nlp_pipeline.run_folder.stdin import keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
@@ -137,7 +137,7 @@ class CorpusRecords:
         for item in self._read(self._progress.warn):
             yield entry_of(item), partial(_identity, item)
 
-    def _read(self, on_warning: Any) -> Iterator[Item]:
+    def _read(self, on_warning: Any) -> Iterator[Record | Reject]:
         request = self._request
         return read_corpus(
             request.corpus,
@@ -211,5 +211,5 @@ class FailedRecords:
         return records_again(folder, self._request.part_size, self._request.corpus)
 
 
-def _identity(item: Item) -> Item:
+def _identity(item: Record | Reject) -> Record | Reject:
     return item

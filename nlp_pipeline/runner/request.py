@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from nlp_pipeline.errors.cluster import ObjectStorePath, OptionNeedsRay, UnknownExecutor
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
@@ -15,6 +17,12 @@ from nlp_pipeline.runner.limits import MAX_SECONDS, check_numbers
 
 if TYPE_CHECKING:
     from nlp_pipeline.run_folder.files import Format
+
+_OBJECT_STORE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
+"""`s3://bucket/run`, of which a `Path` keeps one slash; a drive has one letter."""
+
+EXECUTORS = ("local", "ray")
+"""Who can compute the parts of a run."""
 
 PART_SIZE = 256
 """Documents in a part: what an interrupted run has to do again at most."""
@@ -49,6 +57,30 @@ class Silent:
         """Does nothing."""
 
 
+UNIT_TIMEOUT_S = 1800.0
+"""A document may take minutes where its answers are long and the model computes on a CPU."""
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Where the executor `ray` computes, and in what pieces.
+
+    Attributes:
+        address: Of the cluster, `host:port` or `auto`; None takes `RAY_ADDRESS`, or starts Ray on
+            this machine where that is not set.
+        actors: How many; None for one a GPU, or one a machine where there are none.
+        gpus_per_actor: None for 1 where there are GPUs. Several share one model.
+        cpus_per_actor: None for an equal share of a machine's, one left free.
+        unit_timeout: Seconds without a finished document after which an actor is ended.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+    gpus_per_actor: int | None = None
+    cpus_per_actor: int | None = None
+    unit_timeout: float = UNIT_TIMEOUT_S
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What to run over which corpus and where the tables go.
@@ -73,6 +105,8 @@ class RunRequest:
         on_error: `stop` ends the run at the first document that fails.
         max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
             them, `"5%"`; both are counted from the start of this process.
+        executor: `local`, this process, or `ray`, the actors of a Ray cluster.
+        cluster: Of the executor `ray`.
     """
 
     corpus: str
@@ -91,17 +125,27 @@ class RunRequest:
     retry: bool = True
     on_error: Literal["continue", "stop"] = "continue"
     max_errors: str | None = None
+    executor: Literal["local", "ray"] = "local"
+    cluster: ClusterOptions = ClusterOptions()
 
     def check_limits(self) -> None:
         """Checks the limits, before anything is loaded.
 
         Raises:
+            UnknownExecutor: There is no such executor.
+            OptionNeedsRay: An option of a cluster without one.
+            ObjectStorePath: The folder is an object store.
             InvalidMaxErrors: `max_errors` is no limit.
             InvalidNumber: A number is out of its range.
             InvalidTimeout: `document_timeout` is no time.
             TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
             WorkersUnsupported: This platform cannot keep its interrupts from worker processes.
         """
+        if self.executor not in EXECUTORS:
+            raise UnknownExecutor(self.executor, EXECUTORS)
+        self._check_cluster()
+        if address := _OBJECT_STORE.match(str(self.out)):
+            raise ObjectStorePath(f"{address[1]}://{address[2]}")
         ErrorLimit(self.max_errors)
         check_numbers(self)
         workers = 1 if self.n_process is None else self.n_process
@@ -115,6 +159,13 @@ class RunRequest:
             raise InvalidTimeout(seconds, MAX_SECONDS)
         if workers < 2:
             raise TimeoutNeedsWorkers(seconds)
+
+    def _check_cluster(self) -> None:
+        default = ClusterOptions()
+        for option in fields(ClusterOptions):
+            is_set = getattr(self.cluster, option.name) != getattr(default, option.name)
+            if is_set and self.executor != "ray":
+                raise OptionNeedsRay(option.name)
 
 
 @dataclass(frozen=True)

@@ -12,24 +12,33 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0
 from nlp_pipeline.keywords import known_keywords
-from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config, shared_place
+from nlp_pipeline.pipeline import PipelineSpec, resolve_config, shared_place
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
-from nlp_pipeline.run_folder.parts import PartWriter, in_parts
 from nlp_pipeline.run_folder.read import run_manifest
-from nlp_pipeline.run_folder.resume import plan_resume
+from nlp_pipeline.run_folder.resume import ResumePlan, plan_resume
 from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
-from nlp_pipeline.runner.manifest import beginning, describe, figures, fingerprint
+from nlp_pipeline.runner.executors.executor_base import PartExecutor
+from nlp_pipeline.runner.executors.local import LocalExecutor
+from nlp_pipeline.runner.executors.ray import RayExecutor
+from nlp_pipeline.runner.manifest import beginning, describe, figures
 from nlp_pipeline.runner.records import CorpusRecords, FailedRecords, RecordSource
-from nlp_pipeline.runner.request import PART_SIZE, Progress, RunRequest, RunResult, Silent
-from nlp_pipeline.runner.stream import document_rows
+from nlp_pipeline.runner.request import (
+    PART_SIZE,
+    ClusterOptions,
+    Progress,
+    RunRequest,
+    RunResult,
+    Silent,
+)
 
 if TYPE_CHECKING:
     from confection import Config
-    from spacy.language import Language
 
 _Result = TypeVar("_Result")
+
+_EXECUTORS: dict[str, Callable[[], PartExecutor]] = {"local": LocalExecutor, "ray": RayExecutor}
 
 
 @known_keywords
@@ -61,6 +70,12 @@ def run(
     retry: bool = True,
     on_error: Literal["continue", "stop"] = "continue",
     max_errors: str | None = None,
+    executor: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    actors: int | None = None,
+    gpus_per_actor: int | None = None,
+    cpus_per_actor: int | None = None,
+    unit_timeout: float | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Annotates a corpus and writes its tables: `nlp-pipeline run` for Python.
@@ -100,6 +115,15 @@ def run(
         on_error: `stop` ends the run at the first document that fails.
         max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
             them, `"5%"`; both are counted from the start of this process.
+        executor: Who computes: `local`, this process, or `ray`, the actors of a Ray cluster.
+        address: Of the Ray cluster, `host:port` or `auto`; by default `RAY_ADDRESS` or else a
+            Ray that is started on this machine.
+        actors: How many of them, each with a pipeline and a model of its own; by default one a
+            GPU, else one a machine.
+        gpus_per_actor: Share a model by tensor parallelism; by default 1 where there are GPUs.
+        cpus_per_actor: By default an equal share of a machine's, one left free.
+        unit_timeout: Seconds after which an actor that has finished no document is ended, and
+            its part tried again in halves.
         progress: Is told how the run goes.
 
     Returns:
@@ -141,6 +165,14 @@ def run(
         retry=retry,
         on_error=on_error,
         max_errors=max_errors,
+        executor=executor,
+        cluster=ClusterOptions(
+            address=address,
+            actors=actors,
+            gpus_per_actor=gpus_per_actor,
+            cpus_per_actor=cpus_per_actor,
+            **({} if unit_timeout is None else {"unit_timeout": unit_timeout}),
+        ),
     )
     return execute(request, progress)
 
@@ -253,21 +285,27 @@ def execute(
     records = records or CorpusRecords(request, progress)
     request.check_limits()
     records.check()
-    nlp = build(config, request.pipeline.name)
-    with records.open():
-        mark = fingerprint(request, nlp, config)
+    limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
+    executor = _EXECUTORS[request.executor]()
+    with executor.start(request, config) as engine, records.open():
+        mark = engine.fingerprint
         with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
             entries = records.entries(folder)
             plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
-            manifest = records.begin(plan, describe(request, nlp, mark, command))
-            total = records.total(folder)
-            _open_books(folder, config, {"total": total, **manifest, **beginning(plan)})
+            manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
+            books, total = _Books(folder, manifest), records.total(folder)
+            books.open(config, total, plan)
             progress.start(total, plan.kept)
-            _write_parts(request, nlp, folder, records, progress)
+            with closing(engine.compute(folder, records, books.report)) as documents:
+                for document in documents:
+                    failed = document.failed
+                    progress.document(failed=failed, output_tokens=document.output_tokens)
+                    limit.count(failed=failed)
+            folder.close_books()
             result = _result(folder, plan.kept, started)
-            _close_books(folder, manifest, result)
+            books.close(result)
             return result
 
 
@@ -303,46 +341,35 @@ def check(request: RunRequest, records: RecordSource | None = None) -> None:
     (records or CorpusRecords(request, Silent())).check()
 
 
-def _open_books(folder: RunFolder, config: Config, manifest: Mapping[str, Any]) -> None:
-    """Writes what runs, and that it does, before the first document."""
-    folder.write_manifest({**manifest, "state": "running"})
-    folder.write_config(config.to_str())
+class _Books:
+    """The manifest of a run, from its first document to its end.
 
-
-def _close_books(folder: RunFolder, manifest: Mapping[str, Any], result: RunResult) -> None:
-    """Writes that the run is finished, unless it was a retry that leaves others unfinished."""
-    if manifest.get("state", FINISHED) == FINISHED:
-        end = {"total": result.documents, "state": FINISHED, **figures(result)}
-        folder.write_manifest({**manifest, **end})
-
-
-def _write_parts(
-    request: RunRequest,
-    nlp: Language,
-    folder: RunFolder,
-    records: RecordSource,
-    progress: Progress,
-) -> None:
-    """Sends the records that are not done yet through the pipeline and commits their rows.
-
-    Raises:
-        TooManyErrors: More documents failed than the request allows; what is done is safe.
-        PartDamaged: A part does not hold what its receipt says.
+    Args:
+        folder: The run.
+        manifest: What it says of the run from beginning to end.
     """
-    limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
-    parts = PartWriter(folder, request.part_size, records.retry_when)
-    try:
-        units = in_parts(records.records(folder), request.part_size)
-        to_compute = parts.wanted(units)
-        with closing(document_rows(request, nlp, to_compute)) as documents:
-            for rows in documents:
-                failed, tokens = parts.add(rows)
-                progress.document(failed=failed, output_tokens=tokens)
-                limit.count(failed=failed)
-        parts.finish()
-        folder.close_books()
-    finally:
-        parts.close()
+
+    def __init__(self, folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._manifest = dict(manifest)
+        self._running: dict[str, Any] = {}
+
+    def open(self, config: Config, total: int | None, plan: ResumePlan) -> None:
+        """Writes what runs, and that it does, before the first document."""
+        self._running = {"total": total, **self._manifest, **beginning(plan), "state": "running"}
+        self._folder.write_manifest(self._running)
+        self._folder.write_config(config.to_str())
+
+    def report(self, facts: Mapping[str, Any]) -> None:
+        """Writes who computes the run, and how fast."""
+        self._manifest.update(facts)
+        self._folder.write_manifest({**self._running, **facts})
+
+    def close(self, result: RunResult) -> None:
+        """Writes that the run is finished, unless it was a retry that leaves others unfinished."""
+        if self._manifest.get("state", FINISHED) == FINISHED:
+            end = {"total": result.documents, "state": FINISHED, **figures(result)}
+            self._folder.write_manifest({**self._manifest, **end})
 
 
 def _result(folder: RunFolder, n_kept: int, started: float) -> RunResult:

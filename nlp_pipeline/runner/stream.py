@@ -12,10 +12,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.pipeline import split
+from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (
     ORIGIN,
     Annotated,
-    Item,
     annotate_batches,
     chain,
 )

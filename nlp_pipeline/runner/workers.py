@@ -26,15 +26,14 @@ from nlp_pipeline.errors.run import (
     WorkersFailed,
 )
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
+from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (
     Annotated,
-    Item,
     annotate_batches,
+    annotated,
     annotation_failed,
-    dress,
     failed_doc,
-    origin_of,
-    rejected,
+    stand_in,
 )
 from nlp_pipeline.runner.memory_zones import memory_zones
 
@@ -86,7 +85,7 @@ def annotate_in_workers(
                 docs = iter(workers.one_by_one(_records(batch)))
                 waiting = deque((b, workers.submit(_records(b))) for b, _ in waiting)
             pairs = ((item, _doc(nlp, item, docs)) for item in batch)
-            yield [Annotated(dress(doc, item), origin_of(item)) for item, doc in pairs]
+            yield [annotated(doc, item) for item, doc in pairs]
 
 
 def _result(future: Future[_Batch]) -> list[bytes]:
@@ -107,7 +106,7 @@ def _records(batch: list[Item]) -> list[Record]:
 
 def _doc(nlp: Language, item: Item, docs: Iterator[bytes | Failure]) -> Doc:
     if not isinstance(item, Record):
-        return rejected(nlp, item)
+        return stand_in(nlp, item)
     packed = next(docs)
     if not isinstance(packed, bytes):
         return failed_doc(nlp, packed)

@@ -1,0 +1,1 @@
+"""Who computes the parts of a run: this process, or actors of a Ray cluster."""
