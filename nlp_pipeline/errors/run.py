@@ -92,9 +92,9 @@ class InvalidTimeout(NlpPipelineError):
 
     stage = "config"
 
-    def __init__(self, seconds: object, most: int) -> None:
+    def __init__(self, seconds: object, most: int, name: str = "document_timeout") -> None:
         super().__init__(
-            f"document_timeout (--document-timeout) is {escaped(repr(seconds), 40)}; give seconds "
+            f"{name} (--{name.replace('_', '-')}) is {escaped(repr(seconds), 40)}; give seconds "
             f"above 0 and up to {most:,}, or None."
         )
 

@@ -18,9 +18,13 @@ RANGES: dict[str, tuple[int, int]] = {
     "batch_size": (1, 10**6),
     "part_size": (1, 10**6),
     "limit": (0, 2**63 - 1),
+    "actors": (1, 10**5),
+    "gpus_per_actor": (0, 1024),
+    "cpus_per_actor": (1, 1024),
 }
 """The least and the most of each."""
-_OPTIONAL = ("batch_size", "limit", "n_process")
+_CLUSTER = ("actors", "gpus_per_actor", "cpus_per_actor")
+_OPTIONAL = ("batch_size", "limit", "n_process", *_CLUSTER)
 MAX_SECONDS = 10**7
 """The longest time limit of a document, some hundred days: what the kernel's timer takes."""
 
@@ -32,7 +36,7 @@ def check_numbers(request: RunRequest) -> None:
         InvalidNumber: One is no integer, or out of its range.
     """
     for name, (least, most) in RANGES.items():
-        value = getattr(request, name)
+        value = getattr(request.cluster if name in _CLUSTER else request, name)
         if value is None and name in _OPTIONAL:
             continue
         _check(name, value, least, most)

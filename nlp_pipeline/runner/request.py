@@ -154,9 +154,7 @@ class RunRequest:
         seconds = self.document_timeout
         if seconds is None:
             return
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not (is_number and 0 < seconds <= MAX_SECONDS):
-            raise InvalidTimeout(seconds, MAX_SECONDS)
+        _check_seconds("document_timeout", seconds)
         if workers < 2:
             raise TimeoutNeedsWorkers(seconds)
 
@@ -166,6 +164,13 @@ class RunRequest:
             is_set = getattr(self.cluster, option.name) != getattr(default, option.name)
             if is_set and self.executor != "ray":
                 raise OptionNeedsRay(option.name)
+        _check_seconds("unit_timeout", self.cluster.unit_timeout)
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds <= MAX_SECONDS):
+        raise InvalidTimeout(seconds, MAX_SECONDS, name)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nlp_pipeline import read_run, run
+from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.cluster import (
     FolderNotShared,
     NodeFailed,
@@ -304,6 +305,24 @@ def test_a_node_that_cannot_load_its_pipeline(go, corpus, monkeypatch) -> None:
 def test_options_that_do_not_go_together(go, corpus, options, error, message) -> None:
     with pytest.raises(error) as raised:
         go(corpus("One."), **options)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("actors", 0, "actors (--actors) is 0; give an integer from 1 to 100,000."),
+        (
+            "unit_timeout",
+            float("nan"),
+            "unit_timeout (--unit-timeout) is nan; give seconds above 0 and up to 10,000,000, or "
+            "None.",
+        ),
+    ],
+)
+def test_numbers_that_no_cluster_could_have(go, corpus, name, value, message) -> None:
+    with pytest.raises(NlpPipelineError) as raised:
+        go(corpus("One."), **{name: value})
     assert str(raised.value) == message
 
 

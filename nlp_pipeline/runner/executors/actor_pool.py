@@ -100,7 +100,8 @@ class ActorPool:
         from nlp_pipeline.runner.executors.part_actor import PartActor
 
         # What an actor died of is found out here; Ray alone would try for ever.
-        actor_class = ray.remote(
+        remote: Any = ray.remote  # its types name fewer arguments than it has
+        actor_class = remote(
             num_gpus=placement.gpus,
             num_cpus=placement.cpus,
             max_restarts=-1,
