@@ -10,13 +10,10 @@ from nlp_pipeline.errors.cluster import ObjectStoreFull
 from nlp_pipeline.runner.executors.placement import ActorPlacement
 from nlp_pipeline.runner.executors.unit import ActorDescription, ActorJob, UnitOutcome, WorkUnit
 
-UNITS_IN_FLIGHT = 2
-"""Units that an actor has at a time, so that the next follows the last without a gap."""
-
 ASK_EVERY_S = 0.5
 """Seconds between two questions to an actor."""
 
-_CALLS = 8
+_CALLS = 16
 """Calls that an actor takes at a time: its units, and the questions beside them."""
 
 Counts: TypeAlias = tuple[int, int, int]
@@ -54,7 +51,7 @@ class ActorSlot:
         """How many more units it takes."""
         if self.description is None or self.alone:
             return 0
-        return UNITS_IN_FLIGHT - len(self.units)
+        return self.description.units - len(self.units)
 
     def begin(self, description: ActorDescription) -> None:
         """It has loaded."""

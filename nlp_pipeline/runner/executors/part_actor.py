@@ -27,11 +27,18 @@ from nlp_pipeline.run_folder.staged_parts import StagedParts
 from nlp_pipeline.runner.computation import compute_parts
 from nlp_pipeline.runner.executors.model_ranks import with_ranks
 from nlp_pipeline.runner.executors.unit import ActorDescription, ActorJob, UnitOutcome, WorkUnit
+from nlp_pipeline.runner.limits import batch_size_of
 from nlp_pipeline.runner.manifest import fingerprint
 from nlp_pipeline.runner.stream import document_rows
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+GENERATOR_DOCUMENTS = 64
+"""Documents that a generator has at a time, about."""
+
+MAX_UNITS = 8
+"""Units that an actor has at a time at most: what one has, another cannot take off it."""
 
 
 class PartActor:
@@ -49,6 +56,7 @@ class PartActor:
         self._job = job
         self._retry_when = failed_ones if job.request.retry else retry_nothing
         self._queue: SimpleQueue[_PendingUnit] = SimpleQueue()
+        self._set_aside: _PendingUnit | None = None
         self._counts = (0, 0, 0)
         self._description = ActorDescription(node or _node_name())
         self._loaded = threading.Event()
@@ -87,9 +95,15 @@ class PartActor:
             return
         nlp = build(config, request.pipeline.name)
         mark = fingerprint(request, nlp, config)  # loads the model
-        self._describe(sees_fence=True, fingerprint=mark, pipes=tuple(nlp.pipe_names))
+        self._describe(
+            sees_fence=True,
+            fingerprint=mark,
+            pipes=tuple(nlp.pipe_names),
+            units=_units_in_flight(batch_size_of(request, nlp), request.part_size),
+        )
         while True:
-            self._compute(nlp, self._queue.get())
+            pending, self._set_aside = self._set_aside or self._queue.get(), None
+            self._compute(nlp, pending)
 
     def _describe(self, **facts: Any) -> None:
         self._description = ActorDescription(self._description.node, **facts)
@@ -130,6 +144,9 @@ class PartActor:
             try:
                 pending = self._queue.get_nowait()
             except Empty:
+                return
+            if pending.unit.offsets is not None:
+                self._set_aside = pending  # it is none of a stream
                 return
             taken.append(pending)
 
@@ -189,6 +206,16 @@ class _FencedParts(StagedParts):
         if not self._fence.is_file():
             raise DriverGone(str(self.path))
         super().write_part(number, tables, **figures)
+
+
+def _units_in_flight(batch_size: int, part_size: int) -> int:
+    """Units that an actor has at a time, so that records of the next follow those of the last.
+
+    Two would do if a record were read when there is room for it in the generator. But batches are
+    read as a whole, for spaCy, and one ahead: with fewer units a stream would end too soon.
+    """
+    ahead = 2 * batch_size + GENERATOR_DOCUMENTS
+    return min(MAX_UNITS, 2 + -(-ahead // part_size))
 
 
 def _records(unit: WorkUnit, job: ActorJob) -> Iterator[tuple[Entry, Load]]:

@@ -107,11 +107,12 @@ class RayDriver:
                 slot.give(self._to_retry.popleft().next_unit(), alone=True)
         if self._to_retry and not any(slot.alone for slot in self._slots):
             return  # until an actor has nothing else
-        # In turns, or the first actor would have two of the last units and another none.
-        for n_units in range(2):
-            for slot in self._slots:
-                if slot.room and len(slot.units) == n_units and (unit := self._next_unit()):
-                    slot.give(unit)
+        # In turns, or the first actor would have all of the last units and another none.
+        while free := [slot for slot in self._slots if slot.room > 0]:
+            unit = self._next_unit()
+            if unit is None:
+                return
+            min(free, key=lambda slot: len(slot.units)).give(unit)
 
     def _next_unit(self) -> WorkUnit | None:
         n_ahead = self._planner.n_read - len(self._folder.receipts)

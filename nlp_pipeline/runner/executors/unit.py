@@ -79,6 +79,7 @@ class ActorDescription:
         sees_fence: Whether it sees the run's folder.
         fingerprint: Everything that can change a row there.
         pipes: The names of the pipeline's components.
+        units: How many it should have at a time.
         problem: Why it cannot work.
         exit_code: Of the command, where it cannot.
     """
@@ -87,5 +88,6 @@ class ActorDescription:
     sees_fence: bool = False
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     pipes: tuple[str, ...] = ()
+    units: int = 2
     problem: str | None = None
     exit_code: int = 1
