@@ -165,9 +165,7 @@ def run_request(
         cpus_per_actor=cpus_per_actor,
         unit_timeout=UNIT_TIMEOUT_S if unit_timeout is None else unit_timeout,
     )
-    return RunRequest(
-        corpus, folder, spec, format=format_, cluster=cluster_options, **options
-    )
+    return RunRequest(corpus, folder, spec, format=format_, cluster=cluster_options, **options)
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

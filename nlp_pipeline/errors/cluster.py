@@ -136,13 +136,16 @@ class NodesDiffer(ClusterError):
 
     exit_code = 65
 
-    def __init__(self, node: str, other: str, differences: Mapping[str, tuple[Any, Any]]) -> None:
+    def __init__(
+        self, node: str, second_node: str, differences: Mapping[str, tuple[Any, Any]]
+    ) -> None:
         lines = "".join(
             f"\n  {escaped(name, 200)}: {escaped(str(old), 80)} → {escaped(str(new), 80)}"
             for name, (old, new) in differences.items()
         )
         super().__init__(
-            f"The nodes do not have the same: {escaped(node, 100)} → {escaped(other, 100)}:{lines}"
+            f"The nodes do not have the same: {escaped(node, 100)} → "
+            f"{escaped(second_node, 100)}:{lines}"
             "\nInstall the same packages and models on all of them."
         )
 

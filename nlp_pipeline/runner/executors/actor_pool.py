@@ -65,15 +65,15 @@ class ActorSlot:
         self.units, self.counts = {}, (0, 0, 0)
         self.moved = self.asked_at = time.monotonic()
 
-    def ask(self, now: float) -> None:
+    def ask(self, clock: float) -> None:
         """Asks what it is or, once that is known, what it has done."""
-        if self.answer is not None or now - self.asked_at < ASK_EVERY_S:
+        if self.answer is not None or clock - self.asked_at < ASK_EVERY_S:
             return
         if self.description is None:
             self.answer = self.handle.description.remote()
         elif self.units:
             self.answer = self.handle.counts.remote()
-        self.asked_at = now
+        self.asked_at = clock
 
     def give(self, unit: WorkUnit, *, alone: bool = False) -> None:
         """Hands it a unit."""

@@ -111,10 +111,10 @@ class PartActor:
 
     def _compute(self, nlp: Language, first: _PendingUnit) -> None:
         """Computes a unit, and those that come in before its last record is asked for."""
-        taken = [first]
+        stream_units = [first]
         try:
             if first.unit.offsets is None:
-                self._compute_stream(nlp, taken)
+                self._compute_stream(nlp, stream_units)
             else:
                 self._compute_some(nlp, first.unit)
                 first.end(UnitOutcome(first.unit.number))
@@ -122,23 +122,23 @@ class PartActor:
             is_ours = isinstance(error, NlpPipelineError)
             exit_code = error.exit_code if isinstance(error, NlpPipelineError) else None
             problem = str(error) if is_ours else described(error)
-            for pending in taken:
+            for pending in stream_units:
                 pending.end(UnitOutcome(pending.unit.number, problem=problem, exit_code=exit_code))
 
-    def _compute_stream(self, nlp: Language, taken: list[_PendingUnit]) -> None:
+    def _compute_stream(self, nlp: Language, stream_units: list[_PendingUnit]) -> None:
         request = self._job.request
         store = _FencedParts(request.out, request.format, self._job.fence)
         documents = compute_parts(
-            request, nlp, self._units(taken), store=store, retry_when=self._retry_when
+            request, nlp, self._units(stream_units), store=store, retry_when=self._retry_when
         )
         for document in documents:
             self._count(failed=document.failed, tokens=document.output_tokens)
-            self._hand_over(taken, store)
-        self._hand_over(taken, store)
+            self._hand_over(stream_units, store)
+        self._hand_over(stream_units, store)
 
-    def _units(self, taken: list[_PendingUnit]) -> Iterator[PartRecords]:
+    def _units(self, stream_units: list[_PendingUnit]) -> Iterator[PartRecords]:
         """The units that are there; the stream ends where none is, as whoever waits would."""
-        pending = taken[0]
+        pending = stream_units[0]
         while True:
             yield PartRecords(pending.unit.number, _records(pending.unit, self._job))
             try:
@@ -148,11 +148,11 @@ class PartActor:
             if pending.unit.offsets is not None:
                 self._set_aside = pending  # it is none of a stream
                 return
-            taken.append(pending)
+            stream_units.append(pending)
 
-    def _hand_over(self, taken: list[_PendingUnit], store: StagedParts) -> None:
+    def _hand_over(self, stream_units: list[_PendingUnit], store: StagedParts) -> None:
         """Says of units whose parts are written that they are."""
-        for pending in list(taken):
+        for pending in list(stream_units):
             receipt = store.receipts.get(pending.unit.number)
             if receipt is not None and not pending.ended.is_set():
                 pending.end(UnitOutcome(pending.unit.number, receipt))
@@ -163,9 +163,9 @@ class PartActor:
         store = StagedParts(request.out, request.format)
         part = Part(store, unit.number, request.part_size, retry_when=self._retry_when)
         waiting = [i for i, item in enumerate(unit.items) if not part.take(entry_of(item))]
-        chosen = [unit.items[i] for i in waiting if i in (unit.offsets or ())]
+        to_compute = [unit.items[i] for i in waiting if i in (unit.offsets or ())]
         try:
-            for rows in document_rows(request, nlp, chosen):
+            for rows in document_rows(request, nlp, to_compute):
                 offset = rows["documents"][0]["position"] % request.part_size
                 failed, tokens = part.add(offset, rows)
                 self._count(failed=failed, tokens=tokens)
@@ -214,8 +214,8 @@ def _units_in_flight(batch_size: int, part_size: int) -> int:
     Two would do if a record were read when there is room for it in the generator. But batches are
     read as a whole, for spaCy, and one ahead: with fewer units a stream would end too soon.
     """
-    ahead = 2 * batch_size + GENERATOR_DOCUMENTS
-    return min(MAX_UNITS, 2 + -(-ahead // part_size))
+    n_ahead = 2 * batch_size + GENERATOR_DOCUMENTS
+    return min(MAX_UNITS, 2 + -(-n_ahead // part_size))
 
 
 def _records(unit: WorkUnit, job: ActorJob) -> Iterator[tuple[Entry, Load]]:

@@ -101,12 +101,12 @@ class _RayRun:
         end = time.monotonic() + START_TIMEOUT_S
         slots = self._pool.slots
         while waiting := [slot for slot in slots if slot.description is None]:
-            now = time.monotonic()
-            if now > end:
+            clock = time.monotonic()
+            if clock > end:
                 n_ready = len(slots) - len(waiting)
                 raise ActorsMissing(n_ready, len(slots), START_TIMEOUT_S)
             for slot in waiting:
-                slot.ask(now)
+                slot.ask(clock)
             for slot, ref in self._pool.wait(WAIT_S):
                 description = self._pool.message(ref, safe=0)
                 if isinstance(description, ActorDescription):
@@ -144,7 +144,11 @@ def _job(
     n_process = request.n_process
     if n_process is None and placement.gpus and placement.cpus > 1:
         n_process = placement.cpus - 1  # and one for the thread that keeps the GPU busy
-    ranks = placement.gpus if placement.gpus > 1 and not request.pipeline.device_map else 1
+    ranks = (
+        placement.gpus
+        if placement.gpus > 1 and not request.pipeline.overrides.get("device_map")
+        else 1
+    )
     # What is not the actors' own is left out: they say what they are, and are compared.
     return ActorJob(
         replace(request, out=request.out.resolve(), n_process=n_process),

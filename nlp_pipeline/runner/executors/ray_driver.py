@@ -84,11 +84,11 @@ class RayDriver:
         while not self._all_read or self._to_retry or any(slot.units for slot in self._slots):
             for slot, ref in self._pool.wait(WAIT_S):
                 self._take(slot, ref)
-            now = time.monotonic()
-            self._watch(now)
-            if now - reported >= REPORT_S:
-                reported = now
-                report(self._nodes(now - started))
+            clock = time.monotonic()
+            self._watch(clock)
+            if clock - reported >= REPORT_S:
+                reported = clock
+                report(self._nodes(clock - started))
             yield from self._taken_figures()
             self._hand_out()
         for slot in self._slots:
@@ -171,15 +171,15 @@ class RayDriver:
             suspect.crashed(unit, seconds, reason)
             self._to_retry.append(suspect)
 
-    def _watch(self, now: float) -> None:
+    def _watch(self, clock: float) -> None:
         """Asks the actors for their counts, and ends those that finish nothing any more."""
         for slot in self._slots:
-            slot.ask(now)
-            if slot.units and now - slot.moved > self._timeout:
+            slot.ask(clock)
+            if slot.units and clock - slot.moved > self._timeout:
                 self._pool.end(slot)
                 self._bury(slot, f"nothing was done in {self._timeout:g} seconds", self._timeout)
         n_ready = sum(slot.description is not None for slot in self._slots)
-        if not n_ready and now - max(slot.moved for slot in self._slots) > START_TIMEOUT_S:
+        if not n_ready and clock - max(slot.moved for slot in self._slots) > START_TIMEOUT_S:
             raise ActorsMissing(0, len(self._slots), START_TIMEOUT_S)
 
     def _count(self, slot: ActorSlot, counts: Counts) -> None:
