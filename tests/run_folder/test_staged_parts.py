@@ -1,5 +1,7 @@
 """Parts that are made beside a run, ahead of others, and take their places later."""
 
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import shutil

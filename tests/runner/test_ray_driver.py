@@ -1,5 +1,7 @@
 """The driver and its actors without Ray: actors are threads here, and die when theirs does."""
 
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import json
