@@ -1,14 +1,15 @@
 """How good the answers of `llama_qa` are, free and extractive: a table, then one JSON line.
 
     python benchmarks/qa_quality.py                          # benchmarks/data/questions.json
-    python benchmarks/qa_quality.py --squad dev-v2.0.json --sample 200
+    python benchmarks/qa_quality.py --squad dev-v2.0.json --sample 200 --spacy ""
 
+The documents are read with `--spacy`; an empty name takes a tokenizer and sentence boundaries.
 Reads any file in SQuAD's format (1.1 or 2.0; Rajpurkar et al. 2016, 2018). Exact match and F1 are
 SQuAD's: the best over the reference answers, without case, punctuation and English articles; where
 there is no answer, saying so is 1. `stands` is the share of answers that are a piece of their
-document. Differences are to the free mode with the extractive mode's own prompt, so that they are
-the constraint's and the beams' doing; `free` has its own. Their interval is a bootstrap over
-documents, which are drawn with all their questions.
+document. Differences are to the first way, which was the best before there was evidence first: the
+whole document, the best of three beams. Their interval is a bootstrap over documents, which are
+drawn with all their questions.
 """
 
 from __future__ import annotations
@@ -25,17 +26,31 @@ from typing import Any, NamedTuple
 import spacy
 import torch
 from spacy.language import Language
+from spacy.tokens import Doc
 
+from nlp_pipeline.components.answer_features import FEATURE_NAMES
 from nlp_pipeline.components.answer_overlap import exact_match, f1
 from nlp_pipeline.generation.constraints.bound_spans import BoundSpans
 from nlp_pipeline.models import DEFAULT_MODEL
+from nlp_pipeline.pipeline.small_english import installed_name
+from nlp_pipeline.pipeline.spacy_sources import find_source
 
 DATA = Path(__file__).resolve().parent / "data" / "questions.json"
+SEARCH_ALONE = {**dict.fromkeys(FEATURE_NAMES, 0.0), "logprob": 1.0, "is_hypothesis": 1e6}
+"""Weights by which the best text of the search is the answer."""
+
+SHIPPED: dict[str, Any] = {"mode": "extractive", "no_answer_margin": 5.0}
 WAYS: dict[str, dict[str, Any]] = {
-    "free, same prompt": {"mode": "free", "template": "extractive_qa.v1"},
+    "whole, search alone": {
+        "mode": "extractive",
+        "evidence_sentences": "all",
+        "candidate_weights": SEARCH_ALONE,
+    },
     "free": {"mode": "free"},
-    "extractive, 1 beam": {"mode": "extractive", "num_beams": 1},
-    "extractive, 3 beams": {"mode": "extractive", "num_beams": 3},
+    "whole, ranked": {**SHIPPED, "evidence_sentences": "all"},
+    "evidence, search alone": {**SHIPPED, "candidate_weights": SEARCH_ALONE},
+    "evidence, ranked": SHIPPED,
+    "2 sentences, ranked": {**SHIPPED, "evidence_sentences": 2},
 }
 
 
@@ -65,6 +80,7 @@ class Said(NamedTuple):
     f1: float
     score: float | None
     none: float | None
+    prompt_tokens: int
 
 
 def read_squad(path: Path, sample: int | None) -> list[Document]:
@@ -106,9 +122,12 @@ class Stopwatch:
             BoundSpans.allowed = plain
 
 
-def pipeline(language: str, model: str, config: dict[str, Any]) -> Language:
-    nlp = spacy.blank(language)
-    nlp.add_pipe("sentencizer")
+def pipeline(language: str, reader: str, model: str, config: dict[str, Any]) -> Language:
+    if reader:
+        nlp = spacy.load(find_source(installed_name(reader)) or reader)
+    else:
+        nlp = spacy.blank(language)
+        nlp.add_pipe("sentencizer")
     generator = {"@llama_generators": "nlp_pipeline.Llama.v1", "model": model}
     nlp.add_pipe("llama_qa", config={**config, "generator": generator})
     return nlp
@@ -117,7 +136,7 @@ def pipeline(language: str, model: str, config: dict[str, Any]) -> Language:
 def ask(nlp: Language, documents: list[Document]) -> list[Said]:
     docs = []
     for document in documents:
-        doc = nlp.make_doc(document.text)
+        doc: Doc = nlp.make_doc(document.text)
         doc._.questions = [{"id": q.id, "text": q.text} for q in document.questions]
         docs.append(doc)
     said = []
@@ -138,6 +157,7 @@ def ask(nlp: Language, documents: list[Document]) -> list[Said]:
                     f1(text, question.references),
                     row.get("sum_logprob"),
                     row["no_answer_prob"],
+                    row["prompt_tokens"],
                 )
             )
     return said
@@ -176,7 +196,8 @@ def figures(said: list[Said], base: list[Said], seconds: float, watch: Stopwatch
         "none_false": share([one.answer is None for one in asked]),
         "per_core_second": round(len(said) / seconds, 2),
         "overhead_us": round(1e6 * watch.seconds / watch.calls, 1) if watch.calls else 0.0,
-        "em_minus_free": round(share([o.em for o in said]) - share([o.em for o in base]), 1),
+        "prompt_tokens": round(sum(one.prompt_tokens for one in said) / len(said)),
+        "em_minus_first": round(share([o.em for o in said]) - share([o.em for o in base]), 1),
         "interval": [round(low, 1), round(high, 1)],
     }
 
@@ -187,13 +208,17 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="so many questions, drawn at random")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--language", default="en", help="of spaCy's tokenizer")
+    parser.add_argument("--spacy", default="en_core_web_sm", help="the pipeline that reads")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
     parser.add_argument("--rows", type=Path, help="write every answer there, as JSON lines")
     args = parser.parse_args()
     torch.set_num_threads(1)
     documents = read_squad(args.squad, args.sample)
     results: dict[str, dict[str, Any]] = {}
     base: list[Said] = []
-    pipelines = {way: pipeline(args.language, args.model, c) for way, c in WAYS.items()}
+    pipelines = {
+        way: pipeline(args.language, args.spacy, args.model, WAYS[way]) for way in args.ways
+    }
     for nlp in pipelines.values():  # load the model and fill its caches outside the clock
         ask(nlp, documents[:1])
     for way, nlp in pipelines.items():

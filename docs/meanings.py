@@ -57,7 +57,13 @@ SETTINGS = {
             "Asked of every document; texts, or objects with `id` and `text`. A document's own, "
             "in `doc._.questions`, come after them."
         ),
-        "mode": "`free`, or `extractive`: an answer can only be a piece of the document.",
+        "fallback_questions": (
+            "Whether `questions` are only for documents that bring none of their own."
+        ),
+        "mode": (
+            "`free`, or `extractive`: an answer can only be a piece of the document. `auto`: "
+            "`extractive` where the generator obeys constraints, `free` for a server."
+        ),
         "template": (
             "A template's name, or a path that ends in `.jinja`; it is given `text`, `question` "
             "and `no_answer`. Null: what suits the mode."
@@ -76,7 +82,19 @@ SETTINGS = {
         ),
         **_CHUNKS,
         "chunks_first": "A question is asked of so many chunks first, then of as many more.",
-        "num_beams": "Width of the beam search; null: 1, or 3 in the extractive mode.",
+        "evidence_sentences": (
+            "A question is asked first about so many sentences, those that share most with it, and "
+            "about the rest only where these hold no answer of the kind that is asked for; `all` "
+            "asks about the whole document at once. Null: 1 in the extractive mode, else `all`."
+        ),
+        "candidate_weights": (
+            "In the extractive mode: what each feature of a candidate counts "
+            "(`components/answer_features.py` lists them); those not named keep their default."
+        ),
+        "num_beams": (
+            "Width of the beam search; null: 1, or 3 in the extractive mode (1 for a model that "
+            "only plain batches can run)."
+        ),
         "length_penalty": "Beams compare their sums over length to this power.",
     },
     "llama_summarizer": {

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from functools import lru_cache
 from typing import Any
 
 from spacy.tokens import Doc
 
-from nlp_pipeline.chunking import Chunk
+from nlp_pipeline.chunking import Passage
+from nlp_pipeline.components.answer_features import Mention
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.completion_scores import completion_score
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.constraints.spans import DocumentSpans
 from nlp_pipeline.generation.interface import Chat, Completion, SamplingParams
 
-MODES = ("free", "extractive")
+logger = logging.getLogger(__name__)
+
+MODES = ("free", "extractive", "auto")
+
+HYPOTHESES = 24
+"""So many texts that the search has ended are candidates: all of most searches by 3 beams."""
 
 MARGIN = 2.0
 """By default; chosen with the default model on every other document of `corpora/varied.jsonl`."""
@@ -31,8 +38,28 @@ def checked_mode(component: str, mode: Any) -> str:
         InvalidSetting: There is no such mode.
     """
     if mode not in MODES:
-        raise InvalidSetting(component, "mode", mode, allowed="'free' or 'extractive'")
+        raise InvalidSetting(component, "mode", mode, allowed="'free', 'extractive' or 'auto'")
     return str(mode)
+
+
+def mode_for(component: str, mode: str, generator: Any) -> str:
+    """`free` or `extractive`; `auto` is what the generator can do.
+
+    Args:
+        component: Its name, for the log.
+        mode: One of `MODES`.
+        generator: One that obeys constraints says so by an attribute `obeys_constraints`.
+    """
+    if mode != "auto":
+        return mode
+    if getattr(generator, "obeys_constraints", False):
+        return "extractive"
+    logger.info(
+        "[%s] this generator obeys no constraints: answers are free text, and the column "
+        "'grounded' says whether they stand in the document",
+        component,
+    )
+    return "free"
 
 
 class Extractive:
@@ -62,44 +89,59 @@ class Extractive:
         self._reply = DocumentSpans("", (), (), no_answer=self._no_answer)
         self._forced = SamplingParams(max_new_tokens=256)
 
-    def pieces(self, doc: Doc, chunk: Chunk | None = None) -> DocumentSpans:
+    def pieces(self, doc: Doc, passage: Passage) -> DocumentSpans:
         """What may be answered: whole spaCy tokens, or where there are none the reply.
 
-        Offsets count from the beginning of the chunk, if one is given.
+        Offsets are those of the passage's text.
         """
-        first, last = (chunk.start_char, chunk.end_char) if chunk else (0, len(doc.text))
-        tokens = doc[chunk.start_token : chunk.end_token] if chunk else doc
-        places = [(t.idx - first, t.idx + len(t) - first) for t in tokens if not t.is_space]
-        # A chunk may begin or end inside a token that is longer than any prompt.
-        starts = frozenset(start for start, _ in places if start >= 0)
-        ends = frozenset(end for _, end in places if end <= last - first)
+        starts, ends = set[int](), set[int]()
+        for number, (first, last) in enumerate(passage.parts):
+            for token in doc[slice(*passage.tokens[number])]:
+                end = token.idx + len(token)
+                if token.is_space:
+                    continue
+                # A part may begin or end inside a token that is longer than any prompt.
+                if token.idx >= first:
+                    starts.add(passage.in_passage(number, token.idx))
+                if end <= last:
+                    ends.add(passage.in_passage(number, end))
         possible = min(starts, default=0) < max(ends, default=0)
-        return _spans(doc.text[first:last], starts, ends, "" if possible else self._no_answer)
+        reply = "" if possible else self._no_answer
+        text = passage.text(doc)
+        return _spans(text, frozenset(starts), frozenset(ends), reply, passage.breaks)
 
-    def asks(self, doc: Doc, key: str, chat: Chat, chunk: Chunk | None, piece: str) -> list[Ask]:
-        """The two requests of one question about a Doc or a chunk of it.
+    def asks(self, doc: Doc, key: str, chat: Chat, passage: Passage) -> list[Ask]:
+        """The two requests of one question about a passage of a Doc.
 
         Args:
             doc: The document.
-            key: Of the first; that of the second is `key + NONE`.
+            key: Of the first; that of the second is `key + NO_ANSWER_KEY`.
             chat: The prompt of both.
-            chunk: What of the document stands in it; None for all.
-            piece: See `Ask.piece`.
+            passage: What of the document stands in it.
         """
+        none, piece = key + NO_ANSWER_KEY, passage.name
         return [
-            Ask(key, chat, self.pieces(doc, chunk), piece=piece),
-            Ask(key + NO_ANSWER_KEY, chat, self._reply, params=self._forced, piece=piece),
+            Ask(key, chat, self.pieces(doc, passage), piece=piece),
+            Ask(none, chat, self._reply, params=self._forced, piece=piece),
         ]
 
-    def piece(self, doc: Doc, completion: Completion, chunk: Chunk | None = None) -> str:
-        """The piece that was generated, line breaks and all, as the document has it.
+    def mentions(self, doc: Doc, completion: Completion, passage: Passage) -> list[Mention]:
+        """Where the texts that the search has ended stand in the passage, best first.
 
-        Its mentions begin and end at spaCy tokens. A generator that obeys no constraint may
-        have said something else; that comes back as it is.
+        They begin and end at spaCy tokens. None of a generator that obeys no constraint and has
+        said something else.
         """
-        pieces = self.pieces(doc, chunk)
-        spans = pieces.occurrences(completion.text)
-        return pieces.text[slice(*spans[0])] if spans else completion.text.strip()
+        pieces = self.pieces(doc, passage)
+        texts = [(completion.text, completion_score(completion) or 0.0)]
+        texts += [(ended.text, ended.score) for ended in completion.hypotheses]
+        mentions: dict[tuple[int, int], Mention] = {}
+        for text, score in texts:
+            for place in pieces.occurrences(text):
+                span = doc.char_span(*passage.in_document(*place))
+                if span is not None:
+                    mention = Mention(span.start, span.end, score)
+                    mentions.setdefault((span.start, span.end), mention)
+        return list(mentions.values())
 
     def is_none(self, piece: Completion, reply: Completion | None) -> bool:
         """Whether the reply is likelier than the best piece, by the margin."""
@@ -116,9 +158,11 @@ class Extractive:
 
 
 @lru_cache(maxsize=32)
-def _spans(text: str, starts: frozenset[int], ends: frozenset[int], reply: str) -> DocumentSpans:
+def _spans(
+    text: str, starts: frozenset[int], ends: frozenset[int], reply: str, breaks: tuple[int, ...]
+) -> DocumentSpans:
     """One constraint for all questions about a text: what it makes of the text is made once."""
-    return DocumentSpans(text, starts, ends, no_answer=reply)
+    return DocumentSpans(text, starts, ends, no_answer=reply, breaks=breaks)
 
 
 def _score(completion: Completion) -> float | None:

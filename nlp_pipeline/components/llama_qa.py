@@ -7,10 +7,18 @@ from typing import Any
 
 from spacy.language import Language
 
-from nlp_pipeline.components.extractive import MARGIN, Extractive, checked_mode
+from nlp_pipeline.components.answer_candidates import checked_weights
+from nlp_pipeline.components.extractive import (
+    HYPOTHESES,
+    MARGIN,
+    Extractive,
+    checked_mode,
+    mode_for,
+)
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.long_documents import ChunkSettings
+from nlp_pipeline.components.passage_answers import ALL, checked_evidence
 from nlp_pipeline.components.question_answering import LlamaQA
 from nlp_pipeline.components.reference_scores import evaluate_with_references
 from nlp_pipeline.generation.interface import SamplingParams
@@ -18,10 +26,12 @@ from nlp_pipeline.prompts import load_examples, load_template
 
 _TEMPLATES = {"free": "qa.v1", "extractive": "extractive_qa.v1"}
 _BEAMS = {"free": 1, "extractive": 3}
+_EVIDENCE = {"free": ALL, "extractive": 1}
 
 _DEFAULTS: dict[str, Any] = {
     **SAMPLING,
     "questions": [],
+    "fallback_questions": False,
     "mode": "free",
     "template": None,
     "no_answer": "not in the document",
@@ -31,6 +41,8 @@ _DEFAULTS: dict[str, Any] = {
     "chunk_tokens": None,
     "chunk_overlap": 1,
     "chunks_first": 3,
+    "evidence_sentences": None,
+    "candidate_weights": {},
     "num_beams": None,
     "length_penalty": 0.0,
     "max_new_tokens": 32,
@@ -47,6 +59,7 @@ def make_llama_qa(
     nlp: Language,
     name: str,
     questions: list[Any],
+    fallback_questions: bool,
     mode: str,
     template: str | None,
     no_answer: str,
@@ -56,6 +69,8 @@ def make_llama_qa(
     chunk_tokens: int | None,
     chunk_overlap: int,
     chunks_first: int,
+    evidence_sentences: int | str | None,
+    candidate_weights: dict[str, float],
     num_beams: int | None,
     length_penalty: float,
     generator: Any,
@@ -63,15 +78,18 @@ def make_llama_qa(
 ) -> LlamaQA:
     """Makes a `LlamaQA`; the settings are described there and in `SamplingParams`.
 
-    Null for `template` and `num_beams` is what suits the mode: `qa.v1` and 1, or
-    `extractive_qa.v1` and 3. The extractive mode needs no `stop`; without beams there is no use
-    for `length_penalty`.
+    The mode `auto` is `extractive` where the generator obeys constraints, as the Llama in this
+    process does, and `free` where it does not, as a server. Null for `template`, `num_beams` and
+    `evidence_sentences` is what suits the mode: `qa.v1`, 1 and `all`, or `extractive_qa.v1`, 3 (1
+    for a model that cannot search) and 1. The extractive mode needs no `stop`; without beams
+    there is no use for `length_penalty`.
     """
     evaluate_with_references(nlp)
-    mode = checked_mode(name, mode)
+    mode = mode_for(name, checked_mode(name, mode), generator)
     beams = _BEAMS[mode] if num_beams is None else num_beams
+    evidence = _EVIDENCE[mode] if evidence_sentences is None else evidence_sentences
     if mode == "extractive":
-        params = replace(params, stop=())
+        params = replace(params, stop=(), num_hypotheses=HYPOTHESES)
     if beams != 1:
         params = replace(params, num_beams=beams, length_penalty=length_penalty)
     return LlamaQA(
@@ -79,11 +97,15 @@ def make_llama_qa(
         generator,
         params,
         questions=questions,
+        fallback_questions=fallback_questions,
         template=load_template(_TEMPLATES[mode] if template is None else template),
         no_answer=no_answer,
         no_answer_threshold=no_answer_threshold,
         examples=load_examples(name, examples, ("text", "question"), "answer", no_answer=no_answer),
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap, chunks_first),
         extractive=Extractive(name, no_answer, no_answer_margin) if mode == "extractive" else None,
+        evidence_sentences=checked_evidence(name, evidence),
+        candidate_weights=checked_weights(name, candidate_weights),
+        may_search_less=num_beams is None,
         nlp=nlp,
     )

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from spacy.tokens import Doc
 
-from nlp_pipeline.chunking import Chunk, Query, rank, split
+from nlp_pipeline.chunking import Chunk, Passage, split
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.generation import QuestionTooLong
 from nlp_pipeline.generation.interface import Chat, Completion, Generator
 from nlp_pipeline.grounding.align import Grounding
-from nlp_pipeline.grounding.answer_reader import Reader
 
 Render = Callable[[str], Chat]
 
@@ -77,13 +75,15 @@ class Plan:
         chunks: Its chunks; none where it is sent whole.
         refused: Keys of the prompts that leave no room for any text, and why.
         room: Model tokens of text that fit into every other prompt; None for any number.
-        order: Per key the chunk ids, likeliest first; filled when first asked for.
+        budget: The most model tokens of a piece; None where the whole document may be one.
+        rounds: Per key the passages that are asked about, in rounds; filled when first asked for.
     """
 
     chunks: tuple[Chunk, ...] = ()
     refused: Mapping[str, QuestionTooLong] = field(default_factory=dict)
     room: int | None = None
-    order: dict[str, list[int]] = field(default_factory=dict)
+    budget: int | None = None
+    rounds: dict[str, list[list[Passage]]] = field(default_factory=dict)
 
 
 class LongDocuments:
@@ -110,15 +110,11 @@ class LongDocuments:
             doc: The document.
             prompts: Per key, what makes the prompt from a text.
         """
-        plan = self._make(doc, prompts)
-        if plan.chunks or plan.refused:
-            self._plans[doc] = plan
-        else:
-            self._plans.pop(doc, None)
+        plan = self._plans[doc] = self._make(doc, prompts)
         return plan
 
     def recall(self, doc: Doc) -> Plan:
-        """The plan that was made of a Doc; that of one sent whole is not kept."""
+        """The plan that was made of a Doc."""
         return self._plans.get(doc, Plan())
 
     def forget(self, doc: Doc) -> None:
@@ -154,7 +150,7 @@ class LongDocuments:
         chunks = split(doc, self._count, budget, overlap=self.settings.overlap)
         rendered = [render for key, render in prompts.items() if key not in refused]
         context = room if room is not None or limit is None else self._context(rendered, limit)
-        return Plan(tuple(chunks), refused, context)
+        return Plan(tuple(chunks), refused, context, budget)
 
     def _context(self, prompts: Sequence[Render], limit: int) -> int:
         """The room for text in the longest prompt, whatever `chunk_tokens` says."""
@@ -188,8 +184,13 @@ def chunk_key(key: str, *numbers: int) -> str:
     return _SEPARATOR.join((key, *map(str, numbers)))
 
 
+def piece_key(key: str, name: str) -> str:
+    """The key of a request about a passage, by its name; of one about the whole document `key`."""
+    return _SEPARATOR.join((key, name)) if name else key
+
+
 def without_chunk(key: str) -> str:
-    """The key that `chunk_key` was given."""
+    """The key that `chunk_key` or `piece_key` was given."""
     return key.partition(_SEPARATOR)[0]
 
 
@@ -205,31 +206,6 @@ def token_sums(completions: Sequence[Completion]) -> dict[str, int | None]:
     return {**sums, "reasoning_tokens": sum(c.reasoning_tokens for c in completions) or None}
 
 
-class QuestionReader:
-    """Reads questions as the document was read, each text once.
-
-    Args:
-        reader: Runs the linguistic pipes.
-    """
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-        # What is kept are plain texts, which no memory zone takes away.
-        self._read = lru_cache(maxsize=1024)(self._query)
-
-    def order(self, doc: Doc, plan: Plan, key: str, question: str) -> list[int]:
-        """The ids of a plan's chunks, the likeliest to hold the answer first."""
-        if key not in plan.order:
-            plan.order[key] = rank(doc, plan.chunks, self._read(question, doc.lang_))
-        return plan.order[key]
-
-    def _query(self, question: str, lang: str) -> Query:
-        return Query.of(self.reader.read([question], lang)[0])
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return QuestionReader, (self.reader,)
-
-
 def checked_threshold(component: str, value: Any) -> float | None:
     """A log-probability, or None.
 
@@ -243,25 +219,28 @@ def checked_threshold(component: str, value: Any) -> float | None:
     )
 
 
-def ground_within(doc: Doc, chunk: Chunk, ground: Callable[[Doc], Grounding]) -> Grounding | None:
-    """Grounds in a chunk alone, where the answer was read, with offsets in the whole Doc.
+def ground_within(
+    doc: Doc, start: int, end: int, ground: Callable[[Doc], Grounding]
+) -> Grounding | None:
+    """Grounds in a part alone, where the answer was read, with offsets in the whole Doc.
 
     Args:
         doc: The document.
-        chunk: One of its chunks.
+        start: First token of the part.
+        end: One past its last token.
         ground: Aligns in a Doc.
 
     Returns:
-        None where the chunk does not hold it.
+        None where the part does not hold it.
     """
-    grounding = ground(doc[chunk.start_token : chunk.end_token].as_doc())
+    grounding = ground(doc[start:end].as_doc())
     if grounding.grounded == "none":
         return None
     moved = {
-        "start_char": doc[chunk.start_token].idx,
-        "end_char": doc[chunk.start_token].idx,
-        "start_token": chunk.start_token,
-        "end_token": chunk.start_token,
+        "start_char": doc[start].idx,
+        "end_char": doc[start].idx,
+        "start_token": start,
+        "end_token": start,
     }
     places = {name: getattr(grounding, name) for name in moved}
     return replace(grounding, **{n: v + moved[n] for n, v in places.items() if v is not None})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spacy.language import Language
@@ -12,29 +12,32 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example as ScoredExample
 
-from nlp_pipeline.chunking import Chunk
+from nlp_pipeline.chunking import Passage
+from nlp_pipeline.components.answer_candidates import Candidate, rank_candidates
+from nlp_pipeline.components.answer_features import DEFAULT_WEIGHTS, DocFeatures
 from nlp_pipeline.components.answer_list import Answers
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score, token_figures
-from nlp_pipeline.components.extractive import NO_ANSWER_KEY, Extractive
-from nlp_pipeline.components.long_answers import BestReply, LongAnswers
+from nlp_pipeline.components.extractive import Extractive
 from nlp_pipeline.components.long_documents import (
     NOTHING_ASKED,
     ChunkSettings,
     LongDocuments,
     Plan,
-    QuestionReader,
     checked_threshold,
     chunk_rows,
+    ground_within,
     token_sums,
     without_chunk,
 )
+from nlp_pipeline.components.passage_answers import BestReply, PassageAnswers
+from nlp_pipeline.components.question_reader import QuestionReader
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.components.reference_scores import answer_scores, reference_answers
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import sentences_come_later
 from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.align import Grounding
+from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans
 from nlp_pipeline.prompts import Example, PromptTemplate
@@ -74,6 +77,12 @@ class LlamaQA(LlamaComponent):
             the best score is taken.
         extractive: How answers are asked for that can only be pieces of the document; None for
             the free mode.
+        evidence_sentences: A question is asked first about so many sentences, those that share
+            most with it, and about the rest only where these hold no answer; None asks about the
+            whole document at once.
+        candidate_weights: What each feature of a candidate counts (`answer_features`).
+        fallback_questions: Whether `questions` are only for Docs without questions of their own.
+        may_search_less: Whether fewer beams do where the generator cannot search as many.
         nlp: The pipeline it is part of, whose pipes read questions and answers
             (`grounding.reading`).
 
@@ -96,6 +105,10 @@ class LlamaQA(LlamaComponent):
         examples: tuple[Example, ...] = (),
         chunks: ChunkSettings | None = None,
         extractive: Extractive | None = None,
+        evidence_sentences: int | None = None,
+        candidate_weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+        fallback_questions: bool = False,
+        may_search_less: bool = False,
         nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
@@ -106,33 +119,44 @@ class LlamaQA(LlamaComponent):
         self.no_answer_threshold = checked_threshold(name, no_answer_threshold)
         self.examples = examples
         self.extractive = extractive
+        self.candidate_weights = dict(candidate_weights)
+        self.fallback_questions = fallback_questions
+        self._may_search_less = may_search_less
         settings = chunks or ChunkSettings(None, 1, 3)
         self.long = LongDocuments(generator, params.max_new_tokens, settings)
         self.checker = Checker(nlp, name)
         self._has_looked = False
-        self._pieces = LongAnswers(self, QuestionReader(self.checker.reader))
+        self._reader = QuestionReader(self.checker.reader)
+        self._passages = PassageAnswers(self, self._reader, evidence_sentences)
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """What is asked per question; of a document that does not fit, per likely chunk.
+        """What is asked first of each question: about the evidence, or about the whole document.
 
-        A document without a word is not asked about: it holds no answer.
+        A document without a word is not asked about: it holds no answer. Questions about the same
+        passage come one after the other, so that they share its keys and values.
         """
         self._look_for_sentences(doc)
+        self._search_as_wide_as_possible()
         questions = self._questions(doc) if doc.text.strip() else []
         plan = self.long.plan(doc, {q["id"]: self._renderer(doc, q["text"]) for q in questions})
+        self._reader.read_together((question["text"] for question in questions), doc.lang_)
         asks: list[Ask] = []
         for question in questions:
-            render, refused = (
-                self._renderer(doc, question["text"]),
-                plan.refused.get(question["id"]),
-            )
+            render = self._renderer(doc, question["text"])
+            refused = plan.refused.get(question["id"])
             if refused is not None:
                 asks.append(Ask(question["id"], render(""), error=refused))
-            elif plan.chunks:
-                asks += self._pieces.asks(doc, plan, question, render, {})
             else:
-                asks += self.requests(doc, question["id"], render(doc.text))
-        return asks
+                asks += self._passages.asks(doc, plan, question, render, {})
+        names = list(dict.fromkeys(ask.piece for ask in asks))
+        return sorted(asks, key=lambda ask: names.index(ask.piece))
+
+    def _search_as_wide_as_possible(self) -> None:
+        """Takes fewer beams where nobody has asked for so many and the generator knows better."""
+        if self._may_search_less and self.params.num_beams > 1:
+            widest = getattr(self.generator, "max_num_beams", self.params.num_beams)
+            self.params = replace(self.params, num_beams=min(self.params.num_beams, widest))
+        self._may_search_less = False
 
     def _look_for_sentences(self, doc: Doc) -> None:
         """Says once that the Docs have no sentences yet, and that a later pipe will set them."""
@@ -143,30 +167,27 @@ class LlamaQA(LlamaComponent):
         if pipe is not None:
             logger.warning("%s", sentences_come_later(self.name, pipe))
 
-    def requests(self, doc: Doc, key: str, chat: Chat, chunk: Chunk | None = None) -> list[Ask]:
+    def requests(self, doc: Doc, key: str, chat: Chat, passage: Passage) -> list[Ask]:
         """What is asked for one answer: one request, or in the extractive mode two.
 
         Args:
             doc: The document.
             key: Of the first request.
             chat: The prompt.
-            chunk: What of the document stands in it; None for all.
+            passage: What of the document stands in it.
         """
-        piece = "" if chunk is None else f"#{chunk.chunk_id}"
         if self.extractive is not None:
-            return self.extractive.asks(doc, key, chat, chunk, piece)
-        return [Ask(key, chat, piece=piece)]
+            return self.extractive.asks(doc, key, chat, passage)
+        return [Ask(key, chat, piece=passage.name)]
 
     def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
-        """Further chunks for the questions that none has answered yet."""
+        """Further passages for the questions that none has answered yet."""
         plan = self.long.recall(doc)
-        if not plan.chunks:
-            return []
         return [
             ask
-            for question in self._questions(doc)
+            for question in (self._questions(doc) if plan.rounds else ())
             if question["id"] not in plan.refused
-            for ask in self._pieces.asks(
+            for ask in self._passages.asks(
                 doc, plan, question, self._renderer(doc, question["text"]), completions
             )
         ]
@@ -176,7 +197,8 @@ class LlamaQA(LlamaComponent):
         return without_chunk(key)
 
     def _questions(self, doc: Doc) -> list[dict[str, str]]:
-        return questions_of(self.name, self.questions, doc)
+        own = [] if self.fallback_questions and doc._.questions else self.questions
+        return questions_of(self.name, own, doc)
 
     def _renderer(self, doc: Doc, question: str) -> Callable[[str], Chat]:
         """What makes the prompt of a question about a Doc from its text, or a piece of it."""
@@ -189,7 +211,9 @@ class LlamaQA(LlamaComponent):
         return render
 
     def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
-        """Reads the answers of several Docs together."""
+        """Reads the answers of several Docs together; pieces of a Doc need no reading."""
+        if self.extractive is not None:
+            return
         self.checker.read_ahead(
             (doc, completion.text.strip())
             for doc, completions in answered
@@ -200,22 +224,17 @@ class LlamaQA(LlamaComponent):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
         """One answer, as a plain dict, per question."""
         plan = self.long.recall(doc)
-        answers: list[dict[str, Any]] = []
-        chunks: list[Chunk | None] = []
+        doc_features = DocFeatures(doc)
+        answers: list[tuple[dict[str, Any], Grounding | None]] = []
         for question in self._questions(doc):
-            key = question["id"]
-            best: BestReply | None = None
-            if plan.chunks and key not in plan.refused:
-                best = self._pieces.best(plan, question, completions)
-                answer = self._answer(doc, question, best.completion, best.reply, best.chunk)
-                answers.append({**answer, **best.columns, **token_sums(best.replies)})
-            elif not doc.text.strip() and key not in completions:
-                answers.append(self._answer(doc, question, NOTHING_ASKED))
+            if not doc.text.strip():
+                answers.append((self._answer(question, NOTHING_ASKED), None))
+            elif question["id"] in plan.refused:
+                answers.append((self._answer(question, completions[question["id"]]), None))
             else:
-                reply = completions.get(key + NO_ANSWER_KEY)
-                answers.append(self._answer(doc, question, completions[key], reply))
-            chunks.append(best.chunk if best else None)
-        return QAResult(self._checked(doc, answers, chunks), plan)
+                best = self._passages.best(doc, plan, question, completions)
+                answers.append(self._best_answer(doc, question, best, doc_features))
+        return QAResult(self._checked(doc, answers), plan)
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
         """An error for each question; without the Doc's own where these are the cause."""
@@ -224,43 +243,106 @@ class LlamaQA(LlamaComponent):
             questions = self._questions(doc)
         except Exception:  # those of the Doc itself may be the cause
             questions = self.questions
-        answers = [self._answer(doc, question, completion) for question in questions]
-        return QAResult(self._checked(doc, answers, [None] * len(answers)), Plan())
+        answers = [(self._answer(question, completion), None) for question in questions]
+        return QAResult(self._checked(doc, answers), Plan())
 
     def _checked(
-        self, doc: Doc, answers: list[dict[str, Any]], chunks: Sequence[Chunk | None]
+        self, doc: Doc, answers: Sequence[tuple[dict[str, Any], Grounding | None]]
     ) -> list[dict[str, Any]]:
         """The answers with what can be checked about them."""
-        to_check: list[tuple[str, str | None, Grounding | None]] = [
-            (a["question"], a["answer"], self._pieces.grounding(doc, a, chunk))
-            for a, chunk in zip(answers, chunks, strict=True)
-        ]
-        checks = self.checker.check_answers(doc, to_check)
-        return [{**answer, **more} for answer, more in zip(answers, checks, strict=True)]
+        checks = self.checker.check_answers(
+            doc,
+            [
+                (
+                    self._reader.read(a["question"], doc.lang_).terms if a["answer"] else {},
+                    a["answer"],
+                    place,
+                )
+                for a, place in answers
+            ],
+        )
+        return [{**answer, **more} for (answer, _), more in zip(answers, checks, strict=True)]
+
+    def _best_answer(
+        self, doc: Doc, question: dict[str, str], best: BestReply, doc_features: DocFeatures
+    ) -> tuple[dict[str, Any], Grounding | None]:
+        """The row of an answer, and where it stands, if that is known already."""
+        answer = self._answer(question, best.completion, best.reply)
+        answer = {**answer, **best.columns, **token_sums(best.replies)}
+        if answer["status"] != "ok":
+            return answer, None
+        candidates = self._candidates(doc_features, question, best.passage, best.completion)
+        if not candidates:
+            return answer, self._place(doc, answer, best.passage)
+        span = candidates[0].span
+        answer |= {"answer": span.text, "candidate_score": candidates[0].score}
+        place = (span.start_char, span.end_char, span.start, span.end)
+        return answer, Grounding("exact", *place, alignment_score=1.0)
+
+    def _candidates(
+        self,
+        doc_features: DocFeatures,
+        question: Mapping[str, str],
+        passage: Passage,
+        completion: Completion,
+    ) -> list[Candidate]:
+        """The candidates for an answer, best first; none in the free mode."""
+        if self.extractive is None:
+            return []
+        doc = doc_features.doc
+        mentions = self.extractive.mentions(doc, completion, passage)
+        query = self._reader.read(question["text"], doc.lang_).query
+        return rank_candidates(
+            doc_features, mentions, passage, query=query, weights=self.candidate_weights
+        )
+
+    def misfits(
+        self, doc: Doc, question: Mapping[str, str], passage: Passage, completion: Completion
+    ) -> bool:
+        """Whether an answer is not of the kind that is asked for, such as a person."""
+        if not self._reader.read(question["text"], doc.lang_).query.kinds:
+            return False
+        candidates = self._candidates(DocFeatures(doc), question, passage, completion)
+        return bool(candidates) and candidates[0].features["kind_fit"] < 0
+
+    def _place(self, doc: Doc, answer: Mapping[str, Any], passage: Passage) -> Grounding | None:
+        """Where an answer stands in the passage that it was read from.
+
+        None where that was the whole document, or does not hold it: it is then looked for there.
+        """
+        if not passage.name:
+            return None
+        terms = self._reader.read(answer["question"], doc.lang_).terms
+        (reply,) = self.checker.reader.read([answer["answer"]], doc.lang_)
+        places = (
+            ground_within(
+                doc,
+                start,
+                end,
+                ground=lambda part: ground(part, reply.text, read=reply, question=terms),
+            )
+            for start, end in passage.tokens
+        )
+        return next((place for place in places if place is not None), None)
 
     def _answer(
-        self,
-        doc: Doc,
-        question: dict[str, str],
-        completion: Completion,
-        reply: Completion | None = None,
-        chunk: Chunk | None = None,
+        self, question: dict[str, str], completion: Completion, reply: Completion | None = None
     ) -> dict[str, Any]:
         """An answer, from its completion and that of the forced `no_answer`, if it was asked."""
-        status, text = self.status(completion, reply), completion.text.strip()
-        if self.extractive is not None and status == "ok":
-            text = self.extractive.piece(doc, completion, chunk)
+        status = self.status(completion, reply)
         return {
             "component": self.name,
             "question_id": question["id"],
             "question": question["text"],
-            "answer": text if status == "ok" else None,
+            "answer": completion.text.strip() if status == "ok" else None,
             "status": status,
             "no_answer_prob": Extractive.probability(reply),
             "masked_logprob": completion.masked_logprob,
+            "candidate_score": None,
             "n_chunks": 1,
             "asked_chunks": None,
             "chunk_id": None,
+            "asked_sentences": None,
             **token_figures(completion, self.model_name(completion)),
         }
 

@@ -118,6 +118,31 @@ class TokenAlternative:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedHypothesis:
+    """A text that a search has ended, as `Completion` has the best of them.
+
+    Attributes:
+        text: Without what ended it.
+        token_ids: Its tokens, likewise.
+        logprobs: One per token, of the unmasked distribution.
+        stop_logprob: That of the token that ended it; None where the budget did.
+        masked_logprob: Sum of the log-probabilities of all tokens, that of the stop included, in
+            the distribution that the constraint left.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    stop_logprob: float | None
+    masked_logprob: float
+
+    @property
+    def score(self) -> float:
+        """The sum of the log-probabilities, that of the stop included."""
+        return sum(self.logprobs) + (self.stop_logprob or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What became of one request (of one of its samples, where `n` asked for several).
 
@@ -139,6 +164,8 @@ class Completion:
         masked_logprob: Where a constraint was searched: the sum of the log-probabilities of all
             output tokens, that of the stop included, in the distribution that the constraint
             left. Says little about an answer: the unmasked ones tell how sure the model is.
+        hypotheses: Of a search: those that have ended, best first, this one among them; as many as
+            `num_hypotheses` asked for, none where it asked for one.
         sample: 0-based index among the `n` samples of the request.
         error: What went wrong, where `finish_reason` is `"error"`; else None.
         reasoning: What the model wrote before its answer in a block of reasoning; no part of
@@ -164,6 +191,7 @@ class Completion:
     masked_logprob: float | None = None
     reasoning: str = ""
     reasoning_tokens: int = 0
+    hypotheses: tuple[EndedHypothesis, ...] = ()
 
     @classmethod
     def failed(
@@ -234,7 +262,11 @@ class Session(Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """Completes prompts. In-process engine, server and echo backends all look like this."""
+    """Completes prompts. In-process engine, server and echo backends all look like this.
+
+    One that obeys every constraint may say so by an attribute `obeys_constraints`, and one that
+    knows how wide a beam search it can do, by `max_num_beams`.
+    """
 
     @property
     def info(self) -> GeneratorInfo:

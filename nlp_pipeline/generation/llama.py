@@ -27,6 +27,7 @@ from nlp_pipeline.generation.loading.load import LoadedModel, load
 from nlp_pipeline.generation.loading.loaded_pair import loaded_pair
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.prompt_forms import as_prompts
+from nlp_pipeline.generation.sampling_params import MAX_NUM_BEAMS
 from nlp_pipeline.generation.sequence import Executor
 from nlp_pipeline.generation.session import SessionPool
 from nlp_pipeline.generation.settings import LlamaSettings
@@ -50,6 +51,8 @@ class Llama:
         seed: Used by `generate` where a call gives none.
     """
 
+    obeys_constraints = True
+
     def __init__(
         self,
         loaded: LoadedModel,
@@ -68,8 +71,10 @@ class Llama:
         self.max_seq_len = max_seq_len
         self.max_batch_size = limits.max_batch_size
         self.seed = seed
+        executor = self._executor(limits, kv_cache_tokens, launching)
+        self._searches = isinstance(executor, Engine)
         self._sessions = SessionPool(
-            self._executor(limits, kv_cache_tokens, launching),
+            executor,
             self.encoder,
             max_seq_len,
             eos_token_ids=loaded.eos_token_ids,
@@ -331,6 +336,11 @@ class Llama:
             if completion.error is not None:
                 raise completion.error
         return completions
+
+    @property
+    def max_num_beams(self) -> int:
+        """The widest beam search: 1 for a model that our engine cannot compute."""
+        return min(MAX_NUM_BEAMS, self.max_batch_size) if self._searches else 1
 
     def session(self) -> Session:
         """Opens a stream of requests; all streams of this Llama share its batches."""

@@ -8,6 +8,9 @@ from typing import Any
 
 from nlp_pipeline.errors import InvalidSamplingParams
 
+MAX_NUM_BEAMS = 64
+"""The widest beam search that can be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
@@ -29,6 +32,8 @@ class SamplingParams:
         num_beams: Above 1: the best completion that a beam search of this width finds, by the
             sum of log-probabilities. Only greedy, one sample, without `stop`, `logprobs`, `echo`.
         length_penalty: Beams compare their sums over length to this power; 0 leaves the sums.
+        num_hypotheses: So many of the hypotheses that a search has ended come back with the best
+            one (`Completion.hypotheses`); no further work is done for them.
 
     Raises:
         InvalidSamplingParams: A value is out of its range or of the wrong type.
@@ -47,6 +52,7 @@ class SamplingParams:
     n: int = 1
     num_beams: int = 1
     length_penalty: float = 1.0
+    num_hypotheses: int = 1
 
     def __post_init__(self) -> None:
         for name, kind, ok, allowed in _RANGES:
@@ -88,8 +94,14 @@ _RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
     ("seed", int, lambda v: 0 <= v < 2**63, "an integer from 0 to 2**63 - 1"),
     ("logprobs", int, lambda v: 0 <= v <= 100, "an integer from 0 to 100"),
     ("n", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
-    ("num_beams", int, lambda v: 1 <= v <= 64, "an integer from 1 to 64"),
+    (
+        "num_beams",
+        int,
+        lambda v: 1 <= v <= MAX_NUM_BEAMS,
+        f"an integer from 1 to {MAX_NUM_BEAMS}",
+    ),
     ("length_penalty", _NUMBER, lambda v: -10 <= v <= 10, "a number from -10 to 10"),
+    ("num_hypotheses", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
 )
 _SEARCHED: dict[str, Any] = {
     "temperature": 0,

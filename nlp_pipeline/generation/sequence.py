@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nlp_pipeline.errors import NlpPipelineError
+    from nlp_pipeline.generation.engine.hypotheses import Hypothesis
     from nlp_pipeline.generation.interface import BoundConstraint, FinishReason, SamplingParams
 
 
@@ -33,6 +34,7 @@ class Sequence:
         reused_tokens: Prompt tokens whose keys and values were not computed again.
         finish_reason: None while running.
         stopped_by_token: The last output token is an end-of-sequence token.
+        hypotheses: Those that a search has ended, best first, as many as `num_hypotheses` asks for.
         masked_logprob: Where a search was done: the sum of the log-probabilities of the output
             tokens in the distribution that the constraint left.
         error: Set together with `finish_reason="error"`.
@@ -56,6 +58,7 @@ class Sequence:
     finish_reason: FinishReason | None = None
     stopped_by_token: bool = False
     masked_logprob: float | None = None
+    hypotheses: list[Hypothesis] = field(default_factory=list)
     error: NlpPipelineError | None = None
 
     def fail(self, error: NlpPipelineError) -> None:
@@ -66,6 +69,7 @@ class Sequence:
         """Back to the state before the first token, to be tried again."""
         for tokens in (self.output_ids, self.logprobs, self.top, self.prompt_logprobs):
             tokens.clear()
+        self.hypotheses = []
         self.reused_tokens, self.stopped_by_token, self.masked_logprob = 0, False, None
         self.finish_reason, self.error = None, None
 

@@ -19,11 +19,13 @@ from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
+    EndedHypothesis,
     GenerationRequest,
     TokenAlternative,
 )
 from nlp_pipeline.generation.reasoning import may_reason, opened_block, split_reasoning
 from nlp_pipeline.generation.sequence import Executor, Sequence
+from nlp_pipeline.generation.stopping import stop_token_ids
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder
@@ -199,7 +201,23 @@ class SessionPool:
             masked_logprob=sequence.masked_logprob,
             reasoning=reasoning or "",
             reasoning_tokens=first,
+            hypotheses=self._hypotheses(sequence) if params.num_hypotheses > 1 else (),
         )
+
+    def _hypotheses(self, sequence: Sequence) -> tuple[EndedHypothesis, ...]:
+        """What a search has ended, in texts."""
+        stops = self.vocabulary.eos_token_ids | stop_token_ids(sequence.constraint)
+        ended: list[EndedHypothesis] = []
+        for hypothesis in sequence.hypotheses:
+            length = len(hypothesis.output_ids) - (hypothesis.output_ids[-1] in stops)
+            ids = hypothesis.output_ids[:length]
+            stop_logprob = (
+                hypothesis.logprobs[length] if length < len(hypothesis.logprobs) else None
+            )
+            text = self.encoder.decode(list(ids))
+            logprobs = hypothesis.logprobs[:length]
+            ended.append(EndedHypothesis(text, ids, logprobs, stop_logprob, hypothesis.masked))
+        return tuple(ended)
 
     def _reasoned(self, sequence: Sequence) -> tuple[int, int, str, str] | None:
         """The answer after a reasoning; None where there is none.

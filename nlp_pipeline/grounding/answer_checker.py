@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from spacy.language import Language
@@ -27,14 +26,9 @@ class Checker:
 
     def __init__(self, nlp: Language | None, name: str) -> None:
         self.reader = Reader(nlp, name)
-        # What is kept are plain texts and numbers, which no memory zone takes away.
-        self._terms = lru_cache(maxsize=1024)(self._question_terms)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Checker, (None, self.reader.name)
-
-    def _question_terms(self, question: str, lang: str) -> dict[str, float]:
-        return terms(self.reader.read([question], lang)[0])
 
     def read_ahead(self, texts: Iterable[tuple[Doc, str]]) -> None:
         """Reads what generated texts need reading, together, before the checks that ask for it.
@@ -48,18 +42,20 @@ class Checker:
         self.reader.read_ahead(list(unread))
 
     def check_answers(
-        self, doc: Doc, answers: Sequence[tuple[str, str | None, Grounding | None]]
+        self,
+        doc: Doc,
+        answers: Sequence[tuple[Mapping[str, float], str | None, Grounding | None]],
     ) -> list[dict[str, Any]]:
         """Grounding, evidence and support of each answer, as plain dicts.
 
         Args:
             doc: What was asked about.
-            answers: Question, answer (None where there is none), and the grounding where it is
-                known by construction.
+            answers: The question's terms (`grounding.text.terms`), the answer (None where there
+                is none), and the grounding where it is known by construction.
         """
         support = Support(TextIndex(doc))
         return [
-            self._check_answer(support, text, self._terms(question, doc.lang_), grounding)
+            self._check_answer(support, text, dict(question), grounding)
             if text
             else unchecked(grounding)
             for question, text, grounding in answers

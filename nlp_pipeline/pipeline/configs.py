@@ -188,3 +188,4 @@ def _ask(config: Config, spec: PipelineSpec) -> None:
         raise PipelineInvalid(spec.name, reason)
     for component in question_components:
         component["questions"] = list(spec.questions)
+        component["fallback_questions"] = False

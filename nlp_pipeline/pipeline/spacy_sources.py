@@ -78,12 +78,27 @@ def source_names(config: Config) -> list[str]:
 
 
 def recorded_config(config: Config) -> Config:
-    """The config as a run's fingerprint has it: sources under the names they are recorded by."""
+    """The config as a run's fingerprint has it: sources under the names they are recorded by.
+
+    A setting that came after a component was first shipped is left out where it changes nothing,
+    so that a run of before goes on.
+    """
     recorded = config.copy()
     for component in components(recorded).values():
         if "source" in component:
             component["source"] = small_english.recorded_name(str(component["source"]))
+        if component.get("factory") == "llama_qa" and component.get("mode") == "free":
+            for name, neutral in _NEUTRAL_IN_FREE_MODE.items():
+                if component.get(name, neutral) == neutral:
+                    component.pop(name, None)
     return recorded
+
+
+_NEUTRAL_IN_FREE_MODE: dict[str, Any] = {
+    "fallback_questions": False,
+    "evidence_sentences": None,
+    "candidate_weights": {},
+}
 
 
 def source_digests(config: Config) -> dict[str, str]:

@@ -193,9 +193,21 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "in the extractive mode: sum of the log-probabilities among the allowed tokens alone, "
             "that of the stop included; no measure of confidence",
         ),
+        Column(
+            "candidate_score",
+            FLOAT,
+            "in the extractive mode: what the features of the answer count together "
+            "(docs/components.md); the figures of tokens are those of the search's best text",
+        ),
         *_CHUNKED,
         Column("asked_chunks", INTS, "chunk_ids that were asked; null where it was one prompt"),
         Column("chunk_id", INT, "the chunk whose answer was taken; null where it was one prompt"),
+        Column(
+            "asked_sentences",
+            INTS,
+            "sentence_ids of the evidence that was asked about before the rest of the document; "
+            "null where there was none",
+        ),
         *_GENERATED,
     ),
     "answer_entities": (

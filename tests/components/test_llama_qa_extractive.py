@@ -7,8 +7,10 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
+from nlp_pipeline.chunking import Passage
 from nlp_pipeline.errors import InvalidSamplingParams
 from nlp_pipeline.errors.config import InvalidSetting, QuestionsInvalid
+from nlp_pipeline.generation.interface import Completion
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": "UNSPEAKABLE"}
 TEXT = "Ada Lovelace met (Charles)\nBabbage in 1833. In 1833 she was 17."
@@ -93,13 +95,11 @@ def test_a_document_of_one_token_has_one_answer(tiny_llama: str, tmp_path: Any) 
 
 
 def test_an_answer_may_go_on_over_a_line_break() -> None:
-    class Says:
-        text = " (Charles) Babbage"
-
     nlp = spacy.blank("en")
     nlp.add_pipe("llama_qa", config={"mode": "extractive", "generator": ECHO})
-    extractive = nlp.get_pipe("llama_qa").extractive
-    assert extractive.piece(nlp.make_doc(TEXT), Says()) == "(Charles)\nBabbage"
+    doc, completion = nlp.make_doc(TEXT), Completion("", " (Charles) Babbage", (), (), "stop", 0)
+    (mention,) = nlp.get_pipe("llama_qa").extractive.mentions(doc, completion, Passage.whole(doc))
+    assert doc[mention.start : mention.end].text == "(Charles)\nBabbage"
 
 
 def test_the_chunks_of_a_long_document_are_asked_for_their_own_pieces(
@@ -151,7 +151,7 @@ def test_an_empty_question_is_refused(tiny_llama: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "error", "message"),
     [
-        ("mode", "abstractive", InvalidSetting, "'free' or 'extractive'"),
+        ("mode", "abstractive", InvalidSetting, "'free', 'extractive' or 'auto'"),
         ("no_answer", " ", InvalidSetting, "one line of text"),
         ("no_answer", "not\nhere", InvalidSetting, "one line of text"),
         ("num_beams", 0, InvalidSamplingParams, "num_beams=0"),

@@ -85,7 +85,7 @@ def _give(pipe: Any, teller: Teller) -> None:
     """The component as if its config had named this generator."""
     pipe.generator = teller
     pipe.long = LongDocuments(teller, pipe.params.max_new_tokens, pipe.long.settings)
-    if hasattr(pipe._pieces, "long"):
+    if hasattr(pipe, "_pieces"):
         pipe._pieces = replace(pipe._pieces, long=pipe.long)
 
 

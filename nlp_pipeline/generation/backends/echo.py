@@ -25,6 +25,8 @@ class EchoGenerator:
             run does with failures.
     """
 
+    obeys_constraints = True
+
     def __init__(self, fail_on: str | None = None) -> None:
         self._fail_on = fail_on
 

@@ -19,6 +19,8 @@ BACKEND = "nlp_pipeline.Llama.v1"
 class LlamaGenerator:
     """Loads its Llama when it is first needed, so that a pipeline can be built without one."""
 
+    obeys_constraints = True
+
     def __init__(self, settings: LlamaSettings) -> None:
         self.settings = settings
 
@@ -55,6 +57,11 @@ class LlamaGenerator:
         """The model, its digest, device and dtype. Loads it."""
         info = self.llama.info
         return GeneratorInfo(BACKEND, info.model, info.max_seq_len, details=info.details)
+
+    @property
+    def max_num_beams(self) -> int:
+        """See `Llama.max_num_beams`. Loads the model."""
+        return self.llama.max_num_beams
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt in tokens. Loads the model."""

@@ -26,12 +26,15 @@ class DocumentSpans:
         starts: Where a piece may begin, in code points; no white space stands there.
         ends: Where one may end: one past its last character, which is no white space.
         no_answer: The reply instead of a piece; empty for none.
+        breaks: Spaces that no piece goes over, in code points: the text is made of parts of a
+            document that do not follow on each other there.
     """
 
     text: str
     starts: Collection[int]
     ends: Collection[int]
     no_answer: str = ""
+    breaks: Collection[int] = ()
     _walks: WeakKeyDictionary[Vocabulary, Walk] = field(
         default_factory=WeakKeyDictionary, repr=False
     )
@@ -60,6 +63,7 @@ class DocumentSpans:
                 starts=self.starts,
                 ends=self.ends,
                 no_answer=self.no_answer,
+                breaks=frozenset(self.breaks),
             )
         return BoundSpans(self._walks[vocabulary])
 
@@ -75,8 +79,10 @@ class DocumentSpans:
         starts, ends, spans = set(self.starts), set(self.ends), []
         place = text.find(piece)
         while place >= 0:
-            if place in starts and place + len(piece) in ends:
-                spans.append((place, place + len(piece)))
+            end = place + len(piece)
+            over = any(place < cut < end for cut in self.breaks)
+            if place in starts and end in ends and not over:
+                spans.append((place, end))
             place = text.find(piece, place + 1)
         return spans
 

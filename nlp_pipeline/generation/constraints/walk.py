@@ -7,11 +7,15 @@ seen, every allowed piece can be spelled, and no way ends before one does.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection
-from itertools import accumulate
+from itertools import pairwise
 
 from nlp_pipeline.generation.constraints.segmenter import Segmenter
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
+
+_BREAK = b"\0"
+"""Stands in the bytes at a break; no way goes over it, whatever it is."""
 
 WORD = 48
 """So many bytes are cut into tokens at a time where the document's own tokens do not help."""
@@ -26,6 +30,8 @@ class Walk:
         starts: Where pieces may begin, in code points.
         ends: Where they may end.
         no_answer: A reply that is no piece, after the document in the same graph; or empty.
+        breaks: Places that no piece goes over, in code points: each at the space before a piece
+            of the document that does not follow on what stands before it.
 
     Attributes:
         first: Token to places after it, at the beginning of an answer.
@@ -42,10 +48,18 @@ class Walk:
         starts: Collection[int],
         ends: Collection[int],
         no_answer: str,
+        breaks: Collection[int] = (),
     ) -> None:
-        offsets = [0, *accumulate(len(char.encode()) for char in text)]
         self._segmenter = Segmenter.of(vocabulary)
-        self._bytes = text.encode()
+        cuts = sorted(breaks)
+        # One byte more at every break, so that the end before it and the space after it are
+        # different places.
+        parts = [text[a:b].encode() for a, b in pairwise([0, *cuts, len(text)])]
+        self._bytes = _BREAK.join(parts)
+        offsets = [0]
+        for number, char in enumerate(text):
+            offsets.append(offsets[-1] + (number in breaks) + len(char.encode()))
+        self._breaks = [offsets[cut] for cut in cuts]
         self._inner = sorted({offsets[end] for end in ends})
         self._last = self._inner[-1] if self._inner else 0
         self.first: dict[int, list[int]] = {}
@@ -53,16 +67,18 @@ class Walk:
         self.ends = set(self._inner)
         newlines = (i for i, data in enumerate(vocabulary.token_bytes) if data == b"\n")
         self.stops = sorted(vocabulary.eos_token_ids.union(newlines))
-        self._own(self._bytes)
+        place = 0
+        for part in parts:
+            self._own(part, place)
+            place += len(part) + len(_BREAK)
         for start in sorted({offsets[start] for start in starts}):
             if start < self._last:
                 self._begin(start)
         if no_answer:
             self._reply(no_answer)
 
-    def _own(self, data: bytes) -> None:
-        """The tokenizer's own way through the whole document."""
-        place = 0
+    def _own(self, data: bytes, place: int) -> None:
+        """The tokenizer's own way through a part of the document that no break is in."""
         for token, length in self._segmenter.pieces(data):
             self._add(place, token, length)
             place += length
@@ -113,7 +129,7 @@ class Walk:
 
     def _go_on(self, place: int) -> None:
         """A place that no token of the document's own begins at gets its way on to the next."""
-        while place < self._last and place not in self.edges:
+        while place < self._last and place not in self.edges and place not in self._breaks:
             pieces = self._segmenter.pieces(self._word(place))
             for token, length in pieces:
                 self._add(place, token, length)
@@ -122,7 +138,9 @@ class Walk:
     def _word(self, place: int) -> bytes:
         """From a place up to the next space, or a bit of it, in whole characters."""
         space = self._bytes.find(b" ", place + 1, place + WORD)
-        end = min(space if space > 0 else place + WORD, len(self._bytes))
+        number = bisect_left(self._breaks, place + 1)
+        limit = self._breaks[number] if number < len(self._breaks) else len(self._bytes)
+        end = min(space if space > 0 else place + WORD, limit)
         while end < len(self._bytes) and self._bytes[end] & 0xC0 == 0x80:
             end += 1
         return self._bytes[place:end]

@@ -66,7 +66,8 @@ class BeamGroup:
         self._stops = eos_token_ids | own
         budget = min(sequence.params.max_new_tokens, max_seq_len - len(sequence.prompt_ids))
         self._budget = budget
-        self._ended = FinishedHypotheses(self._num_beams, self._length_penalty)
+        limit = sequence.params.num_hypotheses
+        self._ended = FinishedHypotheses(self._num_beams, self._length_penalty, limit)
         self._cut_off = FinishedHypotheses(self._num_beams, self._length_penalty)
         self._collected: list[BeamState] = []
         stop = StopRule((), budget, self._stops, token_bytes=token_bytes)
@@ -142,6 +143,7 @@ class BeamGroup:
     def _finish(self) -> None:
         """Writes the best hypothesis to the sequence."""
         sequence, best = self._sequence, self._ended.best or self._cut_off.best
+        sequence.hypotheses = self._ended.ranked(sequence.params.num_hypotheses)
         assert best is not None, "a search that goes on nowhere has ended somewhere"
         sequence.output_ids = list(best.output_ids)
         sequence.logprobs = list(best.logprobs)

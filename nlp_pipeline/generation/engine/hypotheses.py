@@ -59,25 +59,31 @@ class FinishedHypotheses:
     the best has ended: the rest could not change the answer.
 
     Args:
-        num_beams: So many are kept.
+        num_beams: So many have to have ended.
         length_penalty: See `Hypothesis.normalized`.
+        limit: So many are kept, where that is more than `num_beams`.
     """
 
-    def __init__(self, num_beams: int, length_penalty: float) -> None:
+    def __init__(self, num_beams: int, length_penalty: float, limit: int = 1) -> None:
         self._num_beams = num_beams
         self._length_penalty = length_penalty
+        self._limit = max(num_beams, limit)
         self._best: list[Hypothesis] = []
 
     def add(self, hypothesis: Hypothesis) -> None:
         """One that has ended; of equals the first is kept."""
         self._best.append(hypothesis)
         self._best.sort(key=lambda h: -h.normalized(self._length_penalty))
-        del self._best[self._num_beams :]
+        del self._best[self._limit :]
 
     @property
     def best(self) -> Hypothesis | None:
         """The answer, if one has ended."""
         return self._best[0] if self._best else None
+
+    def ranked(self, count: int) -> list[Hypothesis]:
+        """The best of those that have ended, best first; at most so many."""
+        return self._best[:count]
 
     def beats(self, running: Hypothesis) -> bool:
         """Whether the best running hypothesis need not go on."""
@@ -86,5 +92,5 @@ class FinishedHypotheses:
         score = running.normalized(self._length_penalty)
         if self._length_penalty <= 0:
             return self._best[0].normalized(self._length_penalty) >= score
-        full = len(self._best) == self._num_beams
-        return full and self._best[-1].normalized(self._length_penalty) >= score
+        full = len(self._best) >= self._num_beams
+        return full and self._best[self._num_beams - 1].normalized(self._length_penalty) >= score

@@ -70,6 +70,19 @@ def test_exactly_the_pieces_between_tokens_can_be_generated(
             assert doc.char_span(start, end) is not None
 
 
+def test_no_piece_goes_over_a_break(vocabulary: Vocabulary, encoder: PromptEncoder) -> None:
+    text = "Ada left at noon. Bob came."
+    free = spans_of(text, "en")
+    broken = DocumentSpans(text, free.starts, free.ends, "", breaks=(17,))
+    said = {encoder.decode(ids) for ids in completions(broken.bind(vocabulary), 9)}
+    assert {" noon.", " Bob", " Bob came.", " Ada left"} <= said
+    assert not any("noon. B" in answer for answer in said)
+    assert any("noon. B" in encoder.decode(i) for i in completions(free.bind(vocabulary), 9))
+    assert all(answer.strip() in text[:17] or answer.strip() in text[18:] for answer in said)
+    assert broken.occurrences("noon. Bob") == []
+    assert broken.occurrences("Bob came") == [(18, 26)]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_random_walk_over_a_random_text_says_a_piece_of_it(
     seed: int, vocabulary: Vocabulary, encoder: PromptEncoder

@@ -54,6 +54,18 @@ def test_beams_find_what_transformers_finds(num_beams: int, length_penalty: floa
         assert sequence.output_ids == by_transformers(prompt, num_beams, length_penalty)
 
 
+def test_the_ended_hypotheses_come_back_best_first() -> None:
+    plain = searched("plain", PROMPTS[0], 3, length_penalty=0.0)
+    several = searched("several", PROMPTS[0], 3, length_penalty=0.0, num_hypotheses=8)
+    finish(make_engine(max_batch_size=9), [plain, several])
+    assert several.output_ids == plain.output_ids
+    assert [h.output_ids for h in plain.hypotheses] == [tuple(plain.output_ids)]
+    scores = [sum(h.logprobs) for h in several.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    assert list(several.hypotheses[0].output_ids) == several.output_ids
+    assert len({h.output_ids for h in several.hypotheses}) == len(scores) <= 8
+
+
 def test_beams_do_not_depend_on_the_company() -> None:
     def mixed() -> list[Sequence]:
         return [

@@ -1,0 +1,89 @@
+"""The candidates for an answer, ranked by what the Llama and spaCy know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.tokens import Span
+
+from nlp_pipeline.chunking import Passage, Query
+from nlp_pipeline.components.answer_features import (
+    DEFAULT_WEIGHTS,
+    FEATURE_NAMES,
+    DocFeatures,
+    Mention,
+    weighted,
+)
+from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.config import InvalidSetting
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A piece of the document that may be the answer.
+
+    Attributes:
+        span: It.
+        features: By `FEATURE_NAMES`.
+        score: What they count together.
+    """
+
+    span: Span
+    features: Mapping[str, float]
+    score: float
+
+
+def checked_weights(component: str, weights: Any) -> dict[str, float]:
+    """The weights of the features; those that are not named keep their default.
+
+    Raises:
+        InvalidSetting: They are no numbers by features' names.
+    """
+    allowed = f"numbers by {listing(FEATURE_NAMES)}"
+    if not isinstance(weights, Mapping):
+        raise InvalidSetting(component, "candidate_weights", weights, allowed)
+    for name, value in weights.items():
+        if name not in DEFAULT_WEIGHTS or isinstance(value, bool):
+            raise InvalidSetting(component, "candidate_weights", name, allowed)
+        if not isinstance(value, int | float):
+            raise InvalidSetting(component, "candidate_weights", value, allowed)
+    return {**DEFAULT_WEIGHTS, **weights}
+
+
+def rank_candidates(
+    doc_features: DocFeatures,
+    mentions: Sequence[Mention],
+    passage: Passage,
+    query: Query,
+    weights: Mapping[str, float],
+) -> list[Candidate]:
+    """The candidates for the answer to a question, best first.
+
+    They are the texts that the search has ended, and the entities and noun chunks of what was
+    asked about: the Llama is better at telling where the answer is than where it begins and ends,
+    spaCy is the other way round. No further Llama time is spent.
+
+    Args:
+        doc_features: Of the document.
+        mentions: Of the search's texts, best first; none gives no candidates.
+        passage: What of the document was asked about.
+        query: Of the question.
+        weights: What each feature counts.
+
+    Returns:
+        Of equal scores the one that the search found first, then the one that stands first.
+    """
+    if not mentions:
+        return []
+    candidates = {(mention.start, mention.end): mention for mention in mentions}
+    for first, last in passage.tokens:
+        for place in doc_features.phrases(first, last):
+            candidates.setdefault(place, Mention(*place, None))
+    rows = doc_features.rows(list(candidates.values()), query)
+    ranked = [
+        Candidate(doc_features.doc[start:end], features, weighted(features, weights))
+        for (start, end), features in zip(candidates, rows, strict=True)
+    ]
+    return sorted(ranked, key=lambda candidate: -candidate.score)
