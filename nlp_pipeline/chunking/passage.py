@@ -43,9 +43,8 @@ class Passage:
     def of_chunk(cls, chunk: Chunk) -> Passage:
         """One of a document's chunks."""
         place = (chunk.start_char, chunk.end_char)
-        return cls(
-            f"#{chunk.chunk_id}", (place,), ((chunk.start_token, chunk.end_token),), chunk.chunk_id
-        )
+        tokens = (chunk.start_token, chunk.end_token)
+        return cls(f"#{chunk.chunk_id}", (place,), (tokens,), chunk_id=chunk.chunk_id)
 
     @classmethod
     def of_sentences(cls, sentences: Sequence[Span], numbers: Sequence[int]) -> Passage:
@@ -68,7 +67,7 @@ class Passage:
                 parts.append((sentence.start_char + len(text) - len(text.lstrip()), end))
                 tokens.append((sentence.start, sentence.end))
         name = "@" + ",".join(map(str, numbers))
-        return cls(name, tuple(parts), tuple(tokens), None, tuple(numbers))
+        return cls(name, tuple(parts), tuple(tokens), sentence_ids=tuple(numbers))
 
     def text(self, doc: Doc) -> str:
         """The parts as they stand in the prompt."""

@@ -37,8 +37,8 @@ class Query:
         return cls(
             tuple(token_forms(token) for token in words if counts(token)),
             tuple(entity.text.casefold() for entity in question.ents),
-            frozenset().union(*(token_forms(token) for token in words)),
-            kinds_asked_for([token.lower_ for token in words], question.lang_),
+            forms=frozenset().union(*(token_forms(token) for token in words)),
+            kinds=kinds_asked_for([token.lower_ for token in words], question.lang_),
         )
 
 

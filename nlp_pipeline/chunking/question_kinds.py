@@ -40,10 +40,10 @@ def _table(**kinds: str) -> dict[str, tuple[str, ...]]:
 
 _LANGUAGES: dict[str, _Words] = {
     "en": _Words(
-        _table(person_organization="who whom whose", time="when", place_organization="where"),
-        frozenset({"what", "which"}),
-        frozenset({"how"}),
-        _table(
+        alone=_table(person_organization="who whom whose", time="when", place_organization="where"),
+        openers=frozenset({"what", "which"}),
+        amounts=frozenset({"how"}),
+        nouns=_table(
             time="year years date day days month months century decade time season era period age",
             place="city country state place town location region continent river area province "
             "nation island street venue village district",
@@ -54,20 +54,20 @@ _LANGUAGES: dict[str, _Words] = {
             number="number percentage percent amount population score size cost price temperature "
             "distance height length",
         ),
-        _table(
+        measures=_table(
             number="many much",
             number_time="long old far tall large big often fast high deep wide heavy",
         ),
     ),
     "de": _Words(
-        _table(
+        alone=_table(
             person_organization="wer wen wem wessen",
             time="wann",
             place_organization="wo wohin woher",
         ),
-        frozenset({"was", "welcher", "welche", "welches", "welchen", "welchem"}),
-        frozenset({"wie"}),
-        _table(
+        openers=frozenset({"was", "welcher", "welche", "welches", "welchen", "welchem"}),
+        amounts=frozenset({"wie"}),
+        nouns=_table(
             time="jahr jahre jahren datum tag tage tagen monat jahrhundert jahrzehnt zeit",
             place="stadt land ort region fluss insel gebiet staat kontinent straße dorf",
             person="person mann frau könig königin präsident autor autorin spieler kaiser",
@@ -75,16 +75,18 @@ _LANGUAGES: dict[str, _Words] = {
             "schule verein",
             number="zahl anzahl prozentsatz prozent betrag bevölkerung preis höhe länge",
         ),
-        _table(
+        measures=_table(
             number="viel viele vielen hoch",
             number_time="lange alt weit groß oft schnell tief breit",
         ),
     ),
     "fr": _Words(
-        _table(person_organization="qui", time="quand", place_organization="où", number="combien"),
-        frozenset({"quel", "quelle", "quels", "quelles", "que", "lequel", "laquelle"}),
-        frozenset(),
-        _table(
+        alone=_table(
+            person_organization="qui", time="quand", place_organization="où", number="combien"
+        ),
+        openers=frozenset({"quel", "quelle", "quels", "quelles", "que", "lequel", "laquelle"}),
+        amounts=frozenset(),
+        nouns=_table(
             time="année années date jour jours mois siècle décennie époque période âge heure",
             place="ville pays lieu région fleuve île province continent rue village endroit",
             person="personne homme femme roi reine président auteur joueur empereur",
@@ -92,7 +94,7 @@ _LANGUAGES: dict[str, _Words] = {
             "club",
             number="nombre pourcentage montant population prix taille hauteur longueur distance",
         ),
-        {},
+        measures={},
     ),
 }
 

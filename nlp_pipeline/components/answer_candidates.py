@@ -21,7 +21,7 @@ from nlp_pipeline.errors.config import InvalidSetting
 
 
 @dataclass(frozen=True)
-class Candidate:
+class AnswerCandidate:
     """A piece of the document that may be the answer.
 
     Attributes:
@@ -43,12 +43,12 @@ def checked_weights(component: str, weights: Any) -> dict[str, float]:
     """
     allowed = f"numbers by {listing(FEATURE_NAMES)}"
     if not isinstance(weights, Mapping):
-        raise InvalidSetting(component, "candidate_weights", weights, allowed)
+        raise InvalidSetting(component, "candidate_weights", weights, allowed=allowed)
     for name, value in weights.items():
         if name not in DEFAULT_WEIGHTS or isinstance(value, bool):
-            raise InvalidSetting(component, "candidate_weights", name, allowed)
+            raise InvalidSetting(component, "candidate_weights", name, allowed=allowed)
         if not isinstance(value, int | float):
-            raise InvalidSetting(component, "candidate_weights", value, allowed)
+            raise InvalidSetting(component, "candidate_weights", value, allowed=allowed)
     return {**DEFAULT_WEIGHTS, **weights}
 
 
@@ -58,7 +58,7 @@ def rank_candidates(
     passage: Passage,
     query: Query,
     weights: Mapping[str, float],
-) -> list[Candidate]:
+) -> list[AnswerCandidate]:
     """The candidates for the answer to a question, best first.
 
     They are the texts that the search has ended, and the entities and noun chunks of what was
@@ -83,7 +83,7 @@ def rank_candidates(
             candidates.setdefault(place, Mention(*place, None))
     rows = doc_features.rows(list(candidates.values()), query)
     ranked = [
-        Candidate(doc_features.doc[start:end], features, weighted(features, weights))
+        AnswerCandidate(doc_features.doc[start:end], features, weighted(features, weights))
         for (start, end), features in zip(candidates, rows, strict=True)
     ]
     return sorted(ranked, key=lambda candidate: -candidate.score)

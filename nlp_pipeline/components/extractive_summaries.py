@@ -123,7 +123,7 @@ class ExtractiveSummaries:
         starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
         groundings = [_grounding(doc, sentence) for sentence in chosen]
         checks = self.checker.check_answers(
-            doc, [("", text, place) for text, place in zip(texts, groundings, strict=True)]
+            doc, [({}, text, place) for text, place in zip(texts, groundings, strict=True)]
         )
         sentences: list[dict[str, Any]] = []
         units: list[Supported] = []

@@ -150,7 +150,7 @@ class LongDocuments:
         chunks = split(doc, self._count, budget, overlap=self.settings.overlap)
         rendered = [render for key, render in prompts.items() if key not in refused]
         context = room if room is not None or limit is None else self._context(rendered, limit)
-        return Plan(tuple(chunks), refused, context, budget)
+        return Plan(tuple(chunks), refused, context, budget=budget)
 
     def _context(self, prompts: Sequence[Render], limit: int) -> int:
         """The room for text in the longest prompt, whatever `chunk_tokens` says."""

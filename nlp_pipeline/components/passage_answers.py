@@ -32,7 +32,7 @@ def checked_evidence(component: str, value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         allowed = "an integer of at least 1, or 'all'"
-        raise InvalidSetting(component, "evidence_sentences", value, allowed)
+        raise InvalidSetting(component, "evidence_sentences", value, allowed=allowed)
     return value
 
 
@@ -156,7 +156,7 @@ class PassageAnswers:
             "asked_sentences": sorted(sentences) or None,
         }
         all_replies = [completion for _, completion, _ in replies]
-        return BestReply(completion, reply, passage, columns, all_replies)
+        return BestReply(completion, reply, passage, columns=columns, replies=all_replies)
 
     def _rounds(self, doc: Doc, plan: Plan, question: Mapping[str, str]) -> list[list[Passage]]:
         """The passages of a question, in the rounds in which they are asked."""

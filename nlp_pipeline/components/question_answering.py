@@ -13,7 +13,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example as ScoredExample
 
 from nlp_pipeline.chunking import Passage
-from nlp_pipeline.components.answer_candidates import Candidate, rank_candidates
+from nlp_pipeline.components.answer_candidates import AnswerCandidate, rank_candidates
 from nlp_pipeline.components.answer_features import DEFAULT_WEIGHTS, DocFeatures
 from nlp_pipeline.components.answer_list import Answers
 from nlp_pipeline.components.base import Ask, LlamaComponent
@@ -285,7 +285,7 @@ class LlamaQA(LlamaComponent):
         question: Mapping[str, str],
         passage: Passage,
         completion: Completion,
-    ) -> list[Candidate]:
+    ) -> list[AnswerCandidate]:
         """The candidates for an answer, best first; none in the free mode."""
         if self.extractive is None:
             return []

@@ -216,7 +216,15 @@ class SessionPool:
             )
             text = self.encoder.decode(list(ids))
             logprobs = hypothesis.logprobs[:length]
-            ended.append(EndedHypothesis(text, ids, logprobs, stop_logprob, hypothesis.masked))
+            ended.append(
+                EndedHypothesis(
+                    text,
+                    ids,
+                    logprobs,
+                    stop_logprob=stop_logprob,
+                    masked_logprob=hypothesis.masked,
+                )
+            )
         return tuple(ended)
 
     def _reasoned(self, sequence: Sequence) -> tuple[int, int, str, str] | None:

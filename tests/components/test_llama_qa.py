@@ -412,7 +412,7 @@ LLAMA = "nlp_pipeline.Llama.v1"
         (
             {"template": "qa.v9"},
             PromptTemplateNotFound,
-            "extract.v1, extractive_qa.v1, extractive_qa_fr.v1,.",
+            "extract.v1, extractive_qa.v1, extractive_qa_fr.v1, qa.v1, qa_fr.v1 (and 1 more).",
         ),
         ({"template": 3}, ConfigValidationError, "template"),
         ({"no_answer": 3}, ConfigValidationError, "no_answer"),
