@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 from spacy.tokens import Doc
@@ -34,7 +35,10 @@ _READ_TOGETHER = 64
 """Docs whose answers are read together at most."""
 
 MAX_PENDING = 512
-"""Docs held back at most while an earlier one is still being answered."""
+"""So many Docs at most are taken from a stream while the first of them is still being answered."""
+
+_END: Any = object()
+"""What follows the last Doc of a stream."""
 
 _GENERATOR = 'a block such as {"@llama_generators": "nlp_pipeline.Llama.v1", "model": "…"}'
 
@@ -63,11 +67,12 @@ class Ask:
     error: NlpPipelineError | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Pending:
     """A Doc on its way: yielded once every completion is there."""
 
     doc: Doc
+    position: int
     group: str = ""
     sent: int = 0
     missing: int = 0
@@ -152,34 +157,58 @@ class LlamaComponent(ABC):
         Docs are taken from the stream as the generator has room for their requests; there is
         no barrier between batches, so spaCy's `batch_size` has no meaning here.
         """
+        for doc in self._flow(stream, in_order=True):
+            if doc is not None:
+                yield doc
+
+    def as_completed(self, stream: Iterable[Doc | None]) -> Iterator[Doc | None]:
+        """Annotates a stream of Docs and yields each as soon as it is annotated.
+
+        A Doc that takes long holds back none of those behind it, up to `MAX_PENDING`.
+
+        Args:
+            stream: Docs; None where there is none at the moment.
+
+        Yields:
+            The Docs; None where the generator has worked and no Doc is complete, so that whoever
+            takes the Docs can look after work of its own meanwhile.
+        """
+        return self._flow(stream, in_order=False)
+
+    def _flow(self, stream: Iterable[Doc | None], *, in_order: bool) -> Iterator[Doc | None]:
+        """The Docs of `pipe`, or of `as_completed`."""
         session = self.generator.session()
         pending: deque[_Pending] = deque()
         owners: dict[str, tuple[_Pending, str]] = {}
-        source, exhausted = iter(stream), False
+        source, exhausted, n_taken = iter(stream), False, 0
         try:
             while not exhausted or pending:
-                while not exhausted and session.room > 0 and len(pending) < MAX_PENDING:
-                    doc = next(source, None)
-                    if doc is None:
-                        exhausted = True
+                while not exhausted and session.room > 0:
+                    if pending and n_taken - pending[0].position >= MAX_PENDING:
                         break
-                    pending.append(self._submit(doc, session, owners))
-                    if pending[0].missing == 0:
+                    doc = next(source, _END)
+                    exhausted = doc is _END
+                    if exhausted or doc is None:
                         break
-                if pending and pending[0].missing:
+                    pending.append(self._submit(doc, n_taken, session, owners))
+                    n_taken += 1
+                    if pending[0 if in_order else -1].missing == 0:
+                        break
+                ready = _take_ready(pending, in_order=in_order)
+                if pending and not ready:
                     self._collect(session, owners)
-                ready: list[_Pending] = []
-                while pending and pending[0].missing == 0:
-                    ready.append(pending.popleft())
+                    ready = _take_ready(pending, in_order=in_order)
                 yield from self._finish_all(ready)
+                if not ready and not in_order:
+                    yield None
         finally:
             session.close()
 
     def _submit(
-        self, doc: Doc, session: Session, owners: dict[str, tuple[_Pending, str]]
+        self, doc: Doc, position: int, session: Session, owners: dict[str, tuple[_Pending, str]]
     ) -> _Pending:
         """Sends a Doc's requests off."""
-        item = _Pending(doc)
+        item = _Pending(doc, position)
         failure = _earlier_failure(doc)
         if failure is not None:
             item.error, item.reported = failure, True
@@ -206,7 +235,7 @@ class LlamaComponent(ABC):
                 item.completions[ask.key] = Completion.failed("", ask.error)
                 continue
             request = self.request(f"{item.group}-{item.sent}", ask, item.group + ask.piece)
-            session.submit(request)
+            session.submit(replace(request, position=item.position))
             # Only now: what could not be sent is not waited for.
             owners[request.id] = (item, ask.key)
             item.sent += 1
@@ -367,6 +396,21 @@ class LlamaComponent(ABC):
     def get_error_handler(self) -> ErrorHandler:
         """The handler that was set, else spaCy's `raise_error`."""
         return self._error_handler or raise_error
+
+
+def _take_ready(pending: deque[_Pending], *, in_order: bool) -> list[_Pending]:
+    """Takes out the complete ones: all, or those before the first that is not."""
+    if in_order:
+        ready = list(takewhile(_is_complete, pending))
+    else:
+        ready = list(filter(_is_complete, pending))
+    for item in ready:
+        pending.remove(item)
+    return ready
+
+
+def _is_complete(item: _Pending) -> bool:
+    return item.missing == 0
 
 
 def _earlier_failure(doc: Doc) -> NlpPipelineError | None:

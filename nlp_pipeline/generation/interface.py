@@ -99,6 +99,8 @@ class GenerationRequest:
             use that and never has to.
         constraint: Says what may be generated; the in-process Llama obeys it, a server only its
             JSON schema.
+        position: 0-based place of its document in its stream: of the requests that wait, those of
+            earlier documents are served first.
     """
 
     id: str
@@ -106,6 +108,7 @@ class GenerationRequest:
     params: SamplingParams = field(default_factory=SamplingParams)
     group: str | None = None
     constraint: Constraint | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Sequence:
         sample: 0-based index among the samples of its request; its seed is `seed + sample`.
         group: Sequences of one group share a long common prefix.
         constraint: Says which tokens may come next; None allows all.
+        position: Place of its document in its stream; of those that wait, the lowest goes first.
         chat: Whether the prompt is a chat, in whose answer there may be reasoning.
         answer_stop: Texts that cut the answer after a reasoning which the prompt has opened; in
             the reasoning they mean nothing, so that `params` then has none.
@@ -46,6 +47,7 @@ class Sequence:
     sample: int = 0
     group: str | None = None
     constraint: BoundConstraint | None = None
+    position: int = 0
     chat: bool = False
     answer_stop: tuple[str, ...] = ()
     opened: bool = False

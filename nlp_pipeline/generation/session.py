@@ -165,6 +165,7 @@ class SessionPool:
                 sample=sample,
                 group=request.group,
                 constraint=None if constraint is None else constraint.bind(self.vocabulary),
+                position=request.position,
                 chat=chat,
                 answer_stop=stop if opened else (),
                 opened=opened,

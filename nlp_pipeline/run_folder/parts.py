@@ -59,7 +59,7 @@ def in_parts(records: Iterable[tuple[Entry, Load]], part_size: int) -> Iterator[
 
 
 class PartWriter:
-    """Takes rows in the order of the records and writes them as parts.
+    """Takes rows, nearly in the order of the corpus, and writes them as parts in that order.
 
     Args:
         store: Where the parts go.

@@ -142,34 +142,51 @@ def origin_of(item: Record | Reject) -> Origin:
     return Origin(item.id, item.index, source=item.source, line=item.line, text=text, meta=meta)
 
 
-def chain(nlp: Language, pipes: list[str], docs: Iterable[Doc]) -> Iterator[Doc]:
+def chain(
+    nlp: Language, pipes: list[str], docs: Iterable[Doc], *, in_order: bool = True
+) -> Iterator[Doc]:
     """Runs the second half, pipe after pipe, over a stream of Docs.
 
     A Llama component looks after its failures itself; of any other pipe a document that it
     fails on keeps what it has and gets an error.
+
+    Args:
+        nlp: The pipeline.
+        pipes: Names of the pipes to run.
+        docs: What they are run over.
+        in_order: Whether the Docs come out in their order, or each as soon as it is done.
     """
-    stream = iter(docs)
+    stream: Iterable[Doc | None] = docs
     for name in pipes:
         pipe: Any = nlp.get_pipe(name)
-        stream = pipe.pipe(stream) if is_llama(pipe) else _one_by_one(name, pipe, stream)
-    return stream
-
-
-def _one_by_one(name: str, pipe: Callable[[Doc], Doc], docs: Iterable[Doc]) -> Iterator[Doc]:
-    for doc in docs:
-        try:
-            result = pipe(doc)
-            if not isinstance(result, Doc):
-                raise TypeError(f"the pipe returns {result!r:.80} and not a Doc")
-        except Exception as reason:
-            error = annotation_failed(record_id(doc) or "?", reason)
-            failure = new_error(
-                error.stage, name, error.kind, str(error), retryable=False, question_id=None
-            )
-            errors = doc._.errors
-            doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
-            yield doc
+        if not is_llama(pipe):
+            stream = _one_by_one(name, pipe, stream)
         else:
-            if result is not doc:  # its rows need what the corpus says of it
-                result.user_data[ORIGIN] = doc.user_data.get(ORIGIN)
-            yield result
+            stream = pipe.pipe(stream) if in_order else pipe.as_completed(stream)
+    return (doc for doc in stream if doc is not None)
+
+
+def _one_by_one(
+    name: str, pipe: Callable[[Doc], Doc], docs: Iterable[Doc | None]
+) -> Iterator[Doc | None]:
+    for doc in docs:
+        yield None if doc is None else _annotate_alone(name, pipe, doc)
+
+
+def _annotate_alone(name: str, pipe: Callable[[Doc], Doc], doc: Doc) -> Doc:
+    """The Doc that a pipe returns; where it fails the same Doc, with an error."""
+    try:
+        result = pipe(doc)
+        if not isinstance(result, Doc):
+            raise TypeError(f"the pipe returns {result!r:.80} and not a Doc")
+    except Exception as reason:
+        error = annotation_failed(record_id(doc) or "?", reason)
+        failure = new_error(
+            error.stage, name, error.kind, str(error), retryable=False, question_id=None
+        )
+        errors = doc._.errors
+        doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
+        return doc
+    if result is not doc:  # its rows need what the corpus says of it
+        result.user_data[ORIGIN] = doc.user_data.get(ORIGIN)
+    return result

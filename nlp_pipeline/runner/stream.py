@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 def document_rows(
     request: RunRequest, nlp: Language, records: Iterable[Item]
 ) -> Generator[Rows, None, None]:
-    """The rows of each record, in the order of the records.
+    """The rows of each record, as soon as they are there.
+
+    They come nearly in the order of the records, but a document that takes long holds back none of
+    those behind it: by `position` the row of `documents` says which record it is.
 
     Args:
         request: How many processes annotate, and how many documents spaCy takes at a time.
@@ -51,7 +54,7 @@ def document_rows(
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
                 docs = (_with_origin(item) for item in annotated)
-                for doc in chain(nlp, generating, docs):
+                for doc in chain(nlp, generating, docs, in_order=False):
                     yield doc_rows(doc, doc.user_data[ORIGIN])
 
 

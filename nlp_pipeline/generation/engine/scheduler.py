@@ -20,7 +20,7 @@ SMALLEST_STEP = 64
 """Tokens of a step where the device has run out of memory again and again."""
 
 LINE = 4
-"""So many batches' worth of sequences wait at a time; their order is chosen among them."""
+"""So many batches' worth of sequences wait at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,12 @@ class Limits:
 class Scheduler:
     """Decides what the next step computes.
 
-    Waiting sequences are ordered in windows: the longest first, so that none is left over at
-    the end, and a group's together, so that its prefix is there when they come. A window is
-    emptied before the next begins; no stream of others can keep a sequence waiting.
+    Waiting sequences are ordered in windows of a batch's worth, the oldest documents first. In a
+    window the longest come first, so that none is left over at the end, and a group's together, so
+    that its prefix is there when they come. A window is emptied before the next begins; what comes
+    meanwhile of a document that is older than the youngest in it, such as a document's second
+    round of questions, joins it. So a sequence waits for no more than a window of younger
+    documents, however many rounds and places it needs.
     """
 
     def __init__(self, limits: Limits, cache: KVCache) -> None:
@@ -76,6 +79,8 @@ class Scheduler:
         elif beams_of(sequence) > self._limits.max_batch_size:
             sequence.fail(TooManyBeams(beams_of(sequence), self._limits.max_batch_size))
             self._refused.append(sequence)
+        elif self._window and sequence.position < max(s.position for s in self._window):
+            self._window.insert(self._place_in_window(sequence), sequence)
         else:
             self._line.append(sequence)
 
@@ -145,17 +150,30 @@ class Scheduler:
             self._window.remove(sequence)
             self._start(sequence, slots, beams)
 
+    def _place_in_window(self, sequence: Sequence) -> int:
+        """Behind the last of the same or an older document."""
+        older = [i for i, s in enumerate(self._window) if s.position <= sequence.position]
+        return older[-1] + 1 if older else 0
+
     def _open_window(self) -> None:
-        """Takes over the whole line, the longest group first."""
+        """Takes over a batch's worth of the line, whole documents, the longest group first.
+
+        Of requests that name no documents it takes over all.
+        """
+        if not self._line:
+            return
+        positions = sorted(sequence.position for sequence in self._line)
+        youngest = positions[: self._limits.max_batch_size][-1]
+        chosen = [s for s in self._line if s.position <= youngest]
+        self._line = deque(s for s in self._line if s.position > youngest)
         longest: dict[str, int] = {}
-        for sequence in self._line:
+        for sequence in chosen:
             group = _group(sequence)
             longest[group] = max(longest.get(group, 0), len(sequence.prompt_ids))
         self._window = sorted(
-            self._line,
+            chosen,
             key=lambda s: (-longest[_group(s)], _group(s), -len(s.prompt_ids)),
         )
-        self._line.clear()
 
     def _start(self, sequence: Sequence, slots: list[Any] | None, beams: int) -> None:
         limits = self._limits

@@ -74,7 +74,7 @@ class BatchExecutor:
         """Nothing to do: a batch's keys and values go with it."""
 
     def step(self) -> list[Sequence]:
-        """Runs one batch to its end; the oldest waiting sequence is always in it."""
+        """Runs one batch to its end; the oldest document's waiting sequence is always in it."""
         refused, self._refused = self._refused, []
         if refused or not self._waiting:
             return refused
@@ -83,9 +83,10 @@ class BatchExecutor:
         return batch
 
     def _next_batch(self) -> list[Sequence]:
-        """The oldest sequence and those nearest to it in length, longest first."""
+        """The oldest document's first sequence and those nearest in length, longest first."""
         ordered = sorted(self._waiting, key=lambda s: -len(s.prompt_ids))
-        oldest = next(i for i, s in enumerate(ordered) if s is self._waiting[0])
+        first = min(self._waiting, key=lambda s: s.position)
+        oldest = next(i for i, s in enumerate(ordered) if s is first)
         start = max(0, min(oldest, len(ordered) - self._max_batch_size))
         batch = ordered[start : start + self._max_batch_size]
         self.cancel(batch)
