@@ -140,6 +140,10 @@ setup(
             "llama_prompt = nlp_pipeline.components.llama_prompt:make_llama_prompt",
             "llama_summarizer = nlp_pipeline.components.llama_summarizer:make_llama_summarizer",
         ],
+        "spacy_tokenizers": [
+            "nlp_pipeline.blank_tokenizer.v1 = "
+            "nlp_pipeline.pipeline.blank_tokenizer:make_blank_tokenizer",
+        ],
         "pytest11": ["nlp_pipeline_golden = nlp_pipeline.golden.fixture"],
     },
 )

@@ -41,6 +41,11 @@ FAILURES_SHOWN = 3
 )
 @corpus_and_pipeline
 @click.option(
+    "--lang",
+    metavar="CODE",
+    help="Language of a pipeline without trained components, such as blank_qa: de, zh, ar, …",
+)
+@click.option(
     "--max-length",
     type=click.IntRange(min=1),
     default=100_000,
@@ -143,6 +148,7 @@ def run_request(
     questions: tuple[str, ...],
     settings: tuple[str, ...],
     dry_run: bool,
+    lang: str | None,
     format_: Any,
     address: str | None = None,
     actors: int | None = None,
@@ -156,7 +162,7 @@ def run_request(
     from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
-    spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, **overrides)
+    spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, lang=lang, **overrides)
     folder = out or _default_out(corpus, pipeline)
     cluster_options = ClusterOptions(
         address=address,

@@ -122,6 +122,27 @@ class PipelineInvalid(ConfigError):
         super().__init__(f"The pipeline '{escaped(name)}' cannot be built: {short}")
 
 
+class LanguageUnknown(ConfigError):
+    """A language code that spaCy has no rules for."""
+
+    def __init__(self, lang: str) -> None:
+        super().__init__(
+            f"spaCy knows no language '{escaped(lang)}' (--lang takes a code such as de, zh or "
+            "ar). Type `--lang xx` for the rules that most languages share."
+        )
+
+
+class LanguageIsTrained(ConfigError):
+    """Another language for a pipeline whose components were trained for one."""
+
+    def __init__(self, pipeline: str, own: str, lang: str, components: list[str]) -> None:
+        super().__init__(
+            f"The pipeline '{escaped(pipeline)}' is for the language '{escaped(own)}' and not "
+            f"'{escaped(lang)}': {', '.join(components)} were trained for it. Type "
+            f"`-p blank_qa --lang {escaped(lang)}`, which needs no trained component."
+        )
+
+
 class SpacyPackageMissing(ConfigError):
     """A spaCy pipeline package that a config takes components from and that is not installed."""
 

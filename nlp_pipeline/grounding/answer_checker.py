@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from spacy.language import Language
@@ -38,8 +40,9 @@ class Checker:
         Args:
             texts: Documents, each with a text about it.
         """
-        unread = dict.fromkeys(text for doc, text in texts if text not in doc.text)
-        self.reader.read_ahead(list(unread))
+        by_doc = ((doc.text, pairs) for doc, pairs in groupby(texts, key=itemgetter(0)))
+        unread = (text for read, pairs in by_doc for _, text in pairs if text not in read)
+        self.reader.read_ahead(list(dict.fromkeys(unread)))
 
     def check_answers(
         self,

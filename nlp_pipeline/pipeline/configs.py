@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from confection import Config
-from spacy.util import load_config
+from spacy.util import get_lang_class, load_config
 
 from nlp_pipeline.components.generators import ECHO
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound, UnknownKeyword
+from nlp_pipeline.errors.config import (
+    LanguageIsTrained,
+    LanguageUnknown,
+    PipelineInvalid,
+    PipelineNotFound,
+    UnknownKeyword,
+)
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
@@ -35,6 +41,7 @@ class PipelineSpec:
         questions: Asked instead of the pipeline's own, where there are any.
         settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=32`.
         dry_run: Replaces every generator by the echo.
+        lang: Replaces the language of a pipeline without trained components; its code.
         overrides: What replaces a setting of every generator that has it, such as `model` or
             `device`: those of `OVERRIDES`, given by their names. None leaves a setting as it is.
 
@@ -46,6 +53,7 @@ class PipelineSpec:
     questions: tuple[str, ...]
     settings: tuple[str, ...]
     dry_run: bool
+    lang: str | None
     overrides: Mapping[str, Any] = field(hash=False)
 
     def __init__(
@@ -55,18 +63,19 @@ class PipelineSpec:
         settings: tuple[str, ...] = (),
         *,
         dry_run: bool = False,
+        lang: str | None = None,
         **overrides: Any,
     ) -> None:
         for key in overrides:
             if key not in OVERRIDES:
                 raise UnknownKeyword("PipelineSpec", key, [*_OWN, *OVERRIDES])
         given = {key: overrides[key] for key in OVERRIDES if overrides.get(key) is not None}
-        values = dict(zip(_OWN, (name, questions, settings, dry_run), strict=True))
+        values = dict(zip(_OWN, (name, questions, settings, dry_run, lang), strict=True))
         for key, value in {**values, "overrides": given}.items():
             object.__setattr__(self, key, value)
 
 
-_OWN = ("name", "questions", "settings", "dry_run")
+_OWN = ("name", "questions", "settings", "dry_run", "lang")
 
 
 def pipeline_names() -> list[str]:
@@ -107,6 +116,8 @@ def _resolved(spec: PipelineSpec) -> Config:
         override(config, setting)
     if folder is not None:
         _source_all_from(config, folder)
+    if spec.lang is not None:
+        _set_language(config, spec.name, spec.lang)
     for component in _with_generator(config):
         _apply(component["generator"], spec)
     for component in components(config).values():
@@ -117,6 +128,23 @@ def _resolved(spec: PipelineSpec) -> Config:
     fill_defaults(config)  # of the generators that have been put in since
     check_names(config, spec.name)
     return config
+
+
+def _set_language(config: Config, pipeline: str, lang: str) -> None:
+    """Puts the language in.
+
+    Raises:
+        LanguageUnknown: spaCy has no rules for it.
+        LanguageIsTrained: A component of the pipeline was trained for another.
+    """
+    try:
+        get_lang_class(lang if lang.isidentifier() else "")
+    except ImportError:
+        raise LanguageUnknown(lang) from None
+    trained = [name for name, component in components(config).items() if "source" in component]
+    if trained and lang != config["nlp"].get("lang"):
+        raise LanguageIsTrained(pipeline, str(config["nlp"].get("lang")), lang, trained)
+    config["nlp"]["lang"] = lang
 
 
 def model_names(config: Config) -> list[str]:

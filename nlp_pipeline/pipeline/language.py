@@ -12,6 +12,7 @@ from spacy.util import load_model_from_config
 from nlp_pipeline.components.base import LlamaComponent
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import PipelineInvalid
+from nlp_pipeline.pipeline import blank_tokenizer as blank_tokenizer  # registers it
 from nlp_pipeline.pipeline.configs import PipelineSpec, resolve_config
 from nlp_pipeline.pipeline.spacy_sources import base_of, locate_sources
 

@@ -56,6 +56,7 @@ def run(
     device_map: str | None = None,
     quantization: str | None = None,
     adapter: str | None = None,
+    lang: str | None = None,
     dry_run: bool = False,
     text_key: str = "text",
     id_key: str = "id",
@@ -98,6 +99,7 @@ def run(
         device_map: `auto` spreads a model over all GPUs of one process.
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
         adapter: Folder of a LoRA adapter that was trained on the model.
+        lang: The language's code, such as `de`, of a pipeline without trained components.
         dry_run: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
@@ -147,6 +149,7 @@ def run(
         device_map=device_map,
         quantization=quantization,
         adapter=adapter,
+        lang=lang,
     )
     request = RunRequest(
         corpus=str(corpus),

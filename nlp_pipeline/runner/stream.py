@@ -38,7 +38,8 @@ def document_rows(
     """The rows of each record, as soon as they are there.
 
     They come nearly in the order of the records, but a document that takes long holds back none of
-    those behind it: by `position` the row of `documents` says which record it is.
+    those behind it: by `position` the row of `documents` says which record it is. Where the run stops
+    at the first document that fails they are in order, so that it is the first of the corpus.
 
     Args:
         request: How many processes annotate, and how many documents spaCy takes at a time.
@@ -54,7 +55,7 @@ def document_rows(
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
                 docs = (_with_origin(item) for item in annotated)
-                for doc in chain(nlp, generating, docs, in_order=False):
+                for doc in chain(nlp, generating, docs, in_order=request.on_error == "stop"):
                     yield doc_rows(doc, doc.user_data[ORIGIN])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -38,8 +38,7 @@ def to_frames(docs: Iterable[Doc]) -> dict[str, pd.DataFrame]:
 
 def to_arrow(name: str, rows: Iterable[Row]) -> pa.Table:
     """Rows of a table under its declared schema; a column that a row lacks is null there."""
-    schema = TABLES[name]
-    return pa.Table.from_pylist([_complete(row, schema) for row in rows], schema=schema)
+    return pa.Table.from_pylist(list(rows), schema=TABLES[name])
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -49,10 +48,6 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
         if pa.types.is_list(field.type):
             frame[field.name] = pd.Series(table[field.name].to_pylist(), dtype=object)
     return frame
-
-
-def _complete(row: Mapping[str, Any], schema: pa.Schema) -> Row:
-    return {name: row.get(name) for name in schema.names}
 
 
 def _origin(doc: Doc, position: int) -> Origin:

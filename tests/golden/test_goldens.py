@@ -25,7 +25,15 @@ from nlp_pipeline.golden.store import Golden, read_golden, write
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-PIPELINES = ("en_classify", "en_extract", "en_qa", "en_qa_summary", "en_summary", "fr_qa")
+PIPELINES = (
+    "blank_qa",
+    "en_classify",
+    "en_extract",
+    "en_qa",
+    "en_qa_summary",
+    "en_summary",
+    "fr_qa",
+)
 LOCAL = {"en_trf_qa": "its weights are trained on each machine, and no two trainings are equal"}
 REAL = ("en_qa_summary_smollm2",)
 COMPONENTS = (
