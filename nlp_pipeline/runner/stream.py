@@ -38,8 +38,8 @@ def document_rows(
     """The rows of each record, as soon as they are there.
 
     They come nearly in the order of the records, but a document that takes long holds back none of
-    those behind it: by `position` the row of `documents` says which record it is. Where the run stops
-    at the first document that fails they are in order, so that it is the first of the corpus.
+    those behind it: by `position` the row of `documents` says which record it is. Where the run
+    stops at the first document that fails they are in order, so that it is the corpus' first.
 
     Args:
         request: How many processes annotate, and how many documents spaCy takes at a time.
