@@ -83,10 +83,12 @@ class BlankTokenizer(DummyTokenizer):
                 yield end - 1
 
 
-@registry.tokenizers(NAME)
 def make_blank_tokenizer() -> Any:
     """The tokenizer of a config's `[nlp.tokenizer]`."""
     return BlankTokenizer
+
+
+registry.tokenizers(NAME, func=make_blank_tokenizer)
 
 
 def _stands_alone(pair: str) -> bool:

@@ -113,7 +113,7 @@ def test_a_pipeline_that_is_not_there(name, tmp_path, monkeypatch) -> None:
         resolve(name)
     assert str(error.value).startswith(
         f"There is no pipeline '{name}'. Give a path to a .cfg file or a pipeline folder, or one "
-        "of: en_classify, en_extract, en_qa, "
+        "of: blank_qa, en_classify, en_extract, en_qa, "
     )
 
 
