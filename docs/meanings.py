@@ -76,6 +76,18 @@ SETTINGS = {
         "no_answer_margin": (
             "In the extractive mode: how readily it is believed that there is no answer."
         ),
+        "no_answer_weights": (
+            "In the extractive mode: what speaks for the document holding an answer; empty for "
+            "the default (`nlp-pipeline evaluate --fit` learns them)."
+        ),
+        "answerable_threshold": (
+            "In the extractive mode: below this probability that the document holds an answer, "
+            "there is none."
+        ),
+        "confidence_weights": (
+            "In the extractive mode: what speaks for the answer being right; empty for the "
+            "default (`nlp-pipeline evaluate --fit` learns them)."
+        ),
         "examples": (
             "Worked examples that stand in every prompt: a list, or a file "
             "([Examples](evaluation.md#examples))."

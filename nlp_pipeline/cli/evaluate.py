@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,12 @@ def _with_run_options(command: click.Command) -> click.Command:
     type=click.Path(path_type=Path),
     help="Write the reliability plot to this SVG file.",
 )
+@click.option(
+    "--fit",
+    "fitted_config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Learn weights from the answers; write the pipeline with them to this .cfg file.",
+)
 @click.option("--no-rouge", is_flag=True, help="Leave the summaries out.")
 @click.option(
     "--resamples",
@@ -66,6 +73,7 @@ def evaluate(
     finished: Path | None,
     json_file: Path | None,
     plot_file: Path | None,
+    fitted_config: Path | None,
     no_rouge: bool,
     resamples: int,
     seed: int,
@@ -93,12 +101,21 @@ def evaluate(
     if not is_main():
         return
     bootstrap: Bootstrap = Bootstrap(resamples, seed)
-    report = evaluate_run(folder, corpus, bootstrap=bootstrap, with_rouge=not no_rouge, **reading)
+    report = evaluate_run(
+        folder,
+        corpus,
+        bootstrap=bootstrap,
+        with_rouge=not no_rouge,
+        fitted_config=fitted_config,
+        **reading,
+    )
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if plot_file is not None:
         _plot(report, plot_file)
     _show(report)
+    if fitted_config is not None:
+        _show_fits(report["fits"], fitted_config)
 
 
 def _run(
@@ -170,9 +187,10 @@ def threshold_advice(title: str, advice: dict[str, Any]) -> str:
         title: The measure's.
         advice: An `evaluation.thresholds.Threshold` as a dict.
     """
-    before, after, none = (f"{100 * advice[k]:.1f}" for k in ("before", "after", "none_always"))
-    left = f"{advice['answered_after']} of {advice['answered_before']} answers left"
-    figures = f"{title} {before} to {after}, {left}; none always: {none}"
+    keys = ("mean_before", "mean_after", "none_always")
+    mean_before, mean_after, none_always = (f"{100 * advice[key]:.1f}" for key in keys)
+    n_left = f"{advice['answered_after']} of {advice['answered_before']} answers left"
+    figures = f"{title} {mean_before} to {mean_after}, {n_left}; none always: {none_always}"
     match advice["verdict"]:
         case "better":
             setting = f"--set components.llama_qa.no_answer_threshold={advice['threshold']:.4g}"
@@ -190,6 +208,27 @@ def threshold_advice(title: str, advice: dict[str, Any]) -> str:
                 f"No threshold is advised for {title}: {advice['threshold']:.4g} was best on one "
                 f"half of the documents, and on the other {why} ({figures})."
             )
+
+
+def _show_fits(fits: dict[str, Any], file: Path) -> None:
+    """What the learned weights do on the half of the documents that they were not learned on."""
+    rows = [
+        [
+            f"{component}.{setting}",
+            fit["n"],
+            f"{fit['auroc_of_run']:.2f} to {fit['auroc']:.2f}",
+            f"{fit['error_of_run']:.3f} to {fit['error']:.3f}",
+            "written" if fit["is_better"] else "no better: left as it is",
+        ]
+        for component, learned in fits.items()
+        for setting, fit in learned["fits"].items()
+    ]
+    title = "Learned on half of the documents, tried on the other half"
+    print_table(["setting", "n", "AUROC", "calibration error", ""], rows, title)
+    for learned in fits.values():
+        for reason in learned["reasons"].values():
+            note(reason)
+    note(f"Wrote {file}: `nlp-pipeline run CORPUS -p {shlex.quote(str(file))}` uses it.")
 
 
 def _plot(report: dict[str, Any], file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from spacy.language import Language
 
 from nlp_pipeline.components.answer_candidates import checked_weights
+from nlp_pipeline.components.answer_judge import DEFAULT_THRESHOLD, AnswerJudge
 from nlp_pipeline.components.extractive import (
     HYPOTHESES,
     MARGIN,
@@ -43,6 +44,9 @@ _DEFAULTS: dict[str, Any] = {
     "chunks_first": 3,
     "evidence_sentences": None,
     "candidate_weights": {},
+    "no_answer_weights": {},
+    "answerable_threshold": DEFAULT_THRESHOLD,
+    "confidence_weights": {},
     "num_beams": None,
     "length_penalty": 0.0,
     "max_new_tokens": 32,
@@ -71,6 +75,9 @@ def make_llama_qa(
     chunks_first: int,
     evidence_sentences: int | str | None,
     candidate_weights: dict[str, float],
+    no_answer_weights: dict[str, float],
+    answerable_threshold: float,
+    confidence_weights: dict[str, float],
     num_beams: int | None,
     length_penalty: float,
     generator: Any,
@@ -106,6 +113,9 @@ def make_llama_qa(
         extractive=Extractive(name, no_answer, no_answer_margin) if mode == "extractive" else None,
         evidence_sentences=checked_evidence(name, evidence),
         candidate_weights=checked_weights(name, candidate_weights),
+        judge=AnswerJudge.checked(
+            name, no_answer_weights, confidence_weights, answerable_threshold
+        ),
         may_search_less=num_beams is None,
         nlp=nlp,
     )

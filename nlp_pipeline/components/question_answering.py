@@ -15,7 +15,9 @@ from spacy.training import Example as ScoredExample
 from nlp_pipeline.chunking import Passage
 from nlp_pipeline.components.answer_candidates import AnswerCandidate, rank_candidates
 from nlp_pipeline.components.answer_features import DEFAULT_WEIGHTS, DocFeatures
+from nlp_pipeline.components.answer_judge import JUDGE_COLUMNS, AnswerJudge
 from nlp_pipeline.components.answer_list import Answers
+from nlp_pipeline.components.answerability import answer_features
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score, token_figures
 from nlp_pipeline.components.extractive import Extractive
@@ -81,6 +83,8 @@ class LlamaQA(LlamaComponent):
             most with it, and about the rest only where these hold no answer; None asks about the
             whole document at once.
         candidate_weights: What each feature of a candidate counts (`answer_features`).
+        judge: Says how likely the best candidate is right, and whether the document holds an
+            answer; None for the default one.
         fallback_questions: Whether `questions` are only for Docs without questions of their own.
         may_search_less: Whether fewer beams do where the generator cannot search as many.
         nlp: The pipeline it is part of, whose pipes read questions and answers
@@ -107,6 +111,7 @@ class LlamaQA(LlamaComponent):
         extractive: Extractive | None = None,
         evidence_sentences: int | None = None,
         candidate_weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+        judge: AnswerJudge | None = None,
         fallback_questions: bool = False,
         may_search_less: bool = False,
         nlp: Language | None = None,
@@ -120,6 +125,7 @@ class LlamaQA(LlamaComponent):
         self.examples = examples
         self.extractive = extractive
         self.candidate_weights = dict(candidate_weights)
+        self.judge = judge or AnswerJudge()
         self.fallback_questions = fallback_questions
         self._may_search_less = may_search_less
         settings = chunks or ChunkSettings(None, 1, 3)
@@ -275,9 +281,29 @@ class LlamaQA(LlamaComponent):
         if not candidates:
             return answer, self._place(doc, answer, best.passage)
         span = candidates[0].span
-        answer |= {"answer": span.text, "candidate_score": candidates[0].score}
+        answer |= {"candidate_score": candidates[0].score}
+        answer |= self._judged(doc, question, best, candidates)
+        if self.judge.holds_none(answer):
+            return {**answer, "answer": None, "status": "no_answer"}, None
+        answer |= {"answer": span.text}
         place = (span.start_char, span.end_char, span.start, span.end)
         return answer, Grounding("exact", *place, alignment_score=1.0)
+
+    def _judged(
+        self,
+        doc: Doc,
+        question: dict[str, str],
+        best: BestReply,
+        candidates: Sequence[AnswerCandidate],
+    ) -> dict[str, Any]:
+        """How likely the document holds an answer, and the best candidate is it."""
+        features = answer_features(
+            self._reader.read(question["text"], doc.lang_).asked,
+            candidates[0].span,
+            scores=[candidate.score for candidate in candidates],
+            reply_logprob=None if best.reply is None else completion_score(best.reply),
+        )
+        return self.judge.columns(features)
 
     def _candidates(
         self,
@@ -339,6 +365,7 @@ class LlamaQA(LlamaComponent):
             "no_answer_prob": Extractive.probability(reply),
             "masked_logprob": completion.masked_logprob,
             "candidate_score": None,
+            **dict.fromkeys(JUDGE_COLUMNS),
             "n_chunks": 1,
             "asked_chunks": None,
             "chunk_id": None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_pipeline.chunking import Query
+from nlp_pipeline.components.answerability import AskedWords
 from nlp_pipeline.grounding.answer_reader import Reader
 from nlp_pipeline.grounding.text import terms
 
@@ -22,10 +23,12 @@ class ReadQuestion:
     Attributes:
         query: What a document is searched for.
         terms: Its content words with their weights (`grounding.text.terms`).
+        asked: What is looked for to tell whether the document holds an answer.
     """
 
     query: Query
     terms: dict[str, float]
+    asked: AskedWords
 
 
 class QuestionReader:
@@ -45,7 +48,9 @@ class QuestionReader:
         if not unread:
             return
         for question, doc in zip(unread, self.reader.read(list(unread), lang), strict=True):
-            self._questions[question, lang] = ReadQuestion(Query.of(doc), terms(doc))
+            self._questions[question, lang] = ReadQuestion(
+                Query.of(doc), terms(doc), AskedWords.of(doc)
+            )
         while len(self._questions) > max(_LIMIT, len(unread)):
             self._questions.popitem(last=False)
 

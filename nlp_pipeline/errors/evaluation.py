@@ -46,6 +46,17 @@ class NothingMeasured(EvaluationError):
         )
 
 
+class NothingToFit(EvaluationError):
+    """A run from whose answers no weights can be learned."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(
+            " ".join(["No weights can be learned from this run.", *reasons])
+            + " Label more questions, with and without an answer in their text, of more documents; "
+            "they have to be answered in the extractive mode."
+        )
+
+
 class RougeMissing(EvaluationError):
     """ROUGE without the library that computes it."""
 
@@ -77,4 +88,22 @@ def two_label_schemes(relations: Sequence[str]) -> str:
         f"The pipeline's dependency labels ({names}) are not of the gold annotation's scheme: "
         "dep_las counts them as wrong, and where schemes disagree on heads so does dep_uas. "
         "Compare a pipeline that was trained on the same scheme."
+    )
+
+
+def too_few_cases(setting: str, counts: Sequence[int], fewest: int) -> str:
+    """Why a setting cannot be learned.
+
+    Args:
+        setting: Its name.
+        counts: Cases for and against it in one half of the documents, then in the other.
+        fewest: How many of each are needed.
+    """
+    kinds = {
+        "no_answer_weights": "questions with an answer in their text and without",
+        "confidence_weights": "answers that are right and that are wrong",
+    }[setting]
+    return (
+        f"{setting} needs {fewest} {kinds} in each half of the documents, and there are "
+        f"{counts[0]} and {counts[1]} in one, {counts[2]} and {counts[3]} in the other."
     )

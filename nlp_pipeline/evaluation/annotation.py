@@ -96,12 +96,12 @@ def foreign_relations(gold: set[str], predicted: Sequence[str]) -> list[str]:
     Returns:
         The commonest first; none where both sides seem to be of one scheme, or one has none.
     """
-    known = {_relation(label) for label in gold if label}
-    if not known:
+    known_labels = {_relation(label) for label in gold if label}
+    if not known_labels:
         return []
-    if known <= UNIVERSAL_RELATIONS:
-        known = set(UNIVERSAL_RELATIONS)
-    counts = Counter(label for label in predicted if label and _relation(label) not in known)
+    if known_labels <= UNIVERSAL_RELATIONS:
+        known_labels = set(UNIVERSAL_RELATIONS)
+    counts = Counter(label for label in predicted if label and _relation(label) not in known_labels)
     labelled = sum(bool(label) for label in predicted)
     several = sum(counts.values()) > _FOREIGN * labelled
     return [label for label, _ in counts.most_common()] if several else []

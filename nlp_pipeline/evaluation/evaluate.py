@@ -12,6 +12,7 @@ from nlp_pipeline.corpus.conllu import ConlluDocument, conllu_documents
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
+from nlp_pipeline.evaluation.fitted_config import fit_components, write_fitted_config
 from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
@@ -39,6 +40,7 @@ def evaluate_run(
     id_key: str = "id",
     limit: int | None = None,
     max_length: int = 100_000,
+    fitted_config: Path | None = None,
 ) -> dict[str, Any]:
     """Compares a run with what its corpus says is right.
 
@@ -51,15 +53,19 @@ def evaluate_run(
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
         max_length: Longer texts, in code points, count as error records.
+        fitted_config: Weights are learned from the answers and written, with the rest of the
+            run's config, to this file.
 
     Returns:
         Plain JSON: `answers`, `summaries`, `labels` and `annotation`, each null where there is
-        nothing to compare, and `warnings`. A mean is `{"value", "low", "high", "n"}`.
+        nothing to compare, `warnings`, and `fits` (null without `fitted_config`). A mean is
+        `{"value", "low", "high", "n"}`.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
         NoReferences: The corpus holds none.
         NothingToCompare: The run has nothing that there are references for.
+        NothingToFit: Weights are to be learned and there are too few labelled answers.
         RougeMissing: The extra is needed and not installed.
     """
     bootstrap = bootstrap or Bootstrap()
@@ -89,8 +95,13 @@ def evaluate_run(
     }
     if not any(report.values()):
         raise NothingToCompare(str(corpus), str(run))
+    fits = None
+    if fitted_config is not None:
+        learned = fit_components(_rows(tables["answers"]), references)
+        write_fitted_config(Path(run), learned, fitted_config)
+        fits = {name: asdict(fit) for name, fit in learned.items()}
     facts = {"corpus": str(corpus), "run": str(run), **asdict(bootstrap)}
-    return {**facts, **report, "warnings": warnings}
+    return {**facts, **report, "warnings": warnings, "fits": fits}
 
 
 def _answers(

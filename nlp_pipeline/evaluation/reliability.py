@@ -57,7 +57,16 @@ def reliability(results: Sequence[Outcome]) -> Reliability | None:
     It is the `confidence`; where a run has none, the exponential of the score.
     """
     answers = [(_probability(o), o.exact_match) for o in results if o.status == "ok"]
-    pairs = sorted((p, hit) for p, hit in answers if p is not None)
+    return calibration_curve([(p, hit) for p, hit in answers if p is not None])
+
+
+def calibration_curve(answers: Sequence[tuple[float, float]]) -> Reliability | None:
+    """The reliability of probabilities; None of none.
+
+    Args:
+        answers: Probability, and 1 if the answer is right, else 0.
+    """
+    pairs = sorted(answers)
     if not pairs:
         return None
     n, n_bins = len(pairs), min(BINS, len(pairs))

@@ -28,8 +28,8 @@ class Threshold:
         n: Questions of the half it is reported on.
         answered_before: How many of them have an answer without it.
         answered_after: How many have one left with it.
-        before: The mean of the measure without it, there.
-        after: The mean with it.
+        mean_before: The mean of the measure without it, there.
+        mean_after: The mean with it.
         none_always: The mean if every answer counted as none.
     """
 
@@ -38,8 +38,8 @@ class Threshold:
     n: int
     answered_before: int
     answered_after: int
-    before: float
-    after: float
+    mean_before: float
+    mean_after: float
     none_always: float
 
 
@@ -60,9 +60,9 @@ def advised_threshold(results: Sequence[Outcome], measure: str) -> Threshold | N
         return _report(None, "too few questions", results, measure)
     best = best_threshold(chosen_on, measure)
     report = _report(best, "better", reported_on, measure)
-    if report.after <= report.before + 1e-9:
+    if report.mean_after <= report.mean_before + 1e-9:
         return _report(best, "no gain", reported_on, measure)
-    if report.after <= report.none_always + 1e-9:
+    if report.mean_after <= report.none_always + 1e-9:
         return _report(best, "none always is as good", reported_on, measure)
     return report
 
@@ -94,13 +94,15 @@ def _report(
     values = [float(getattr(outcome, measure)) for outcome in results]
     if_none = [0.0 if o.status == "error" else float(not o.answerable) for o in results]
     answered = [outcome.status == "ok" for outcome in results]
-    left = [
+    has_answer = [
         is_answer and not (threshold is not None and o.score is not None and o.score < threshold)
         for is_answer, o in zip(answered, results, strict=True)
     ]
-    after = [
-        value if remains == is_answer else none
-        for value, none, remains, is_answer in zip(values, if_none, left, answered, strict=True)
+    values_after = [
+        value if remains == is_answer else value_of_none
+        for value, value_of_none, remains, is_answer in zip(
+            values, if_none, has_answer, answered, strict=True
+        )
     ]
     n = len(results)
     return Threshold(
@@ -108,8 +110,8 @@ def _report(
         verdict=verdict,
         n=n,
         answered_before=sum(answered),
-        answered_after=sum(left),
-        before=sum(values) / n,
-        after=sum(after) / n,
+        answered_after=sum(has_answer),
+        mean_before=sum(values) / n,
+        mean_after=sum(values_after) / n,
         none_always=sum(if_none) / n,
     )

@@ -143,7 +143,8 @@ def _set_language(config: Config, pipeline: str, lang: str) -> None:
         raise LanguageUnknown(lang) from None
     trained = [name for name, component in components(config).items() if "source" in component]
     if trained and lang != config["nlp"].get("lang"):
-        raise LanguageIsTrained(pipeline, str(config["nlp"].get("lang")), lang, trained)
+        own = str(config["nlp"].get("lang"))
+        raise LanguageIsTrained(pipeline, own, lang=lang, components=trained)
     config["nlp"]["lang"] = lang
 
 

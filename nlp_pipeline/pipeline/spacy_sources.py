@@ -98,6 +98,9 @@ _NEUTRAL_IN_FREE_MODE: dict[str, Any] = {
     "fallback_questions": False,
     "evidence_sentences": None,
     "candidate_weights": {},
+    "no_answer_weights": {},
+    "answerable_threshold": 0.2,
+    "confidence_weights": {},
 }
 
 

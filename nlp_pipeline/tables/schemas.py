@@ -199,6 +199,21 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "in the extractive mode: what the features of the answer count together "
             "(docs/components.md); the figures of tokens are those of the search's best text",
         ),
+        Column(
+            "answerable",
+            FLOAT,
+            "in the extractive mode: probability that the text holds an answer",
+        ),
+        Column("confidence", FLOAT, "in the extractive mode: probability that the answer is right"),
+        Column(
+            "log_share",
+            FLOAT,
+            "logarithm of the answer's share of the softmax of all candidates' scores",
+        ),
+        Column("coverage", FLOAT, "share of the question's words in the answer's sentence"),
+        Column("opposites", FLOAT, "words of the question whose opposite stands there instead"),
+        Column("negation", FLOAT, "1 where the question negates and that sentence does not"),
+        Column("missing_numbers", FLOAT, "numbers of the question that the text lacks"),
         *_CHUNKED,
         Column("asked_chunks", INTS, "chunk_ids that were asked; null where it was one prompt"),
         Column("chunk_id", INT, "the chunk whose answer was taken; null where it was one prompt"),

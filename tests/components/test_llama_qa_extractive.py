@@ -32,6 +32,7 @@ def build(tiny_llama: str, language: str = "en", **config: Any) -> spacy.Languag
     }
     nlp = spacy.blank(language)
     settings = {"mode": "extractive", "generator": generator, "questions": ["Who?"]}
+    settings["answerable_threshold"] = 0.0  # random weights believe in no answer
     nlp.add_pipe("llama_qa", config={**settings, **config})
     return nlp
 

@@ -184,7 +184,7 @@ class TestAdvice:
         ]
         advice = advised_threshold(turned, "f1")
         assert advice is not None
-        assert (advice.verdict, advice.before, advice.after) == ("no gain", 1.0, 8 / 12)
+        assert (advice.verdict, advice.mean_before, advice.mean_after) == ("no gain", 1.0, 8 / 12)
 
     def test_refuses_what_is_no_better_than_none_always(self) -> None:
         """The degenerate advice: most answers are wrong, and silence looks like skill."""
@@ -193,7 +193,7 @@ class TestAdvice:
         assert advice is not None
         assert advice.verdict == "none always is as good"
         assert (advice.answered_before, advice.answered_after) == (12, 1)
-        assert advice.after == advice.none_always == 11 / 12
+        assert advice.mean_after == advice.none_always == 11 / 12
 
     def test_too_few_to_tell(self) -> None:
         advice = advised_threshold(two_halves(*[(-1.0, True, 1.0)] * 9), "f1")

@@ -1,0 +1,120 @@
+"""Whether the best candidate is an answer at all, and how likely it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nlp_pipeline.components.answerability import ANSWER_FEATURES, BIAS, probability
+from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.config import InvalidSetting
+
+DEFAULT_NO_ANSWER_WEIGHTS: dict[str, float] = {
+    "score": 0.33,
+    "reply_logprob": 0.08,
+    "coverage": 1.3,
+    "opposites": -1.2,
+    "negation": -3.7,
+    "missing_numbers": -1.1,
+    BIAS: -0.5,
+}
+"""Their sum is the logarithm of the odds that the document holds the answer.
+
+Fitted for the default model, with the default `candidate_weights`, on 164 answerable and 24
+unanswerable questions of `corpora/` and 120 of each from SQuAD 2.0's development set.
+"""
+
+DEFAULT_CONFIDENCE_WEIGHTS: dict[str, float] = {
+    "score": 0.65,
+    "log_share": 1.3,
+    "opposites": -0.7,
+    "negation": -2.7,
+    BIAS: -0.5,
+}
+"""Their sum is the logarithm of the odds that the answer is right.
+
+Fitted on the same questions and 294 from SQuAD 1.1's development set; scores were between -0.1
+and 5.3 there.
+"""
+
+DEFAULT_THRESHOLD = 0.2
+"""An answer counts as none where the document holds one with a lower probability."""
+
+_FEATURES = ("log_share", "coverage", "opposites", "negation", "missing_numbers")
+
+JUDGE_COLUMNS = ("answerable", "confidence", *_FEATURES)
+"""Of the row of an answer; the features from which `nlp-pipeline evaluate --fit` learns with it."""
+
+
+@dataclass(frozen=True)
+class AnswerJudge:
+    """Turns the features of an answer into probabilities (logistic models).
+
+    Attributes:
+        no_answer_weights: Of the features of `answerability`, and `bias`.
+        confidence_weights: The same.
+        threshold: See `DEFAULT_THRESHOLD`.
+    """
+
+    no_answer_weights: Mapping[str, float] = field(
+        default_factory=lambda: dict(DEFAULT_NO_ANSWER_WEIGHTS)
+    )
+    confidence_weights: Mapping[str, float] = field(
+        default_factory=lambda: dict(DEFAULT_CONFIDENCE_WEIGHTS)
+    )
+    threshold: float = DEFAULT_THRESHOLD
+
+    @classmethod
+    def checked(
+        cls, component: str, no_answer_weights: Any, confidence_weights: Any, threshold: Any
+    ) -> AnswerJudge:
+        """A judge with the settings of a component; an empty list of weights is the default.
+
+        Raises:
+            InvalidSetting: Weights are no numbers by features' names, or the threshold is not
+                from 0 to 1.
+        """
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+            raise InvalidSetting(
+                component, "answerable_threshold", threshold, allowed="from 0 to 1"
+            )
+        if not 0 <= threshold <= 1:
+            raise InvalidSetting(
+                component, "answerable_threshold", threshold, allowed="from 0 to 1"
+            )
+        return cls(
+            _weights(component, "no_answer_weights", no_answer_weights)
+            or DEFAULT_NO_ANSWER_WEIGHTS,
+            _weights(component, "confidence_weights", confidence_weights)
+            or DEFAULT_CONFIDENCE_WEIGHTS,
+            threshold,
+        )
+
+    def columns(self, features: Mapping[str, float]) -> dict[str, Any]:
+        """What the row of an answer says: its `JUDGE_COLUMNS`.
+
+        Args:
+            features: From `answer_features`.
+        """
+        return {
+            "answerable": probability(features, self.no_answer_weights),
+            "confidence": probability(features, self.confidence_weights),
+            **{name: features[name] for name in _FEATURES},
+        }
+
+    def holds_none(self, columns: Mapping[str, Any]) -> bool:
+        """Whether the document had better be taken to hold no answer."""
+        return bool(columns["answerable"] < self.threshold)
+
+
+def _weights(component: str, setting: str, weights: Any) -> dict[str, float]:
+    allowed = f"numbers by {listing((*ANSWER_FEATURES, BIAS))}"
+    if not isinstance(weights, Mapping):
+        raise InvalidSetting(component, setting, weights, allowed=allowed)
+    for name, value in weights.items():
+        if name not in ANSWER_FEATURES and name != BIAS:
+            raise InvalidSetting(component, setting, name, allowed=allowed)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidSetting(component, setting, value, allowed=allowed)
+    return dict(weights)
