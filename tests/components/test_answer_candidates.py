@@ -91,18 +91,23 @@ def extractive(nlp_name: str = "en", **config: Any) -> Language:
     return nlp
 
 
+def qa_pipe(nlp: Language) -> Any:
+    """The component, whose methods spaCy's types do not know."""
+    return nlp.get_pipe("llama_qa")
+
+
 class TestEvidence:
     def doc(self, nlp: Language) -> Doc:
         return nlp.get_pipe("sentencizer")(nlp.make_doc(TEXT))
 
     def pieces(self, **config: Any) -> list[str]:
         nlp = extractive(**config)
-        return [ask.piece for ask in nlp.get_pipe("llama_qa").asks(self.doc(nlp))]
+        return [ask.piece for ask in qa_pipe(nlp).asks(self.doc(nlp))]
 
     def test_the_sentence_that_shares_most_is_asked_about(self) -> None:
         assert self.pieces() == ["@1", "@1"]
         nlp = extractive()
-        (first, _) = nlp.get_pipe("llama_qa").asks(self.doc(nlp))
+        (first, _) = qa_pipe(nlp).asks(self.doc(nlp))
         assert "It rained" not in first.chat.messages[-1].content
         assert "The mayor, Ole Brandt, paid 40 crowns." in first.chat.messages[-1].content
 
@@ -120,7 +125,7 @@ class TestEvidence:
 
     def test_the_rest_is_asked_where_the_evidence_holds_no_answer(self) -> None:
         nlp = extractive()
-        pipe, doc = nlp.get_pipe("llama_qa"), self.doc(nlp)
+        pipe, doc = qa_pipe(nlp), self.doc(nlp)
         none = Completion("", "not in the document", (), (), "stop", 0)
         done = {ask.key: none for ask in pipe.asks(doc)}
         later = pipe.follow_ups(doc, done)
@@ -138,17 +143,17 @@ class TestEvidence:
 
 class TestModes:
     def test_auto_is_extractive_where_constraints_are_obeyed(self) -> None:
-        assert extractive().get_pipe("llama_qa").extractive is not None
+        assert qa_pipe(extractive()).extractive is not None
 
     def test_auto_is_free_for_a_server(self) -> None:
         server = {"@llama_generators": "nlp_pipeline.server.v1", "base_url": "http://localhost:1"}
-        pipe = extractive(generator=server).get_pipe("llama_qa")
+        pipe = qa_pipe(extractive(generator=server))
         assert (pipe.extractive, pipe.params.num_beams) == (None, 1)
 
     def test_a_model_that_cannot_search_is_asked_for_one_beam(self) -> None:
         for num_beams, beams in ((None, 1), (3, 3)):
             nlp = extractive(num_beams=num_beams)
-            pipe = nlp.get_pipe("llama_qa")
+            pipe = qa_pipe(nlp)
             pipe.generator.max_num_beams = 1
             nlp(TEXT)
             assert pipe.params.num_beams == beams
@@ -164,9 +169,9 @@ def test_questions_of_the_pipeline_are_only_for_docs_without_their_own() -> None
 
 def test_an_answer_of_another_kind_sends_the_question_on() -> None:
     nlp = extractive(questions=["Who felt the rain?"])
-    ruler = nlp.add_pipe("entity_ruler", before="llama_qa")
+    ruler: Any = nlp.add_pipe("entity_ruler", before="llama_qa")
     ruler.add_patterns([{"label": "PERSON", "pattern": "Ole Brandt"}])
-    pipe = nlp.get_pipe("llama_qa")
+    pipe = qa_pipe(nlp)
     (answer,) = nlp("Ole Brandt was at sea. He was wet. The rain was cold.")._.answers
     # The echo says the first token of each passage: "The" in the evidence, then "Ole".
     assert (answer["answer"], answer["asked_sentences"]) == ("Ole Brandt", [2])

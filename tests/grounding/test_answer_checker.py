@@ -11,6 +11,7 @@ from spacy.tokens import Doc, DocBin
 
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.answer_reader import Reader, split_sentences
+from nlp_pipeline.grounding.text import terms
 from nlp_pipeline.tables import to_frames
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1"}
@@ -20,15 +21,28 @@ TEXT = (
 )
 
 
+def read_terms(nlp: Language, question: str) -> dict[str, float]:
+    return terms(Reader(nlp, "x").read([question], str(nlp.lang))[0])
+
+
 def test_evidence_is_ranked_and_has_a_threshold(en) -> None:
     checker = Checker(en, "x")
     (found,) = checker.check_answers(
-        en(TEXT), [("Who closed the harbour?", "It was Olga Lind who closed it in 1988", None)]
+        en(TEXT),
+        [
+            (
+                read_terms(en, "Who closed the harbour?"),
+                "It was Olga Lind who closed it in 1988",
+                None,
+            )
+        ],
     )
     assert found["evidence"] == [2]
-    (found,) = checker.check_answers(en(TEXT), [("Who built it?", "Ada Marsh", None)])
+    (found,) = checker.check_answers(
+        en(TEXT), [(read_terms(en, "Who built it?"), "Ada Marsh", None)]
+    )
     assert (found["grounded"], found["evidence"]) == ("exact", [0])
-    (found,) = checker.check_answers(en(TEXT), [("Who?", "an elephant", None)])
+    (found,) = checker.check_answers(en(TEXT), [(read_terms(en, "Who?"), "an elephant", None)])
     assert (found["grounded"], found["evidence"], found["support_score"]) == ("none", [], None)
 
 
@@ -49,7 +63,7 @@ def test_a_summary_sentence_by_sentence(en) -> None:
 
 def test_what_is_not_there_is_not_checked(en) -> None:
     checker = Checker(en, "x")
-    (none,) = checker.check_answers(en(TEXT), [("Who?", None, None)])
+    (none,) = checker.check_answers(en(TEXT), [(read_terms(en, "Who?"), None, None)])
     assert (none["grounded"], none["unsupported_entities"], none["entities"]) == ("none", None, [])
     assert checker.check_summary(en(TEXT), None)["sentences"] == []
 
@@ -114,7 +128,9 @@ class TestReader:
 
 
 def test_tables_and_bytes(nlp_en) -> None:
-    doc = nlp_en(TEXT)
+    doc = nlp_en.make_doc(TEXT)
+    doc._.questions = ["Who built the harbour in 1931?"]
+    doc = nlp_en(doc)
     (copy,) = DocBin(docs=[doc], store_user_data=True).get_docs(nlp_en.vocab)
     once, again = to_frames([doc]), to_frames([copy])
     for name in ("answers", "answer_entities", "summaries", "summary_sentences"):
@@ -132,7 +148,7 @@ def test_tables_and_bytes(nlp_en) -> None:
 def test_the_french_pipeline(fr) -> None:
     text = "La halle a rouvert samedi. Odile Ferrand y vend du fromage depuis 2019."
     (found,) = Checker(fr, "x").check_answers(
-        fr(text), [("Qui vend du fromage ?", "Odile Ferrand et Luc Petit", None)]
+        fr(text), [(read_terms(fr, "Qui vend du fromage ?"), "Odile Ferrand et Luc Petit", None)]
     )
     assert found["evidence"] == [1]
     assert "Luc Petit" in found["unsupported_entities"]

@@ -37,7 +37,7 @@ INVISIBLE = [
 
 def checked(text: str, answer: str, lang: str = "en") -> dict:
     doc = spacy.blank(lang)(text)
-    (found,) = Checker(None, "qa").check_answers(doc, [("Who?", answer, None)])
+    (found,) = Checker(None, "qa").check_answers(doc, [({}, answer, None)])
     return found
 
 

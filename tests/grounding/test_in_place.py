@@ -15,7 +15,7 @@ from nlp_pipeline.grounding.text import TextIndex
 
 def checked(doc: Doc, answer: str) -> dict[str, Any]:
     checker = Checker(None, "qa")
-    (found,) = checker.check_answers(doc, [("Who?", answer, None)])
+    (found,) = checker.check_answers(doc, [({}, answer, None)])
     (sentence,) = checker.check_summary(doc, answer)["sentences"] or [found]
     assert sentence["unsupported_numbers"] == found["unsupported_numbers"]
     return found

@@ -163,7 +163,7 @@ def test_from_the_command_line_to_the_tables(cli: Any, tmp_path: Path) -> None:
     assert texts.tolist() == [record["text"] for record in RECORDS]
     assert set(tables["documents"].language) == {"de"}
     for row in tables["tokens"].itertuples():
-        assert texts[row.document_id][row.start_char : row.end_char] == row.text
+        assert texts[str(row.document_id)][row.start_char : row.end_char] == row.text
     again = run_corpus(CORPUS, tmp_path / "two", pipeline="blank_qa", lang="de", dry_run=True)
     assert again.documents == len(RECORDS)
     assert read_run(tmp_path / "two")["tokens"].equals(tables["tokens"])
