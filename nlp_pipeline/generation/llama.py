@@ -283,6 +283,7 @@ class Llama:
         n: int = 1,
         num_beams: int = 1,
         length_penalty: float = 1.0,
+        num_hypotheses: int = 1,
     ) -> list[Completion]:
         """Completes prompts of any lengths; completions come back in the prompts' order.
 
@@ -304,6 +305,7 @@ class Llama:
             n: Independent samples of each prompt.
             num_beams: Above 1: the best completion of a beam search of this width.
             length_penalty: Beams compare their sums over length to this power.
+            num_hypotheses: So many of what the search has ended stand in `Completion.hypotheses`.
 
         Raises:
             BatchTooLarge: More prompts than `max_batch_size`.
@@ -328,6 +330,7 @@ class Llama:
             n=n,
             num_beams=num_beams,
             length_penalty=length_penalty,
+            num_hypotheses=num_hypotheses,
         )
         self.loaded.world.check_same("prompts", (prompts, params))
         requests = [GenerationRequest(str(i), p, params) for i, p in enumerate(prompts)]
