@@ -28,6 +28,7 @@ class TestShipped:
             "classify_each.v1",
             "extract.v1",
             "extractive_qa.v1",
+            "extractive_qa_fr.v1",
             "qa.v1",
             "qa_fr.v1",
             "summary.v1",
@@ -148,8 +149,8 @@ class TestLoading:
             load_template(name)
         assert str(caught.value) == (
             f"There is no prompt template '{name}'. Give a path that ends in .jinja, or one of: "
-            "classify.v1, classify.v2, classify_each.v1, extract.v1, extractive_qa.v1, qa.v1, "
-            "qa_fr.v1, summary.v1."
+            "classify.v1, classify.v2, classify_each.v1, extract.v1, extractive_qa.v1, "
+            "extractive_qa_fr.v1, qa.v1, qa_fr.v1 (and 1 more)."
         )
 
     def test_a_file_that_is_not_utf8(self, tmp_path: Path) -> None:
