@@ -196,7 +196,8 @@ class LlamaComponent(ABC):
                         break
                 ready = _take_ready(pending, in_order=in_order)
                 if pending and not ready:
-                    self._collect(session, owners)
+                    for completion in session.step():
+                        self._collect(completion, session, owners)
                     ready = _take_ready(pending, in_order=in_order)
                 yield from self._finish_all(ready)
                 if not ready and not in_order:
@@ -266,20 +267,24 @@ class LlamaComponent(ABC):
         items = annotations if isinstance(annotations, list | tuple) else ()
         return [item for item in items if _component_of(item) != self.name]
 
-    def _collect(self, session: Session, owners: dict[str, tuple[_Pending, str]]) -> None:
-        """Advances the generator and books what it finished."""
-        for completion in session.step():
-            item, key = owners.pop(completion.request_id)
-            item.missing -= 1
-            try:
-                wrong = None if completion.error else self.review(completion)
-                if wrong is not None:
-                    completion = replace(completion, error=wrong)
-                item.completions[key] = completion
-                if item.error is None:
-                    self._go_on(item, session, owners)
-            except Exception as error:
-                item.error = self._failure(item.doc, error)
+    def _collect(
+        self,
+        completion: Completion,
+        session: Session,
+        owners: dict[str, tuple[_Pending, str]],
+    ) -> None:
+        """Books what the generator has finished."""
+        item, key = owners.pop(completion.request_id)
+        item.missing -= 1
+        try:
+            wrong = None if completion.error else self.review(completion)
+            if wrong is not None:
+                completion = replace(completion, error=wrong)
+            item.completions[key] = completion
+            if item.error is None:
+                self._go_on(item, session, owners)
+        except Exception as error:
+            item.error = self._failure(item.doc, error)
 
     def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
         """May read what several Docs' completions say, together, before `predict` does.
