@@ -48,7 +48,9 @@ def test_answers_hold_what_the_specification_lists() -> None:
         ),
         *("alignment_score", "support_score", "first_token_prob", "sum_logprob"),
         *("no_answer_prob", "masked_logprob"),
-        *("n_chunks", "asked_chunks", "chunk_id"),
+        *("n_chunks", "asked_chunks", "chunk_id", "asked_sentences"),
+        *("candidate_score", "answerable", "confidence"),
+        *("log_share", "coverage", "opposites", "negation", "missing_numbers"),
     }
 
 
