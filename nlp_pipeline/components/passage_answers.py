@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from spacy.tokens import Doc
 
 from nlp_pipeline.chunking import Passage, Query, rank, rank_sentences
+from nlp_pipeline.components.answer_features import DocFeatures
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.completion_scores import by_score
 from nlp_pipeline.components.extractive import NO_ANSWER_KEY
@@ -50,7 +51,11 @@ class Asker(Protocol):
         ...
 
     def misfits(
-        self, doc: Doc, question: Mapping[str, str], passage: Passage, completion: Completion
+        self,
+        doc_features: DocFeatures,
+        question: Mapping[str, str],
+        passage: Passage,
+        completion: Completion,
     ) -> bool:
         """Whether an answer is not of the kind that is asked for, such as a person."""
         ...
@@ -96,19 +101,19 @@ class PassageAnswers:
 
     def asks(
         self,
-        doc: Doc,
+        doc_features: DocFeatures,
         plan: Plan,
         question: Mapping[str, str],
         render: Render,
         completions: Mapping[str, Completion],
     ) -> list[Ask]:
         """The next requests for a question; none once a passage has answered it."""
-        key = question["id"]
+        doc, key = doc_features.doc, question["id"]
         replies = _replies(plan, key, completions)
         if any(
             self._asker.status(one, none) == "ok"
             # Of evidence alone much is unlike what is asked for; of the whole it has to do.
-            and not (p.sentence_ids and self._asker.misfits(doc, question, p, one))
+            and not (p.sentence_ids and self._asker.misfits(doc_features, question, p, one))
             for p, one, none in replies
         ):
             return []
@@ -127,7 +132,7 @@ class PassageAnswers:
 
     def best(
         self,
-        doc: Doc,
+        doc_features: DocFeatures,
         plan: Plan,
         question: Mapping[str, str],
         completions: Mapping[str, Completion],
@@ -144,7 +149,9 @@ class PassageAnswers:
             if of_status:
                 break
         if len(of_status) > 1 and of_status[0][0].sentence_ids and status == "ok":
-            fitting = [r for r in of_status if not self._asker.misfits(doc, question, r[0], r[1])]
+            fitting = [
+                r for r in of_status if not self._asker.misfits(doc_features, question, r[0], r[1])
+            ]
             of_status = fitting or of_status[:1]
         passage, completion, reply = max(of_status, key=lambda reply: by_score(reply[1]))
         asked_chunks = sorted(p.chunk_id for p, *_ in replies if p.chunk_id is not None)

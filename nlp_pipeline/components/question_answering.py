@@ -146,6 +146,7 @@ class LlamaQA(LlamaComponent):
         questions = self._questions(doc) if doc.text.strip() else []
         plan = self.long.plan(doc, {q["id"]: self._renderer(doc, q["text"]) for q in questions})
         self._reader.read_together((question["text"] for question in questions), doc.lang_)
+        doc_features = DocFeatures(doc)
         asks: list[Ask] = []
         for question in questions:
             render = self._renderer(doc, question["text"])
@@ -153,9 +154,9 @@ class LlamaQA(LlamaComponent):
             if refused is not None:
                 asks.append(Ask(question["id"], render(""), error=refused))
             else:
-                asks += self._passages.asks(doc, plan, question, render, {})
-        names = list(dict.fromkeys(ask.piece for ask in asks))
-        return sorted(asks, key=lambda ask: names.index(ask.piece))
+                asks += self._passages.asks(doc_features, plan, question, render, {})
+        first_asked = {ask.piece: -number for number, ask in enumerate(reversed(asks))}
+        return sorted(asks, key=lambda ask: first_asked[ask.piece])
 
     def _search_as_wide_as_possible(self) -> None:
         """Takes fewer beams where nobody has asked for so many and the generator knows better."""
@@ -188,13 +189,13 @@ class LlamaQA(LlamaComponent):
 
     def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
         """Further passages for the questions that none has answered yet."""
-        plan = self.long.recall(doc)
+        plan, doc_features = self.long.recall(doc), DocFeatures(doc)
         return [
             ask
             for question in (self._questions(doc) if plan.rounds else ())
             if question["id"] not in plan.refused
             for ask in self._passages.asks(
-                doc, plan, question, self._renderer(doc, question["text"]), completions
+                doc_features, plan, question, self._renderer(doc, question["text"]), completions
             )
         ]
 
@@ -238,8 +239,8 @@ class LlamaQA(LlamaComponent):
             elif question["id"] in plan.refused:
                 answers.append((self._answer(question, completions[question["id"]]), None))
             else:
-                best = self._passages.best(doc, plan, question, completions)
-                answers.append(self._best_answer(doc, question, best, doc_features))
+                best = self._passages.best(doc_features, plan, question, completions)
+                answers.append(self._best_answer(doc_features, question, best))
         return QAResult(self._checked(doc, answers), plan)
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
@@ -270,9 +271,10 @@ class LlamaQA(LlamaComponent):
         return [{**answer, **more} for (answer, _), more in zip(answers, checks, strict=True)]
 
     def _best_answer(
-        self, doc: Doc, question: dict[str, str], best: BestReply, doc_features: DocFeatures
+        self, doc_features: DocFeatures, question: dict[str, str], best: BestReply
     ) -> tuple[dict[str, Any], Grounding | None]:
         """The row of an answer, and where it stands, if that is known already."""
+        doc = doc_features.doc
         answer = self._answer(question, best.completion, best.reply)
         answer = {**answer, **best.columns, **token_sums(best.replies)}
         if answer["status"] != "ok":
@@ -323,12 +325,16 @@ class LlamaQA(LlamaComponent):
         )
 
     def misfits(
-        self, doc: Doc, question: Mapping[str, str], passage: Passage, completion: Completion
+        self,
+        doc_features: DocFeatures,
+        question: Mapping[str, str],
+        passage: Passage,
+        completion: Completion,
     ) -> bool:
         """Whether an answer is not of the kind that is asked for, such as a person."""
-        if not self._reader.read(question["text"], doc.lang_).query.kinds:
+        if not self._reader.read(question["text"], doc_features.doc.lang_).query.kinds:
             return False
-        candidates = self._candidates(DocFeatures(doc), question, passage, completion)
+        candidates = self._candidates(doc_features, question, passage, completion)
         return bool(candidates) and candidates[0].features["kind_fit"] < 0
 
     def _place(self, doc: Doc, answer: Mapping[str, Any], passage: Passage) -> Grounding | None:
