@@ -97,7 +97,9 @@ def test_a_second_component_is_one_call_more(
     names = deepest(stacks, COMPONENT)
     assert names[0] == "base.as_completed"
     assert len(names) <= TO_COMPONENT, "\n".join(reversed(names))
-    assert len(deepest(stacks, MODEL)) <= TO_MODEL + 1
+    to_model = deepest(stacks, MODEL)
+    assert to_model.count("base._flow") == 2  # the second component pulls at the first
+    assert len(to_model) <= TO_MODEL + 1
 
 
 def test_a_retry_goes_the_same_way(
