@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spacy.tokens import Doc, Span, Token
@@ -37,7 +38,7 @@ class Query:
         return cls(
             tuple(token_forms(token) for token in words if counts(token)),
             tuple(entity.text.casefold() for entity in question.ents),
-            forms=frozenset().union(*(token_forms(token) for token in words)),
+            forms=all_forms(words),
             kinds=kinds_asked_for([token.lower_ for token in words], question.lang_),
         )
 
@@ -45,6 +46,11 @@ class Query:
 def token_forms(token: Token) -> frozenset[str]:
     """A word as it stands and its lemma, without case."""
     return frozenset((token.lower_, token.lemma_.casefold() or token.lower_))
+
+
+def all_forms(tokens: Iterable[Token]) -> frozenset[str]:
+    """The forms of some words, stop words too."""
+    return frozenset(form for token in tokens for form in token_forms(token))
 
 
 def counts(token: Token) -> bool:

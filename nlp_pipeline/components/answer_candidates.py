@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spacy.tokens import Span
 
 from nlp_pipeline.chunking import Passage, Query
 from nlp_pipeline.components.answer_features import (
-    DEFAULT_WEIGHTS,
-    FEATURE_NAMES,
     DocFeatures,
     Mention,
     weighted,
 )
-from nlp_pipeline.errors.base import listing
-from nlp_pipeline.errors.config import InvalidSetting
 
 
 @dataclass(frozen=True)
@@ -26,30 +21,13 @@ class AnswerCandidate:
 
     Attributes:
         span: It.
-        features: By `FEATURE_NAMES`.
+        features: By `answer_features.FEATURE_NAMES`.
         score: What they count together.
     """
 
     span: Span
     features: Mapping[str, float]
     score: float
-
-
-def checked_weights(component: str, weights: Any) -> dict[str, float]:
-    """The weights of the features; those that are not named keep their default.
-
-    Raises:
-        InvalidSetting: They are no numbers by features' names.
-    """
-    allowed = f"numbers by {listing(FEATURE_NAMES)}"
-    if not isinstance(weights, Mapping):
-        raise InvalidSetting(component, "candidate_weights", weights, allowed=allowed)
-    for name, value in weights.items():
-        if name not in DEFAULT_WEIGHTS or isinstance(value, bool):
-            raise InvalidSetting(component, "candidate_weights", name, allowed=allowed)
-        if not isinstance(value, int | float):
-            raise InvalidSetting(component, "candidate_weights", value, allowed=allowed)
-    return {**DEFAULT_WEIGHTS, **weights}
 
 
 def rank_candidates(

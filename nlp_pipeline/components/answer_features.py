@@ -1,7 +1,6 @@
 """What is known of a candidate answer: the Llama's scores beside spaCy's annotation.
 
-The weights are one list. They were fitted on 400 questions of SQuAD's development set with the
-default model (`nlp-pipeline evaluate --fit` fits them on labelled questions of one's own).
+The weights are one list, fitted on 400 questions of SQuAD's development set with the default model.
 """
 
 from __future__ import annotations
@@ -9,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import exp, log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spacy.tokens import Doc
 
 from nlp_pipeline.chunking.query import Query, counts, token_forms
 from nlp_pipeline.chunking.question_kinds import kinds_of
+from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.grounding.sentences import sentence_numbers, sentences_of
 
 NEAR = 10
@@ -86,7 +87,7 @@ class DocFeatures:
             for mention in mentions
             if mention.logprob is not None
         ]
-        asked = _AskedWords(query, self._forms, self._sentence_numbers)
+        asked = _WordPlaces(query, self._forms, self._sentence_numbers)
         return [
             {
                 "logprob": lowest if mention.logprob is None else mention.logprob,
@@ -103,7 +104,7 @@ class DocFeatures:
             if first <= start and end <= last:
                 yield start, end
 
-    def _of_text(self, mention: Mention, query: Query, asked: _AskedWords) -> dict[str, float]:
+    def _of_text(self, mention: Mention, query: Query, asked: _WordPlaces) -> dict[str, float]:
         start, end, _ = mention
         around = self._sentence_numbers[start:end]
         near = (*range(max(0, start - NEAR), start), *range(end, min(end + NEAR, len(self.doc))))
@@ -162,7 +163,7 @@ class DocFeatures:
         return dict.fromkeys((chunk.start, chunk.end) for chunk in chunks)
 
 
-class _AskedWords:
+class _WordPlaces:
     """Where the words of a question stand in a document, and how rare they are there.
 
     Attributes:
@@ -191,6 +192,31 @@ class _AskedWords:
         if not self._total:
             return 0.0
         return sum(self._weights[index] for index in set(indexes)) / self._total
+
+
+def checked_weights(
+    component: str, setting: str, weights: Any, names: Sequence[str]
+) -> dict[str, float]:
+    """The weights that a setting gives.
+
+    Args:
+        component: Its name, for the message.
+        setting: The setting's.
+        weights: What was given.
+        names: Of the features that may have one.
+
+    Raises:
+        InvalidSetting: They are no numbers by features' names.
+    """
+    allowed = f"numbers by {listing(names)}"
+    if not isinstance(weights, Mapping):
+        raise InvalidSetting(component, setting, weights, allowed=allowed)
+    for name, value in weights.items():
+        if name not in names:
+            raise InvalidSetting(component, setting, name, allowed=allowed)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidSetting(component, setting, value, allowed=allowed)
+    return dict(weights)
 
 
 def weighted(features: Mapping[str, float], weights: Mapping[str, float]) -> float:

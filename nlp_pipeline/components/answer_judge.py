@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nlp_pipeline.components.answer_features import checked_weights
 from nlp_pipeline.components.answerability import ANSWER_FEATURES, BIAS, probability
-from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.config import InvalidSetting
 
 DEFAULT_NO_ANSWER_WEIGHTS: dict[str, float] = {
@@ -75,18 +75,16 @@ class AnswerJudge:
             InvalidSetting: Weights are no numbers by features' names, or the threshold is not
                 from 0 to 1.
         """
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+        if not is_number or not 0 <= threshold <= 1:
             raise InvalidSetting(
                 component, "answerable_threshold", threshold, allowed="from 0 to 1"
             )
-        if not 0 <= threshold <= 1:
-            raise InvalidSetting(
-                component, "answerable_threshold", threshold, allowed="from 0 to 1"
-            )
+        names = (*ANSWER_FEATURES, BIAS)
         return cls(
-            _weights(component, "no_answer_weights", no_answer_weights)
+            checked_weights(component, "no_answer_weights", no_answer_weights, names)
             or DEFAULT_NO_ANSWER_WEIGHTS,
-            _weights(component, "confidence_weights", confidence_weights)
+            checked_weights(component, "confidence_weights", confidence_weights, names)
             or DEFAULT_CONFIDENCE_WEIGHTS,
             threshold,
         )
@@ -106,15 +104,3 @@ class AnswerJudge:
     def holds_none(self, columns: Mapping[str, Any]) -> bool:
         """Whether the document had better be taken to hold no answer."""
         return bool(columns["answerable"] < self.threshold)
-
-
-def _weights(component: str, setting: str, weights: Any) -> dict[str, float]:
-    allowed = f"numbers by {listing((*ANSWER_FEATURES, BIAS))}"
-    if not isinstance(weights, Mapping):
-        raise InvalidSetting(component, setting, weights, allowed=allowed)
-    for name, value in weights.items():
-        if name not in ANSWER_FEATURES and name != BIAS:
-            raise InvalidSetting(component, setting, name, allowed=allowed)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidSetting(component, setting, value, allowed=allowed)
-    return dict(weights)

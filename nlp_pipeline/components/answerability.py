@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from spacy.tokens import Doc, Span, Token
 
+from nlp_pipeline.chunking.query import all_forms, token_forms
+from nlp_pipeline.components.answer_features import weighted
 from nlp_pipeline.components.opposites import are_opposites
 
 ANSWER_FEATURES = (
@@ -62,9 +64,9 @@ class AskedWords(NamedTuple):
         """Those of a question that the pipes have read which read the document."""
         tokens = [token for token in question if _counts(token)]
         return cls(
-            words=tuple(_forms(token) for token in tokens),
+            words=tuple(token_forms(token) for token in tokens),
             numbers=frozenset(n for n, token in enumerate(tokens) if _is_number(token)),
-            forms=_all_forms(question),
+            forms=all_forms(question),
             negates=_negates(question),
             language=question.lang_,
         )
@@ -96,10 +98,10 @@ def answer_features(
     """
     doc = answer.doc
     sentence = answer[0].sent if doc.has_annotation("SENT_START") else doc[:]
-    in_sentence = _all_forms(sentence)
+    in_sentence = all_forms(sentence)
     lacking = [n for n, forms in enumerate(question.words) if not forms & in_sentence]
     unread_numbers = [question.words[n] for n in lacking if n in question.numbers]
-    in_text = _all_forms(doc) if unread_numbers else frozenset()
+    in_text = all_forms(doc) if unread_numbers else frozenset()
     return {
         "score": scores[0],
         "log_share": -log(sum(exp(score - scores[0]) for score in scores)),
@@ -113,14 +115,13 @@ def answer_features(
 
 def probability(features: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """Of what the weights were fitted for, by the logistic function of the weighted sum."""
-    total = weights.get(BIAS, 0.0)
-    total += sum(weights.get(name, 0.0) * value for name, value in features.items())
+    total = weights.get(BIAS, 0.0) + weighted(features, weights)
     return 1 / (1 + exp(-max(-700.0, total)))
 
 
 def _opposites(question: AskedWords, lacking: Iterable[int], sentence: Span) -> int:
     """Words of the question whose opposite stands in the sentence in their stead."""
-    in_stead = [forms for token in sentence if not (forms := _forms(token)) & question.forms]
+    in_stead = [forms for token in sentence if not (forms := token_forms(token)) & question.forms]
     return sum(
         any(are_opposites(question.words[n], forms, question.language) for forms in in_stead)
         for n in lacking
@@ -129,7 +130,7 @@ def _opposites(question: AskedWords, lacking: Iterable[int], sentence: Span) -> 
 
 def _negates(tokens: Iterable[Token]) -> bool:
     return any(
-        bool(_forms(token) & _NEGATIONS.get(token.lang_, frozenset()))
+        bool(token_forms(token) & _NEGATIONS.get(token.lang_, frozenset()))
         or "Neg" in token.morph.get("Polarity", [])
         for token in tokens
     )
@@ -143,11 +144,3 @@ def _counts(token: Token) -> bool:
     if token.is_punct or token.is_space:
         return False
     return not token.is_stop or token.lower_ in _TURNING_WORDS
-
-
-def _forms(token: Token) -> frozenset[str]:
-    return frozenset((token.lower_, token.lemma_.casefold() or token.lower_))
-
-
-def _all_forms(tokens: Iterable[Token]) -> frozenset[str]:
-    return frozenset(form for token in tokens for form in _forms(token))

@@ -7,7 +7,11 @@ from typing import Any
 
 from spacy.language import Language
 
-from nlp_pipeline.components.answer_candidates import checked_weights
+from nlp_pipeline.components.answer_features import (
+    DEFAULT_WEIGHTS,
+    FEATURE_NAMES,
+    checked_weights,
+)
 from nlp_pipeline.components.answer_judge import DEFAULT_THRESHOLD, AnswerJudge
 from nlp_pipeline.components.extractive import (
     HYPOTHESES,
@@ -112,7 +116,10 @@ def make_llama_qa(
         chunks=ChunkSettings.checked(name, chunk_tokens, chunk_overlap, chunks_first),
         extractive=Extractive(name, no_answer, no_answer_margin) if mode == "extractive" else None,
         evidence_sentences=checked_evidence(name, evidence),
-        candidate_weights=checked_weights(name, candidate_weights),
+        candidate_weights={
+            **DEFAULT_WEIGHTS,
+            **checked_weights(name, "candidate_weights", candidate_weights, FEATURE_NAMES),
+        },
         judge=AnswerJudge.checked(
             name, no_answer_weights, confidence_weights, answerable_threshold
         ),

@@ -13,6 +13,7 @@ from confection import Config
 from spacy.language import Language
 from spacy.util import get_model_meta, get_package_path, is_package, load_config
 
+from nlp_pipeline.components.answer_judge import DEFAULT_THRESHOLD
 from nlp_pipeline.errors.config import SpacyPackageMissing, SpacyTransformersMissing
 from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.models import cache_dir, digest
@@ -99,7 +100,7 @@ _NEUTRAL_IN_FREE_MODE: dict[str, Any] = {
     "evidence_sentences": None,
     "candidate_weights": {},
     "no_answer_weights": {},
-    "answerable_threshold": 0.2,
+    "answerable_threshold": DEFAULT_THRESHOLD,
     "confidence_weights": {},
 }
 

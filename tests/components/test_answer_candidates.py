@@ -10,12 +10,13 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline.chunking import Passage, Query
-from nlp_pipeline.components.answer_candidates import checked_weights, rank_candidates
+from nlp_pipeline.components.answer_candidates import rank_candidates
 from nlp_pipeline.components.answer_features import (
     DEFAULT_WEIGHTS,
     FEATURE_NAMES,
     DocFeatures,
     Mention,
+    checked_weights,
 )
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.interface import Completion
@@ -77,10 +78,11 @@ def test_the_features(nlp: Language, doc: Doc) -> None:
 
 
 def test_weights_that_cannot_be() -> None:
-    assert checked_weights("qa", {"votes": 2})["votes"] == 2
+    setting = "candidate_weights"
+    assert checked_weights("qa", setting, {"votes": 2}, FEATURE_NAMES)["votes"] == 2
     for weights in ({"vote": 1.0}, {"votes": "much"}, {"votes": True}, [1.0]):
         with pytest.raises(InvalidSetting, match=r"candidate_weights is .* numbers by logprob"):
-            checked_weights("qa", weights)
+            checked_weights("qa", setting, weights, FEATURE_NAMES)
 
 
 def extractive(nlp_name: str = "en", **config: Any) -> Language:
