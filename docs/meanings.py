@@ -8,6 +8,7 @@ ROWS = {
     "spans": "span of `doc.spans`",
     "categories": "label of `doc.cats`",
     "answers": "document and question",
+    "answer_candidates": "piece of a document that may be the answer to a question",
     "answer_entities": "name, number or date of an answer or a summary",
     "summaries": "document and summarizer",
     "summary_sentences": "sentence of a summary",
@@ -102,6 +103,10 @@ SETTINGS = {
         "candidate_weights": (
             "In the extractive mode: what each feature of a candidate counts "
             "(`components/answer_features.py` lists them); those not named keep their default."
+        ),
+        "keep_candidates": (
+            "In the extractive mode: the table `answer_candidates` gets every candidate with its "
+            "features, from which `nlp-pipeline evaluate --fit` learns `candidate_weights`."
         ),
         "num_beams": (
             "Width of the beam search; null: 1, or 3 in the extractive mode (1 for a model that "

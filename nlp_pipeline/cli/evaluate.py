@@ -218,17 +218,34 @@ def _show_fits(fits: dict[str, Any], file: Path) -> None:
             fit["n"],
             f"{fit['auroc_of_run']:.2f} to {fit['auroc']:.2f}",
             f"{fit['error_of_run']:.3f} to {fit['error']:.3f}",
-            "written" if fit["is_better"] else "no better: left as it is",
+            _verdict(fit),
         ]
         for component, learned in fits.items()
         for setting, fit in learned["fits"].items()
     ]
+    choices = [
+        [
+            f"{component}.candidate_weights",
+            fit["n"],
+            f"{100 * fit['exact_match_of_run']:.1f} to {100 * fit['exact_match']:.1f}",
+            _verdict(fit),
+        ]
+        for component, learned in fits.items()
+        if (fit := learned["candidates"]) is not None
+    ]
     title = "Learned on half of the documents, tried on the other half"
-    print_table(["setting", "n", "AUROC", "calibration error", ""], rows, title)
+    if choices:
+        print_table(["setting", "n", "exact match, of answerable", ""], choices, title)
+    if rows:
+        print_table(["setting", "n", "AUROC", "calibration error", ""], rows, title)
     for learned in fits.values():
         for reason in learned["reasons"].values():
             note(reason)
     note(f"Wrote {file}: `nlp-pipeline run CORPUS -p {shlex.quote(str(file))}` uses it.")
+
+
+def _verdict(fit: dict[str, Any]) -> str:
+    return "written" if fit["is_better"] else "no better: left as it is"
 
 
 def _plot(report: dict[str, Any], file: Path) -> None:

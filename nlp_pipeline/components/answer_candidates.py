@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from spacy.tokens import Span
 
@@ -65,3 +66,28 @@ def rank_candidates(
         for (start, end), features in zip(candidates, rows, strict=True)
     ]
     return sorted(ranked, key=lambda candidate: -candidate.score)
+
+
+def candidate_rows(
+    component: str, question_id: str, candidates: Sequence[AnswerCandidate]
+) -> list[dict[str, Any]]:
+    """The candidates for one answer as `doc._.answer_candidates` has them.
+
+    Args:
+        component: The name of the component that asked.
+        question_id: Of the question.
+        candidates: Best first.
+    """
+    return [
+        {
+            "component": component,
+            "question_id": question_id,
+            "rank": rank,
+            "text": candidate.span.text,
+            "score": candidate.score,
+            "start_char": candidate.span.start_char,
+            "end_char": candidate.span.end_char,
+            **candidate.features,
+        }
+        for rank, candidate in enumerate(candidates)
+    ]

@@ -17,6 +17,7 @@ EXTENSIONS: dict[str, Any] = {
     "questions": [],  # list of {"id", "text"}: asked of this document alone
     # From the components:
     "answers": [],  # list of dicts, one per question; the keys are those of `new_answer`
+    "answer_candidates": [],  # list of dicts: what the answers were chosen from, where it is kept
     "summary": None,  # str: the text of the last summarizer's summary
     "summary_details": None,  # dict: its status, tokens and log-probabilities
     "summaries": [],  # list of such dicts, one per summarizer

@@ -48,6 +48,7 @@ _DEFAULTS: dict[str, Any] = {
     "chunks_first": 3,
     "evidence_sentences": None,
     "candidate_weights": {},
+    "keep_candidates": False,
     "no_answer_weights": {},
     "answerable_threshold": DEFAULT_THRESHOLD,
     "confidence_weights": {},
@@ -79,6 +80,7 @@ def make_llama_qa(
     chunks_first: int,
     evidence_sentences: int | str | None,
     candidate_weights: dict[str, float],
+    keep_candidates: bool,
     no_answer_weights: dict[str, float],
     answerable_threshold: float,
     confidence_weights: dict[str, float],
@@ -120,6 +122,7 @@ def make_llama_qa(
             **DEFAULT_WEIGHTS,
             **checked_weights(name, "candidate_weights", candidate_weights, FEATURE_NAMES),
         },
+        keep_candidates=keep_candidates,
         judge=AnswerJudge.checked(
             name, no_answer_weights, confidence_weights, answerable_threshold
         ),

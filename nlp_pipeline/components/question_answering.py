@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spacy.language import Language
@@ -13,7 +13,11 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example as ScoredExample
 
 from nlp_pipeline.chunking import Passage
-from nlp_pipeline.components.answer_candidates import AnswerCandidate, rank_candidates
+from nlp_pipeline.components.answer_candidates import (
+    AnswerCandidate,
+    candidate_rows,
+    rank_candidates,
+)
 from nlp_pipeline.components.answer_features import DEFAULT_WEIGHTS, DocFeatures
 from nlp_pipeline.components.answer_judge import JUDGE_COLUMNS, AnswerJudge
 from nlp_pipeline.components.answer_list import Answers
@@ -52,10 +56,11 @@ SPAN_LABEL = "ANSWER"
 
 @dataclass(frozen=True)
 class QAResult:
-    """The answers about a Doc, and the chunks that were asked."""
+    """The answers about a Doc, their candidates as far as these are kept, and the chunks asked."""
 
     answers: list[dict[str, Any]]
     plan: Plan
+    candidates: list[dict[str, Any]] = field(default_factory=list)
 
 
 class LlamaQA(LlamaComponent):
@@ -83,6 +88,7 @@ class LlamaQA(LlamaComponent):
             most with it, and about the rest only where these hold no answer; None asks about the
             whole document at once.
         candidate_weights: What each feature of a candidate counts (`answer_features`).
+        keep_candidates: Whether `doc._.answer_candidates` gets every candidate with its features.
         judge: Says how likely the best candidate is right, and whether the document holds an
             answer; None for the default one.
         fallback_questions: Whether `questions` are only for Docs without questions of their own.
@@ -111,6 +117,7 @@ class LlamaQA(LlamaComponent):
         extractive: Extractive | None = None,
         evidence_sentences: int | None = None,
         candidate_weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+        keep_candidates: bool = False,
         judge: AnswerJudge | None = None,
         fallback_questions: bool = False,
         may_search_less: bool = False,
@@ -125,6 +132,7 @@ class LlamaQA(LlamaComponent):
         self.examples = examples
         self.extractive = extractive
         self.candidate_weights = dict(candidate_weights)
+        self.keep_candidates = keep_candidates
         self.judge = judge or AnswerJudge()
         self.fallback_questions = fallback_questions
         self._may_search_less = may_search_less
@@ -233,6 +241,7 @@ class LlamaQA(LlamaComponent):
         plan = self.long.recall(doc)
         doc_features = DocFeatures(doc)
         answers: list[tuple[dict[str, Any], Grounding | None]] = []
+        rows: list[dict[str, Any]] = []
         for question in self._questions(doc):
             if not doc.text.strip():
                 answers.append((self._answer(question, NOTHING_ASKED), None))
@@ -240,8 +249,11 @@ class LlamaQA(LlamaComponent):
                 answers.append((self._answer(question, completions[question["id"]]), None))
             else:
                 best = self._passages.best(doc_features, plan, question, completions)
-                answers.append(self._best_answer(doc_features, question, best))
-        return QAResult(self._checked(doc, answers), plan)
+                candidates = self._candidates(doc_features, question, best.passage, best.completion)
+                answers.append(self._best_answer(doc_features, question, best, candidates))
+                if self.keep_candidates:
+                    rows += candidate_rows(self.name, question["id"], candidates)
+        return QAResult(self._checked(doc, answers), plan, rows)
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> QAResult:
         """An error for each question; without the Doc's own where these are the cause."""
@@ -271,7 +283,11 @@ class LlamaQA(LlamaComponent):
         return [{**answer, **more} for (answer, _), more in zip(answers, checks, strict=True)]
 
     def _best_answer(
-        self, doc_features: DocFeatures, question: dict[str, str], best: BestReply
+        self,
+        doc_features: DocFeatures,
+        question: dict[str, str],
+        best: BestReply,
+        candidates: Sequence[AnswerCandidate],
     ) -> tuple[dict[str, Any], Grounding | None]:
         """The row of an answer, and where it stands, if that is known already."""
         doc = doc_features.doc
@@ -279,7 +295,6 @@ class LlamaQA(LlamaComponent):
         answer = {**answer, **best.columns, **token_sums(best.replies)}
         if answer["status"] != "ok":
             return answer, None
-        candidates = self._candidates(doc_features, question, best.passage, best.completion)
         if not candidates:
             return answer, self._place(doc, answer, best.passage)
         span = candidates[0].span
@@ -314,8 +329,8 @@ class LlamaQA(LlamaComponent):
         passage: Passage,
         completion: Completion,
     ) -> list[AnswerCandidate]:
-        """The candidates for an answer, best first; none in the free mode."""
-        if self.extractive is None:
+        """The candidates for an answer, best first; none in the free mode, or of a failure."""
+        if self.extractive is None or completion.error:
             return []
         doc = doc_features.doc
         mentions = self.extractive.mentions(doc, completion, passage)
@@ -437,6 +452,9 @@ class LlamaQA(LlamaComponent):
             for answer in self.of_others(doc._.answers)
         ]
         doc._.answers = Answers([*spans, *result.answers])
+        if self.keep_candidates:
+            others = self.of_others(doc._.answer_candidates)
+            doc._.answer_candidates = [*others, *result.candidates]
         doc.spans[SPANS_KEY] = [*_other_spans(doc), *_answer_spans(doc, doc._.answers)]
 
 

@@ -107,3 +107,30 @@ def too_few_cases(setting: str, counts: Sequence[int], fewest: int) -> str:
         f"{setting} needs {fewest} {kinds} in each half of the documents, and there are "
         f"{counts[0]} and {counts[1]} in one, {counts[2]} and {counts[3]} in the other."
     )
+
+
+def too_few_choices(counts: Sequence[int], fewest: int) -> str:
+    """Why candidate_weights cannot be learned.
+
+    Args:
+        counts: Questions with a right and a wrong candidate in either half of the documents.
+        fewest: How many are needed.
+    """
+    return (
+        f"candidate_weights needs {fewest} questions with a right and a wrong candidate in each "
+        f"half of the documents, and there are {counts[0]} and {counts[1]}. Candidates stand in "
+        "the run's tables with `--set components.llama_qa.keep_candidates=true`."
+    )
+
+
+def learned_later(setting: str, config: str) -> str:
+    """Why a setting is not learned together with better candidate_weights.
+
+    Args:
+        setting: Its name.
+        config: The file that the weights are written to.
+    """
+    return (
+        f"{setting} is learned from the scores that candidate_weights make, and these change: "
+        f"run the corpus once more with `-p {escaped(config)}`, and fit that run."
+    )

@@ -15,7 +15,8 @@ from nlp_pipeline.components.answer_judge import (
 )
 from nlp_pipeline.components.answer_overlap import exact_match
 from nlp_pipeline.components.answerability import ANSWER_FEATURES, BIAS, probability
-from nlp_pipeline.errors.evaluation import NothingToFit, too_few_cases
+from nlp_pipeline.errors.evaluation import too_few_cases
+from nlp_pipeline.evaluation.candidate_fit import CandidateFit
 from nlp_pipeline.evaluation.document_halves import halves
 from nlp_pipeline.evaluation.linear_fit import Floats, fit_probability
 from nlp_pipeline.evaluation.references import References
@@ -25,6 +26,10 @@ FEWEST = 10
 """Cases of either kind that each half of the documents must have."""
 
 _RUN_COLUMNS = {"no_answer_weights": "answerable", "confidence_weights": "confidence"}
+
+OF_SCORES = tuple(_RUN_COLUMNS)
+"""The settings that are learned from the scores of candidates."""
+
 _DIGITS = 4
 _LOWEST = 1e-300
 
@@ -78,10 +83,12 @@ class AnswerFit:
     """What was learned for one component.
 
     Attributes:
-        fits: By setting.
-        reasons: Why another setting could not be learned, by setting.
+        candidates: `candidate_weights`; None where they could not be learned.
+        fits: Other settings, by name.
+        reasons: Why a setting could not be learned, by its name.
     """
 
+    candidates: CandidateFit | None = None
     fits: dict[str, Fit] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -121,11 +128,8 @@ def labelled_answers(
 def fit_answers(answers: Sequence[LabelledAnswer]) -> AnswerFit:
     """Learns on one half of the documents and tries it on the other.
 
-    What is returned is what was tried: learned on the first half alone.
-
-    Raises:
-        NothingToFit: There is no answer to learn from, or too few of either kind for each of the
-            settings.
+    What is returned is what was tried: learned on the first half alone. Of too few answers of
+    either kind there are the reasons.
     """
     fit = AnswerFit()
     with_text = [answer for answer in answers if answer.right is not None]
@@ -152,8 +156,6 @@ def fit_answers(answers: Sequence[LabelledAnswer]) -> AnswerFit:
             fit.fits[setting] = _fit(
                 *parts, features=[n for n in defaults if n != BIAS], setting=setting
             )
-    if not fit.fits:
-        raise NothingToFit(list(fit.reasons.values()))
     return fit
 
 

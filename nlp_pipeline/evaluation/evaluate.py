@@ -97,7 +97,13 @@ def evaluate_run(
         raise NothingToCompare(str(corpus), str(run))
     fits = None
     if fitted_config is not None:
-        learned = fit_components(_rows(tables["answers"]), references)
+        learned = fit_components(
+            Path(run),
+            _rows(tables["answers"]),
+            _rows(read_run(run, "answer_candidates")["answer_candidates"]),
+            references=references,
+            file=fitted_config,
+        )
         write_fitted_config(Path(run), learned, fitted_config)
         fits = {name: asdict(fit) for name, fit in learned.items()}
     facts = {"corpus": str(corpus), "run": str(run), **asdict(bootstrap)}

@@ -31,6 +31,59 @@ class LinearModel:
         return np.asarray(features @ self.weights + self.bias, dtype=float)
 
 
+def fit_choice(
+    features: Floats,
+    groups: NDArray[np.int64],
+    right: NDArray[np.bool_],
+    *,
+    prior: Floats,
+    l2: float = 1.0,
+) -> Floats:
+    """Weights under which the right candidates of a question score highest.
+
+    The softmax over the candidates of each question is held against the share that falls on the
+    right ones (cross-entropy over lists, Cao et al. 2007). A question with no right candidate, or
+    with none that is wrong, teaches nothing.
+
+    Args:
+        features: Of all candidates. Shape: (n, n_features).
+        groups: The question of each, as a number from 0. Shape: (n,).
+        right: Which are right. Shape: (n,).
+        prior: The weights that hold where there is nothing to learn from. Shape: (n_features,).
+        l2: How strongly weights are held near these, per feature of unit variance.
+
+    Returns:
+        Shape: (n_features,).
+    """
+    mean, scale = _unit(features)
+    x, start = (features - mean) / scale, prior * scale
+    hits, sizes = np.bincount(groups, right), np.bincount(groups)
+    teaches = ((hits > 0) & (hits < sizes))[groups]
+    x, hit = x[teaches], right[teaches].astype(float)
+    names, index = np.unique(groups[teaches], return_inverse=True)
+
+    def derivatives(change: Floats) -> tuple[float, Floats, Floats]:
+        scores = x @ (start + change)
+        highest = np.full(len(names), -np.inf)
+        np.maximum.at(highest, index, scores)
+        odds = np.exp(scores - highest[index])
+        total, total_right = np.bincount(index, odds), np.bincount(index, odds * hit)
+        share, share_right = odds / total[index], odds * hit / total_right[index]
+        means = [
+            np.stack([np.bincount(index, part * column) for column in x.T], axis=1)
+            for part in (share, share_right)
+        ]
+        loss = float(np.log(total / total_right).sum() + l2 / 2 * change @ change)
+        gradient = (means[0] - means[1]).sum(axis=0) + l2 * change
+        # The right candidates' part is concave: without it the curvature is positive definite,
+        # and the step still leads downhill.
+        curvature = (x * share[:, None]).T @ x - means[0].T @ means[0] + l2 * np.eye(x.shape[1])
+        return loss, gradient, curvature
+
+    change = _newton(derivatives, features.shape[1]) if len(names) else np.zeros(len(prior))
+    return np.asarray((start + change) / scale, dtype=float)
+
+
 def fit_probability(
     features: Floats, positive: NDArray[np.bool_], *, l2: float = 1.0
 ) -> LinearModel:

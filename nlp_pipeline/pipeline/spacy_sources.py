@@ -99,6 +99,7 @@ _NEUTRAL_IN_FREE_MODE: dict[str, Any] = {
     "fallback_questions": False,
     "evidence_sentences": None,
     "candidate_weights": {},
+    "keep_candidates": False,
     "no_answer_weights": {},
     "answerable_threshold": DEFAULT_THRESHOLD,
     "confidence_weights": {},

@@ -251,7 +251,13 @@ def read_table_of(
 def read_unguarded(
     file: Path, receipt: Receipt, table: str, format_: Format, columns: list[str] | None = None
 ) -> pa.Table:
-    """A file of a part, wherever it lies, without the quotes that CSV has got."""
+    """A file of a part, wherever it lies, without the quotes that CSV has got.
+
+    A part that was written before there was this table has no row of it.
+    """
+    if table not in receipt.rows:
+        names = TABLES[table].names if columns is None else columns
+        return TABLES[table].empty_table().select(names)
     rows = read_table(file, TABLES[table], format_, columns)
     return unguarded(table, rows) if receipt.guarded else rows
 

@@ -18,6 +18,11 @@ def answer_rows(view: DocView, answer: Mapping[str, Any]) -> Iterator[Row]:
     yield {**row, "evidence": _evidence(view, row)}
 
 
+def candidate_rows(view: DocView, candidate: Mapping[str, Any]) -> Iterator[Row]:
+    """The row of a candidate for an answer, its tokens those that its characters have now."""
+    yield realigned(view.doc, candidate)
+
+
 def _evidence(view: DocView, row: Mapping[str, Any]) -> list[int]:
     """The evidence sentences; where none were set at the time, those that hold the piece."""
     starts = row.get("evidence_starts")

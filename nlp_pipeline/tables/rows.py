@@ -46,6 +46,9 @@ _SOURCES: dict[str, _RowSource] = {
     "spans": _RowSource(linguistic.grouped_spans, linguistic.span_rows),
     "categories": _RowSource(lambda view: view.doc.cats.items(), linguistic.category_rows),
     "answers": _RowSource(_rows_of_extension("answers"), generated.answer_rows),
+    "answer_candidates": _RowSource(
+        _rows_of_extension("answer_candidates"), generated.candidate_rows
+    ),
     "answer_entities": _RowSource(generated.texts_with_units, generated.unit_rows),
     "summaries": _RowSource(generated.summaries, generated.summary_rows),
     "summary_sentences": _RowSource(generated.summaries, generated.summary_sentence_rows),

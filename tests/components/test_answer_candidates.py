@@ -180,3 +180,21 @@ def test_an_answer_of_another_kind_sends_the_question_on() -> None:
     pipe.questions[0]["text"] = "What about the rain?"
     (answer,) = nlp("Ole Brandt was at sea. He was wet. The rain was cold.")._.answers
     assert (answer["asked_sentences"], answer["start_char"] >= 35) == ([2], True)
+
+
+def test_the_candidates_are_a_table_on_request() -> None:
+    from nlp_pipeline.tables import to_frames
+
+    settings: dict[str, Any] = {"answerable_threshold": 0.0, "no_answer_margin": 1000.0}
+    nlp = extractive(keep_candidates=True, **settings)
+    doc = nlp(TEXT)
+    frames = to_frames([doc, extractive(**settings)(TEXT)])
+    candidates, answers = frames["answer_candidates"], frames["answers"]
+    assert len(candidates) == len(doc._.answer_candidates) >= 1
+    assert set(FEATURE_NAMES) < set(candidates.columns)
+    assert candidates["rank"].tolist() == list(range(len(candidates)))
+    assert candidates["score"].is_monotonic_decreasing
+    best = candidates.iloc[0]
+    assert best[["question_id", "component", "text", "start_char", "end_token", "score"]].tolist()
+    assert best["text"] == answers["answer"][0] == TEXT[best["start_char"] : best["end_char"]]
+    assert best["score"] == answers["candidate_score"][0]

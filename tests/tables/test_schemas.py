@@ -19,6 +19,7 @@ def test_the_tables_are_those_of_the_specification() -> None:
         "spans",
         "categories",
         "answers",
+        "answer_candidates",
         "answer_entities",
         "summaries",
         "summary_sentences",
