@@ -22,6 +22,7 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
     "spans": ("document_id", "text"),
     "categories": ("document_id",),
     "answers": ("document_id", "question", "answer", "reasoning", "error"),
+    "answer_candidates": ("document_id", "text"),
     "answer_entities": ("document_id", "text"),
     "summaries": ("document_id", "summary", "reasoning", "error"),
     "summary_sentences": ("document_id", "text"),
