@@ -83,3 +83,11 @@ def test_a_part_of_which_no_record_is_at_fault() -> None:
         suspect.crashed(suspect.next_unit(), None, "it ended")
     with pytest.raises(UnitFailed, match="Part 3 has ended its actor 3 times"):
         suspect.crashed(suspect.next_unit(), None, "it ended")
+
+
+def test_a_part_that_was_computed_behind_one_that_never_ends() -> None:
+    journal = Journal(2)
+    suspect = SuspectUnit(journal.unit, journal.missing)
+    journal.done = {0, 1}
+    suspect.crashed(journal.unit, 600, "nothing was done")
+    assert suspect.next_unit() == journal.unit

@@ -67,9 +67,10 @@ class SuspectUnit:
         self._crashes += 1
         if unit.offsets is None:
             self._whole_crashes += 1
-            if self._whole_crashes < WHOLE_TRIES and seconds is None:
-                return
             suspected = tuple(self._missing(unit))
+            # With nothing missing it has only to be written: it was behind one that took too long.
+            if self._whole_crashes < WHOLE_TRIES and (seconds is None or not suspected):
+                return
         else:
             self._ranges.pop()
             suspected = tuple(sorted(set(unit.offsets) & set(self._missing(unit))))
