@@ -61,6 +61,13 @@ def test_a_gpu_of_which_there_is_none() -> None:
         place_actors(ClusterOptions(gpus_per_actor=1), CPU_NODES, on_cpu=False)
 
 
+def test_a_head_without_cpus_gets_no_actor() -> None:
+    machines = [Machine(0, 0), *CPU_NODES]
+    assert place_actors(ClusterOptions(), machines, on_cpu=False) == ActorPlacement(2, 0, 7)
+    with pytest.raises(TooFewCpus, match="1 actor with 1 CPU each do not fit on 0 machines"):
+        place_actors(ClusterOptions(), machines[:1], on_cpu=False)
+
+
 def test_fewer_cpus_than_asked_for() -> None:
     with pytest.raises(TooFewCpus) as raised:
         place_actors(ClusterOptions(actors=30), CPU_NODES, on_cpu=False)

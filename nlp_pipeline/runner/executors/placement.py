@@ -38,6 +38,7 @@ def place_actors(
         TooFewGpus: They do not fit.
         TooFewCpus: They do not fit.
     """
+    machines = [machine for machine in machines if machine.cpus]  # one without is a bare head
     all_gpus = sum(machine.gpus for machine in machines)
     gpus = options.gpus_per_actor
     if gpus is None:
@@ -50,7 +51,7 @@ def place_actors(
     cpus = options.cpus_per_actor
     if cpus is None:
         # One CPU is left free, for Ray itself and for whoever moves the parts into their places.
-        on_machine = [-(-actors // len(used)) if not gpus else m.gpus // gpus for m in used]
+        on_machine = [m.gpus // gpus if gpus else -(-actors // len(used)) for m in used]
         shares = [(m.cpus - 1) // n for m, n in zip(used, on_machine, strict=True)]
         cpus = max(1, min(shares, default=1))
     if actors > sum(machine.cpus // cpus for machine in used):
