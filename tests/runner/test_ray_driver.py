@@ -1,16 +1,16 @@
 """The driver and its actors without Ray: actors are threads here, and die when theirs does."""
 
-# mypy: ignore-errors
-
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from nlp_pipeline import read_run, run
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.cluster import (
+    ActorsMissing,
     FolderNotShared,
     NodeFailed,
     NodesDiffer,
@@ -28,23 +29,26 @@ from nlp_pipeline.errors.cluster import (
 from nlp_pipeline.errors.run import DiskFull, TooManyErrors
 from nlp_pipeline.run_folder import staging
 from nlp_pipeline.run_folder.status import run_status
-from nlp_pipeline.runner.executors import part_actor, ray, ray_driver
+from nlp_pipeline.runner.executors import actor_pool, part_actor, ray, ray_driver
 from nlp_pipeline.runner.executors.actor_pool import ActorSlot
 from nlp_pipeline.runner.executors.part_actor import PartActor
 from nlp_pipeline.runner.executors.placement import ActorPlacement, Machine
-from nlp_pipeline.runner.executors.unit import ActorJob
+from nlp_pipeline.runner.executors.unit import ActorJob, WorkUnit
 from nlp_pipeline.runner.request import ClusterOptions
 
 HARM = """\
-import time
+import threading
 from spacy.language import Language
+
+stalls = threading.Semaphore(0)
 
 @Language.component("harm_here")
 def harm_here(doc):
     if "POISON" in doc.text:
         raise SystemExit
     if "ENDLESS" in doc.text:
-        time.sleep(60)
+        stalls.release()
+        threading.Event().wait()
     if "BOOM" in doc.text:
         raise RuntimeError("boom")
     return doc
@@ -94,6 +98,11 @@ class Reply(Future[Any]):
         return self.done() or not self.actor.thread.is_alive()
 
 
+clock = SimpleNamespace(jumps=0)
+"""Jumps by an hour where a document stalls, so that no test has to wait for it."""
+clock.monotonic = lambda: time.monotonic() + 3600 * clock.jumps
+
+
 class Pool:
     """An `ActorPool` of threads."""
 
@@ -104,6 +113,7 @@ class Pool:
     def wait(self, seconds: float) -> list[tuple[ActorSlot, Any]]:
         end = time.monotonic() + seconds
         while True:
+            clock.jumps += sys.modules["harm_of_this_test"].stalls.acquire(blocking=False)
             refs = [(slot, ref) for slot in self.slots for ref in (*slot.units, slot.answer)]
             ready = [pair for pair in refs if pair[1] is not None and pair[1].ready]
             if ready or time.monotonic() > end:
@@ -117,6 +127,9 @@ class Pool:
             ref.handle.restart()
         return None
 
+    def give(self, slot: ActorSlot, unit: WorkUnit, safe: int, *, alone: bool = False) -> None:
+        slot.give(unit, alone=alone)
+
     def end(self, slot: ActorSlot) -> None:
         slot.handle.restart()
 
@@ -127,19 +140,31 @@ class Pool:
         """They end with the process."""
 
 
+Go = Callable[..., Any]
+Corpus = Callable[..., str]
+
+
 @contextmanager
 def two_machines(options: ClusterOptions) -> Iterator[list[Machine]]:
     yield [Machine(4, 0), Machine(4, 0)]
 
 
 @pytest.fixture
-def go(tmp_path, quick, register, monkeypatch) -> Callable[..., Any]:
+def go(
+    tmp_path: Path,
+    quick: Callable[..., str],
+    register: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Go:
     """Runs, in parts of four, by threads that pass for a cluster."""
     register("harm_of_this_test", HARM)
     name = quick("harm_here")
     monkeypatch.setattr(ray, "ActorPool", Pool)
     monkeypatch.setattr(ray, "connected", two_machines)
     monkeypatch.setattr(ray_driver, "WAIT_S", 0.01)
+    monkeypatch.setattr(actor_pool, "ASK_EVERY_S", 0.02)
+    for module in (ray_driver, actor_pool):
+        monkeypatch.setattr(module, "time", clock)
 
     def run_it(source: str, out: str = "out", executor: str = "ray", **options: Any) -> Any:
         kind: Any = executor
@@ -164,11 +189,10 @@ def tree(out: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("actors", [None, 5])
-def test_the_folder_is_that_of_a_local_run(tmp_path, go, corpus, actors) -> None:
+def test_the_folder_is_that_of_a_local_run(tmp_path: Path, go: Go, corpus: Corpus) -> None:
     source = corpus(*texts(18, d7="BOOM", d9=""), {"id": "d3", "text": "Again."})
     local = go(source, "local", "local")
-    result = go(source, actors=actors)
+    result = go(source, actors=5)
     assert (result.documents, result.failed) == (local.documents, local.failed) == (19, 3)
     assert tree(tmp_path / "out") == tree(tmp_path / "local")
     nodes = json.loads((tmp_path / "out" / "manifest.json").read_text())["nodes"]
@@ -177,14 +201,16 @@ def test_the_folder_is_that_of_a_local_run(tmp_path, go, corpus, actors) -> None
     assert rates == {name: node["documents_per_second"] for name, node in nodes.items()}
 
 
-def test_an_empty_corpus(tmp_path, go, corpus) -> None:
+def test_an_empty_corpus(tmp_path: Path, go: Go, corpus: Corpus) -> None:
     source = corpus()
     go(source, "local", "local")
     assert go(source).documents == 0
     assert tree(tmp_path / "out") == tree(tmp_path / "local")
 
 
-def test_what_failed_is_tried_again_and_what_changed_computed(tmp_path, go, corpus) -> None:
+def test_what_failed_is_tried_again_and_what_changed_computed(
+    tmp_path: Path, go: Go, corpus: Corpus
+) -> None:
     go(corpus(*texts(10, d7="BOOM")))
     source = corpus(*texts(11, d8="Another text."))
     result = go(source)
@@ -195,7 +221,9 @@ def test_what_failed_is_tried_again_and_what_changed_computed(tmp_path, go, corp
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_documents_that_end_their_actor_are_recorded(tmp_path, go, corpus) -> None:
+def test_documents_that_end_their_actor_are_recorded(
+    tmp_path: Path, go: Go, corpus: Corpus
+) -> None:
     records = texts(10, d2="POISON", d6="POISON")
     result = go(corpus(*records))
     assert (result.documents, result.failed) == (10, 2)
@@ -214,17 +242,19 @@ def test_documents_that_end_their_actor_are_recorded(tmp_path, go, corpus) -> No
     )
 
 
-def test_a_document_that_never_ends_is_recorded(tmp_path, go, corpus) -> None:
-    result = go(corpus(*texts(5, d4="ENDLESS")), unit_timeout=2)
+def test_a_document_that_never_ends_is_recorded(tmp_path: Path, go: Go, corpus: Corpus) -> None:
+    result = go(corpus(*texts(5, d4="ENDLESS")), unit_timeout=1800, actors=1)
     assert (result.documents, result.failed) == (5, 1)
     (message,) = read_run(tmp_path / "out")["errors"].message
     assert message == (
-        "The actor was not done with document 'd4' in 2 seconds and was ended. Give it more "
+        "The actor was not done with document 'd4' in 1800 seconds and was ended. Give it more "
         "with --unit-timeout, or find the component that goes on for ever."
     )
 
 
-def test_too_many_errors_end_the_run_and_the_next_goes_on(tmp_path, go, corpus) -> None:
+def test_too_many_errors_end_the_run_and_the_next_goes_on(
+    tmp_path: Path, go: Go, corpus: Corpus
+) -> None:
     source = corpus(*texts(14, d3="BOOM", d5="BOOM"))
     with pytest.raises(TooManyErrors):
         go(source, on_error="stop")
@@ -235,7 +265,9 @@ def test_too_many_errors_end_the_run_and_the_next_goes_on(tmp_path, go, corpus) 
     assert tree(tmp_path / "out") == tree(tmp_path / "local")
 
 
-def test_the_disk_of_an_actor_is_full(tmp_path, go, corpus, monkeypatch) -> None:
+def test_the_disk_of_an_actor_is_full(
+    tmp_path: Path, go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -246,7 +278,9 @@ def test_the_disk_of_an_actor_is_full(tmp_path, go, corpus, monkeypatch) -> None
     assert go(corpus(*texts(8))).resumed == 8  # all of them lay in the journals
 
 
-def test_nodes_that_would_make_other_rows(go, corpus, monkeypatch) -> None:
+def test_nodes_that_would_make_other_rows(
+    go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = part_actor.fingerprint
 
     def other(*arguments: Any) -> dict[str, Any]:
@@ -266,20 +300,32 @@ def test_nodes_that_would_make_other_rows(go, corpus, monkeypatch) -> None:
     assert raised.value.exit_code == 65
 
 
-def test_versions_that_are_not_those_of_the_driver(go, corpus, monkeypatch) -> None:
+def test_versions_that_are_not_those_of_the_driver(
+    go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ray, "versions", lambda: {"spacy": "2.0"})
     with pytest.raises(NodesDiffer, match=r"this machine → node[01]:\n  versions.spacy: 2.0 → 3"):
         go(corpus("One."))
 
 
-def test_a_folder_that_a_node_does_not_see(tmp_path, go, corpus, monkeypatch) -> None:
+def test_a_folder_that_a_node_does_not_see(
+    tmp_path: Path, go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Path, "is_file", lambda path: ".driver" not in path.name)
     with pytest.raises(FolderNotShared, match="does not see the run folder"):
         go(corpus("One."))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_node_that_cannot_load_its_pipeline(go, corpus, monkeypatch) -> None:
+def test_actors_that_never_load(go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "START_TIMEOUT_S", -1.0)
+    with pytest.raises(ActorsMissing, match="Only 0 of 2 actors could be started"):
+        go(corpus("One."))
+
+
+def test_a_node_that_cannot_load_its_pipeline(
+    go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no model here")
 
@@ -304,7 +350,9 @@ def test_a_node_that_cannot_load_its_pipeline(go, corpus, monkeypatch) -> None:
         ),
     ],
 )
-def test_options_that_do_not_go_together(go, corpus, options, error, message) -> None:
+def test_options_that_do_not_go_together(
+    go: Go, corpus: Corpus, options: dict[str, Any], error: type[NlpPipelineError], message: str
+) -> None:
     with pytest.raises(error) as raised:
         go(corpus("One."), **options)
     assert str(raised.value) == message
@@ -322,13 +370,15 @@ def test_options_that_do_not_go_together(go, corpus, options, error, message) ->
         ),
     ],
 )
-def test_numbers_that_no_cluster_could_have(go, corpus, name, value, message) -> None:
+def test_numbers_that_no_cluster_could_have(
+    go: Go, corpus: Corpus, name: str, value: float, message: str
+) -> None:
     with pytest.raises(NlpPipelineError) as raised:
         go(corpus("One."), **{name: value})
     assert str(raised.value) == message
 
 
-def test_an_object_store_is_no_run_folder(corpus, quick) -> None:
+def test_an_object_store_is_no_run_folder(corpus: Corpus, quick: Callable[..., str]) -> None:
     with pytest.raises(ObjectStorePath) as raised:
         run(corpus("One."), "s3://bucket/run", pipeline=quick())
     assert str(raised.value) == (

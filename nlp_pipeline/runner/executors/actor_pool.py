@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -83,6 +85,21 @@ class ActorSlot:
         self.units[self.handle.compute.remote(unit)] = unit
 
 
+@contextmanager
+def _object_store_errors(safe: int) -> Iterator[None]:
+    """Says that there is no room in place of what Ray says.
+
+    Raises:
+        ObjectStoreFull: There is none.
+    """
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+        raise ObjectStoreFull(safe) from error
+
+
 class ActorPool:
     """All actors of a run.
 
@@ -135,12 +152,26 @@ class ActorPool:
         import ray
 
         try:
-            message: UnitOutcome | ActorDescription | Counts = ray.get(ref)
+            with _object_store_errors(safe):
+                message: UnitOutcome | ActorDescription | Counts = ray.get(ref)
         except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError):
             return None
-        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
-            raise ObjectStoreFull(safe) from error
         return message
+
+    def give(self, slot: ActorSlot, unit: WorkUnit, safe: int, *, alone: bool = False) -> None:
+        """Hands an actor a unit, through Ray's object store.
+
+        Args:
+            slot: The actor.
+            unit: What it gets.
+            safe: Documents that are, for the message.
+            alone: Whether it may get no other.
+
+        Raises:
+            ObjectStoreFull: Ray has no room.
+        """
+        with _object_store_errors(safe):
+            slot.give(unit, alone=alone)
 
     def end(self, slot: ActorSlot) -> None:
         """Ends an actor, for Ray to start it again."""

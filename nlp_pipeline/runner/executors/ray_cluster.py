@@ -79,6 +79,7 @@ def _start(options: ClusterOptions) -> None:
     cpus = os.cpu_count() or 1
     asked_for = (options.actors or 1) * (options.cpus_per_actor or 1)
     ray.init(
+        "local",  # and none that happens to run here for somebody else
         num_cpus=max(cpus, asked_for + 1),
         include_dashboard=False,
         logging_level=logging.ERROR,

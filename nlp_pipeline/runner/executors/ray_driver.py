@@ -76,6 +76,7 @@ class RayDriver:
 
         Raises:
             UnitFailed: A part ends every actor.
+            ObjectStoreFull: Ray has no room.
             ActorsMissing: No actor is left.
             NodeFailed: An actor met an error that another would meet too.
         """
@@ -102,17 +103,19 @@ class RayDriver:
 
     def _hand_out(self) -> None:
         """Gives every actor what it has room for; a suspected unit has an actor to itself."""
+        safe = self._folder.documents_done
         for slot in self._slots:
             if self._to_retry and slot.room and not slot.units:
-                slot.give(self._to_retry.popleft().next_unit(), alone=True)
+                unit = self._to_retry.popleft().next_unit()
+                self._pool.give(slot, unit, safe, alone=True)
         if self._to_retry and not any(slot.alone for slot in self._slots):
             return  # until an actor has nothing else
         # In turns, or the first actor would have all of the last units and another none.
         while free := [slot for slot in self._slots if slot.room > 0]:
-            unit = self._next_unit()
-            if unit is None:
+            next_unit = self._next_unit()
+            if next_unit is None:
                 return
-            min(free, key=lambda slot: len(slot.units)).give(unit)
+            self._pool.give(min(free, key=lambda slot: len(slot.units)), next_unit, safe)
 
     def _next_unit(self) -> WorkUnit | None:
         n_ahead = self._planner.n_read - len(self._folder.receipts)
