@@ -44,7 +44,7 @@ delay_ms = {delay_ms}
 trace = {trace}
 """
 
-POINTS = "[spacy_llama_generators]\nscaling.delayed.v1 = scaling_generator:make\n"
+POINTS = "[thinc_llama_generators]\nscaling.delayed.v1 = scaling_generator:make\n"
 
 GENERATOR = '''\
 """An echo that takes its time; writes down how many answers were under way, on the average."""

@@ -1,17 +1,17 @@
 """Runs on real Ray: two nodes on this machine, with logical GPUs, and what is done to them."""
 
-# mypy: ignore-errors
-
 from __future__ import annotations
 
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from nlp_pipeline import read_run, run
 from nlp_pipeline.errors.cluster import ClusterUnreachable, TooFewGpus
+from nlp_pipeline.errors.run import RunNotFound
 from nlp_pipeline.run_folder.status import run_status
 from nlp_pipeline.runner.request import ClusterOptions
 
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 TESTS = Path(__file__).parents[1]
 DOCUMENTS = 60
+Corpus = Callable[..., str]
 
 HARM = """\
 import os, time
@@ -103,7 +105,7 @@ def tree(out: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_run_on_two_nodes_is_a_local_one(tmp_path, config, corpus) -> None:
+def test_a_run_on_two_nodes_is_a_local_one(tmp_path: Path, config: str, corpus: Corpus) -> None:
     source = corpus(*texts(), {"id": "d3", "text": "The id again."}, {"id": "no text"})
     run(source, tmp_path / "local", pipeline=config, part_size=5)
     result = go(source, tmp_path / "ray", config)
@@ -132,7 +134,7 @@ class Stop:
             raise KeyboardInterrupt
 
 
-def test_a_run_changes_its_executor_and_back(tmp_path, config, corpus) -> None:
+def test_a_run_changes_its_executor_and_back(tmp_path: Path, config: str, corpus: Corpus) -> None:
     source, out = corpus(*texts()), tmp_path / "out"
     run(source, tmp_path / "clean", pipeline=config, part_size=5)
     with pytest.raises(KeyboardInterrupt):
@@ -147,7 +149,9 @@ def test_a_run_changes_its_executor_and_back(tmp_path, config, corpus) -> None:
     assert tree(out) == tree(tmp_path / "clean")
 
 
-def test_documents_that_end_their_actor_are_found(tmp_path, config, corpus) -> None:
+def test_documents_that_end_their_actor_are_found(
+    tmp_path: Path, config: str, corpus: Corpus
+) -> None:
     source, out = corpus(*texts(20, d7="POISON", d13="POISON")), tmp_path / "out"
     result = go(source, out, config)
     assert (result.documents, result.failed) == (20, 2)
@@ -159,37 +163,49 @@ def test_documents_that_end_their_actor_are_found(tmp_path, config, corpus) -> N
     assert frames["answers"].document_id.tolist() == [f"d{i}" for i in range(20)]
 
 
-def test_a_document_that_never_ends_is_found(tmp_path, config, corpus) -> None:
-    source, out = corpus(*texts(10, d4="ENDLESS")), tmp_path / "out"
-    result = go(source, out, config, unit_timeout=6)
-    assert (result.documents, result.failed) == (10, 1)
+def test_a_document_that_never_ends_is_found(tmp_path: Path, config: str, corpus: Corpus) -> None:
+    source, out = corpus(*texts(2, d1="ENDLESS")), tmp_path / "out"
+    result = go(source, out, config, unit_timeout=10)
+    assert (result.documents, result.failed) == (2, 1)
     assert read_run(out)["errors"].type.tolist() == ["actor_stalled"]
 
 
-def test_actors_killed_at_random(tmp_path, config, corpus) -> None:
+class Harm:
+    """Does something each time that so many more documents are done."""
+
+    def __init__(self, action: Callable[[], None], after: Iterable[int]) -> None:
+        self.action, self.after = action, deque(after)
+        self.documents = 0
+
+    def start(self, total: int | None, done: int) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+    def document(self, *, failed: bool, output_tokens: int) -> None:
+        self.documents += 1
+        if self.after and self.documents >= self.after[0]:
+            self.after.popleft()
+            self.action()
+
+
+def test_actors_killed_at_random(tmp_path: Path, config: str, corpus: Corpus) -> None:
     source, out = corpus(*texts(100)), tmp_path / "out"
     run(source, tmp_path / "clean", pipeline=config, part_size=5)
-    chance, ended = random.Random(5), threading.Event()
+    chance = random.Random(5)
 
     def kill() -> None:
-        while not ended.wait(chance.uniform(3, 6)):
-            for process in actor_processes()[:1]:
-                os.kill(process, signal.SIGKILL)
+        os.kill(chance.choice(actor_processes()), signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        result = go(source, out, config)
-    finally:
-        ended.set()
-        killer.join()
+    harm = Harm(kill, sorted(chance.sample(range(1, 90), 4)))
+    result = go(source, out, config, progress=harm)
+    assert not harm.after
     assert (result.documents, result.failed) == (100, 0)
     assert tree(out) == tree(tmp_path / "clean")
 
 
 def actor_processes() -> list[int]:
     """The processes of actors, as Ray names them."""
-    found = []
+    processes = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -197,31 +213,95 @@ def actor_processes() -> list[int]:
             except OSError:
                 continue
             if words.startswith(b"ray::PartActor"):
-                found.append(int(folder.name))
-    return found
+                processes.append(int(folder.name))
+    return processes
 
 
-def test_a_node_that_goes_down_costs_no_row(tmp_path, config, corpus, cluster) -> None:
+def test_a_node_that_goes_down_costs_no_row(
+    tmp_path: Path, config: str, corpus: Corpus, cluster: Any
+) -> None:
     source, out = corpus(*texts(100)), tmp_path / "out"
     run(source, tmp_path / "clean", pipeline=config, part_size=5)
     node = cluster.add_node(num_cpus=2, num_gpus=1)
-    timer = threading.Timer(12, cluster.remove_node, args=[node], kwargs={"allow_graceful": False})
-    timer.start()
-    try:
-        result = go(source, out, config)
-    finally:
-        timer.join()
+    harm = Harm(lambda: cluster.remove_node(node, allow_graceful=False), [30])
+    result = go(source, out, config, actors=3, progress=harm)
+    assert not harm.after
     assert (result.documents, result.failed) == (100, 0)
     assert tree(out) == tree(tmp_path / "clean")
 
 
-def test_more_gpus_than_there_are(tmp_path, config, corpus) -> None:
+def test_the_driver_killed_and_interrupted_and_the_command_typed_again(
+    tmp_path: Path, config: str, corpus: Corpus, cluster: Any
+) -> None:
+    source, out = corpus(*texts(600)), tmp_path / "out"
+    run(source, tmp_path / "clean", pipeline=config)
+    command = [sys.executable, "-m", "nlp_pipeline", "run", source, "--out", str(out)]
+    command += ["-p", config, "--executor", "ray", "--address", cluster.address]
+
+    def end(done: int, *signals: int) -> tuple[int, str]:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and documents_done(out) < done:
+            time.sleep(0.1)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.05)
+        message = process.communicate(timeout=60)[1]
+        return process.returncode, message
+
+    code, message = end(30, signal.SIGKILL)
+    assert code == -signal.SIGKILL, message
+    safe = documents_done(out)
+    assert safe >= 30
+    code, message = end(safe + 40, signal.SIGINT)
+    assert code == 130
+    done = int(re.findall(r"Interrupted\. (\d+) documents are safe", message)[0])
+    assert done >= safe + 40
+    assert not list(out.glob(".driver*"))
+    assert end(done + 40, signal.SIGINT, signal.SIGINT)[0] in (-signal.SIGINT, 130)
+    assert documents_done(out) >= done + 40
+    result = run(source, out, pipeline=config, executor="ray")
+    assert (result.documents, result.failed) == (600, 0)
+    assert result.resumed >= done + 40
+    assert tree(out) == tree(tmp_path / "clean")
+
+
+def documents_done(out: Path) -> int:
+    try:
+        return run_status(out).done
+    except RunNotFound:
+        return 0
+
+
+def test_an_object_store_and_its_disk_are_full(tmp_path: Path, config: str, corpus: Corpus) -> None:
+    from ray.cluster_utils import Cluster
+
+    options: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 80 * 2**20}
+    options["_system_config"] = {"local_fs_capacity_threshold": 0.0}
+    full = Cluster(initialize_head=True, head_node_args=options)
+    record = {"id": "large", "text": "Ada. " * 20_000_000}
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "nlp_pipeline", "run", corpus(record), "--out", str(out)]
+    command += ["-p", config, "--max-length", "200000000", "--executor", "ray"]
+    try:
+        done = subprocess.run(
+            [*command, "--address", full.address], capture_output=True, text=True, timeout=200
+        )
+    finally:
+        full.shutdown()
+    assert "Ray's object store is full, or the disk that it spills to" in done.stderr
+    assert done.returncode == 28
+    assert run_status(out).state == "interrupted"
+
+
+def test_more_gpus_than_there_are(tmp_path: Path, config: str, corpus: Corpus) -> None:
     with pytest.raises(TooFewGpus, match="3 actors with 1 GPU each"):
         go(corpus("One."), tmp_path / "out", config, actors=3, gpus_per_actor=1)
     assert not (tmp_path / "out").exists()
 
 
-def test_two_gpus_share_the_tiny_llama(tmp_path, corpus, cluster, tiny_llama, quick_text) -> None:
+def test_two_gpus_share_the_tiny_llama(
+    tmp_path: Path, corpus: Corpus, cluster: Any, tiny_llama: str, quick_text: str
+) -> None:
     """On CPUs: the two ranks of an actor split the model as two GPUs would."""
     block = f'@llama_generators = "nlp_pipeline.Llama.v1"\nmodel = "{tiny_llama}"\n'
     block += 'device = "auto"\ndtype = "float64"\n'
@@ -236,7 +316,7 @@ def test_two_gpus_share_the_tiny_llama(tmp_path, corpus, cluster, tiny_llama, qu
     assert answers[0] == answers[1]
 
 
-def test_an_address_where_nobody_answers(tmp_path) -> None:
+def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
     code = (
         "from nlp_pipeline.runner.executors.ray_cluster import connected\n"
         "from nlp_pipeline.runner.request import ClusterOptions\n"
