@@ -239,6 +239,21 @@ class PartDamaged(OutputError):
         )
 
 
+class BlockDamaged(OutputError):
+    """A file of many receipts that is not what was written.
+
+    Attributes:
+        first: The first part of which it held the receipt.
+    """
+
+    def __init__(self, path: str, file: str, first: int) -> None:
+        self.first = first
+        super().__init__(
+            f"The receipts {file} of the run in '{path}' are damaged. Run the same command again: "
+            f"it makes the parts from {first} on anew."
+        )
+
+
 class ReceiptDamaged(OutputError):
     """A run of which a receipt is missing or cannot be read: a part would pass for the whole."""
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.report.documents import Row
-from nlp_pipeline.run_folder.receipts import read_receipts, receipt_path
+from nlp_pipeline.run_folder.receipt_blocks import receipt_file
+from nlp_pipeline.run_folder.receipt_list import read_receipts
 
 BINS = 20
 SNIPPET = 90
@@ -140,11 +141,16 @@ def pace(run: Path) -> list[tuple[float, int]]:
     Receipts hold no time, so that a resumed run equals another; their files have one. Empty
     where these are no times of a run, as in a copy that has not kept them.
     """
-    points, n_documents, start = [], 0, None
+    points: list[tuple[float, int]] = []
+    n_documents, start, last_file = 0, None, None
     for receipt in read_receipts(run):
-        modified = receipt_path(run, receipt.part).stat().st_mtime
-        start = modified if start is None else start
+        file = receipt_file(run, receipt.part)
+        if file != last_file:
+            modified = file.stat().st_mtime
+            start = modified if start is None else start
+            points.append((round(modified - start, 3), 0))
         n_documents += receipt.documents
-        points.append((round(modified - start, 3), n_documents))
+        points[-1] = (points[-1][0], n_documents)
+        last_file = file
     in_order = all(a[0] < b[0] for a, b in pairwise(points))
     return points if len(points) > 2 and in_order else []

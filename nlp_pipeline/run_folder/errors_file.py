@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,7 +33,7 @@ class ErrorsFile:
         """A part has changed: what the file says of it is out of date."""
         self._end = None
 
-    def mend(self, receipts: Sequence[Receipt]) -> None:
+    def mend(self, receipts: Iterable[Receipt]) -> None:
         """Writes the file again from the finished parts, where it says something else."""
         if self._end is not None:
             return
@@ -41,7 +41,7 @@ class ErrorsFile:
             write_atomically(self._path, lambda path: self._write(path, receipts))
         self._end = self._path.stat().st_size
 
-    def append(self, errors: pa.Table, receipts: Sequence[Receipt]) -> None:
+    def append(self, errors: pa.Table, receipts: Iterable[Receipt]) -> None:
         """Adds a part's errors after those of the finished parts."""
         self.mend(receipts)
         end = self._end or 0
@@ -56,7 +56,7 @@ class ErrorsFile:
             raise
         self._end = self._path.stat().st_size
 
-    def is_right(self, receipts: Sequence[Receipt]) -> bool:
+    def is_right(self, receipts: Iterable[Receipt]) -> bool:
         """Whether the file says what the finished parts say."""
         if not self._path.is_file():
             return False
@@ -64,12 +64,12 @@ class ErrorsFile:
             is_equal = all(file.read(len(lines)) == lines for lines in self._parts(receipts))
             return is_equal and not file.read(1)
 
-    def _write(self, path: Path, receipts: Sequence[Receipt]) -> None:
+    def _write(self, path: Path, receipts: Iterable[Receipt]) -> None:
         with path.open("wb") as file:
             for lines in self._parts(receipts):
                 file.write(lines)
 
-    def _parts(self, receipts: Sequence[Receipt]) -> Iterator[bytes]:
+    def _parts(self, receipts: Iterable[Receipt]) -> Iterator[bytes]:
         for receipt in receipts:
             if receipt.rows.get("errors"):
                 yield _lines(read_table_of(self._run, receipt, "errors", self._format))

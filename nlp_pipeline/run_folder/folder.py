@@ -7,6 +7,7 @@ The layout, in the order in which a part comes to be:
 - `errors.jsonl`, grown by the part's errors
 - `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
 - `_receipts/part-00012.json`, written last: the part is done once it is there
+- `_receipts/block-00000.jsonl`, the receipts of the first thousand parts, in place of their files
 - `_wip/part-00013.jsonl`, the finished documents of the part that is being made
 - `_wip/part-00003/`, the files of a part that is being made anew, until they replace the old ones,
   or of one that another process has made ahead of those before it
@@ -28,7 +29,8 @@ from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_
 from nlp_pipeline.run_folder.journal import WIP, holds_documents
 from nlp_pipeline.run_folder.ledger import LEDGER
 from nlp_pipeline.run_folder.lock import LOCK, locked
-from nlp_pipeline.run_folder.receipts import RECEIPTS, drop_receipts, read_receipts, sound
+from nlp_pipeline.run_folder.receipt_list import drop_receipts, read_receipts, sound
+from nlp_pipeline.run_folder.receipts import RECEIPTS
 from nlp_pipeline.run_folder.resume import differences
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
 from nlp_pipeline.run_folder.stdin import INPUT
@@ -39,7 +41,9 @@ from nlp_pipeline.tables.schemas import TABLES
 
 FINISHED = "finished"
 """The state of a run whose every record is in a part."""
-_OURS = re.compile(r"part-\d{5,}(\.(parquet|csv|jsonl?))?|\.part-\d{5,}\..*\.tmp-\d+")
+_OURS = re.compile(
+    r"(part|block)-\d{5,}(\.(parquet|csv|jsonl?))?|\.(part|block)-\d{5,}\..*\.tmp-\d+"
+)
 """What the files of parts are called, and those that are not whole yet."""
 CLEARED = "cleared"
 """The state of a run that was thrown away."""
@@ -79,8 +83,11 @@ def open_run(
             (path / RECEIPTS).mkdir(exist_ok=True)
             roll_forward(path, format_)
             receipts = read_receipts(path)
-            receipts = receipts[: sound(path, receipts, format_)]
-            drop_receipts(path, len(receipts))
+            # What has been finished may have lain long, and is looked at as a whole.
+            every_byte = (manifest or {}).get("state") == FINISHED
+            receipts = receipts.first(sound(path, receipts, format_, every_byte=every_byte))
+            drop_receipts(path, receipts)
+            receipts.pack()
             folder = RunFolder(path, format_, receipts)
             if receipts:
                 folder.errors.mend(receipts)
@@ -123,7 +130,7 @@ def _is_beginning(entry: Path) -> bool:
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether no part of the run is done, so that there is nothing that could be lost."""
     # A receipt that cannot be read is one too: what it stands for may have cost days.
-    has_documents = any((path / RECEIPTS).glob("part-*.json")) or holds_documents(path)
+    has_documents = any((path / RECEIPTS).glob("*-*.json*")) or holds_documents(path)
     return manifest.get("state") == CLEARED or not (has_documents or sealed_parts(path))
 
 

@@ -18,6 +18,7 @@ from nlp_pipeline.errors.run import (
 )
 from nlp_pipeline.run_folder.files import Format, lacks_columns
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest
+from nlp_pipeline.run_folder.receipt_list import ReceiptList, whole_receipts
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
     compare_digest,
@@ -25,11 +26,13 @@ from nlp_pipeline.run_folder.receipts import (
     part_file,
     read_table_of,
     unreadable_is_damage,
-    whole_receipts,
 )
 from nlp_pipeline.run_folder.staging import was_replaced
 from nlp_pipeline.tables.frames import to_frame
 from nlp_pipeline.tables.schemas import TABLES
+
+_TABLES_AT_ONCE = 1000
+"""Tables of parts that lie in memory beside what they are joined to."""
 
 
 def read_run(
@@ -76,11 +79,7 @@ def row_counts(path: str | Path) -> dict[str, int]:
     Raises:
         RunNotFound: The folder holds no run.
     """
-    counts = dict.fromkeys(TABLES, 0)
-    for receipt in finished_parts(Path(path)):
-        for name, rows in receipt.rows.items():
-            counts[name] += rows
-    return counts
+    return dict.fromkeys(TABLES, 0) | finished_parts(Path(path)).totals.rows
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def finished_parts(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[Receipt]:
+def finished_parts(folder: Path, manifest: Mapping[str, Any] | None = None) -> ReceiptList:
     """The receipts of the finished parts: of a finished run all, of another those there are.
 
     Raises:
@@ -154,13 +153,16 @@ def _concat(
     schema = TABLES[name]
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns])
-    part_tables, rows = [schema.empty_table()], 0
+    joined_tables, part_tables, rows = [schema.empty_table()], [], 0
     for part in parts if first is None or first > 0 else ():
         part_tables.append(part)
         rows += part.num_rows
         if first is not None and rows >= first:
             break
-    return pa.concat_tables(part_tables).slice(0, first)
+        if len(part_tables) == _TABLES_AT_ONCE:  # a table of few rows takes more than its rows do
+            joined_tables.append(pa.concat_tables(part_tables).combine_chunks())
+            part_tables = []
+    return pa.concat_tables([*joined_tables, *part_tables]).slice(0, first)
 
 
 def iter_parts(path: str | Path, table: str) -> Iterator[pa.Table]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -14,19 +13,17 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
+from nlp_pipeline.errors.run import PartDamaged
 from nlp_pipeline.run_folder.files import Format, file_digest, read_table, write_json
 from nlp_pipeline.run_folder.spreadsheet import unguarded
 from nlp_pipeline.tables.schemas import TABLES
-
-logger = logging.getLogger(__name__)
 
 RECEIPTS = "_receipts"
 _CHECK = "check"
 """The digest of a receipt's own values, in its file."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Receipt:
     """What a part holds.
 
@@ -60,79 +57,6 @@ def write_receipt(file: Path, receipt: Receipt) -> None:
 def receipt_path(run: Path, part: int) -> Path:
     """Where the receipt of a part lies."""
     return run / RECEIPTS / f"part-{part:05}.json"
-
-
-def read_receipts(run: Path) -> list[Receipt]:
-    """The receipts of the parts that are done, up to the first that is not."""
-    return _scan(run)[0]
-
-
-def whole_receipts(
-    run: Path, total: int | None, command: Sequence[str] = (), corpus: str = ""
-) -> list[Receipt]:
-    """The receipts of the parts that are done, where none is missing among them.
-
-    Args:
-        run: The run's folder.
-        total: How many records they have to make together; None where the run is not finished.
-        command: What began the run, for the message; nothing where it was a call in Python.
-        corpus: Its corpus, for the message.
-
-    Raises:
-        ReceiptDamaged: One is missing or cannot be read, or they do not make the total. What they
-            leave out would look as if it had never been there.
-    """
-    receipts, problem = _scan(run)
-    documents = sum(receipt.documents for receipt in receipts)
-    if not problem and total is not None and documents != total:
-        problem = "is missing"
-    if problem:
-        name = receipt_path(run, len(receipts)).name
-        raise ReceiptDamaged(
-            str(run),
-            f"{RECEIPTS}/{name}",
-            problem=problem,
-            documents=documents,
-            total=total,
-            command=command,
-            corpus=corpus,
-        )
-    return receipts
-
-
-def _scan(run: Path) -> tuple[list[Receipt], str]:
-    """The receipts up to the first that is not there, and what is wrong with that one, if it is.
-
-    A run that is going on adds receipts, and takes them away from the last on, while they are
-    read: what seems wrong is looked at again.
-    """
-    receipts: list[Receipt] = []
-    problem = ""
-    for _ in range(3):
-        receipts, problem = [], ""
-        for file in sorted((run / RECEIPTS).glob("part-*.json")):
-            if file != receipt_path(run, len(receipts)):
-                problem = "is missing"
-                break
-            receipt = read_receipt(file)
-            if receipt is None or receipt.part != len(receipts):
-                problem = "cannot be read"
-                break
-            receipts.append(receipt)
-        if not problem:
-            break
-    return receipts, problem
-
-
-def drop_receipts(run: Path, first: int) -> None:
-    """Removes the receipts from one part on.
-
-    They go from the last to the first, so that a process killed here leaves no gap: a part that
-    is made anew must not meet a receipt of an earlier one behind it.
-    """
-    for file in sorted((run / RECEIPTS).glob("part-*.json"), reverse=True):
-        if int(file.stem.removeprefix("part-")) >= first:
-            file.unlink()
 
 
 def read_receipt(file: Path) -> Receipt | None:
@@ -307,20 +231,6 @@ def unreadable_is_damage(run: Path, file: Path, rows: int) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = f"it cannot be read ({described(error)[:200]})"
         raise PartDamaged(str(run), _short(file), f"{rows} rows", actual=reason) from error
-
-
-def sound(run: Path, receipts: Sequence[Receipt], format_: Format) -> int:
-    """How many parts, from the first, are as their receipts say.
-
-    The first that is not is logged: it and those after it are made anew.
-    """
-    for number, receipt in enumerate(receipts):
-        try:
-            recount(run, receipt, format_)
-        except PartDamaged as error:
-            logger.warning("%s Now: it and what follows it.", error)
-            return number
-    return len(receipts)
 
 
 def _rows(file: Path, schema: pa.Schema, format_: Format) -> int:

@@ -13,7 +13,7 @@ from nlp_pipeline.errors.run import DifferentRun
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen
-from nlp_pipeline.run_folder.receipts import read_receipts
+from nlp_pipeline.run_folder.receipt_list import read_receipts
 from nlp_pipeline.run_folder.staging import sealed_parts
 
 _MAX_SHOWN = 5
@@ -61,7 +61,7 @@ def plan_resume(
     """
     plan = ResumePlan()
     receipts = read_receipts(run)
-    n_done = sum(receipt.documents for receipt in receipts)
+    n_done = receipts.totals.documents
     sealed = sealed_parts(run)
     begun = {*journals(run), *sealed}
     end = max(begun, default=len(receipts) - 1)

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from nlp_pipeline.run_folder.files import Format, disk_errors
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.receipts import Receipt, read_receipt, read_table_of, receipt_path
+from nlp_pipeline.run_folder.receipt_blocks import find_receipt
+from nlp_pipeline.run_folder.receipts import Receipt, read_table_of
 from nlp_pipeline.run_folder.staging import read_sealed, seal_part, sealed_receipt
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -31,7 +32,7 @@ class StagedParts:
 
     def has_part(self, number: int) -> bool:
         """Whether a part is whole, in its place or waiting for it."""
-        receipt = sealed_receipt(self.path, number) or read_receipt(receipt_path(self.path, number))
+        receipt = sealed_receipt(self.path, number) or find_receipt(self.path, number)
         if receipt is not None:
             self._whole_parts[number] = receipt
         return receipt is not None

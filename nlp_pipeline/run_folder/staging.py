@@ -23,11 +23,12 @@ from nlp_pipeline.run_folder.files import (
 )
 from nlp_pipeline.run_folder.journal import WIP
 from nlp_pipeline.run_folder.ledger import STAGED_LEDGER, Entry, ledger_path, write_ledger
+from nlp_pipeline.run_folder.receipt_blocks import find_receipt
+from nlp_pipeline.run_folder.receipt_list import read_receipts
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
     part_file,
     read_receipt,
-    read_receipts,
     read_unguarded,
     receipt_of,
     receipt_path,
@@ -145,5 +146,5 @@ def was_replaced(run: Path, receipt: Receipt) -> bool:
     """Whether a part is, or has been, made anew since its receipt was read."""
     if (run / WIP / f"part-{receipt.part:05}").is_dir():
         return True
-    receipts = read_receipts(run)
-    return receipt.part < len(receipts) and receipts[receipt.part] != receipt
+    receipt_now = find_receipt(run, receipt.part)
+    return receipt_now is not None and receipt_now != receipt

@@ -62,8 +62,7 @@ def run_status(path: str | Path) -> RunStatus:
     folder = Path(path)
     manifest = run_manifest(folder)
     receipts = finished_parts(folder, manifest)
-    n_done = sum(receipt.documents for receipt in receipts)
-    failed = sum(receipt.failed for receipt in receipts)
+    n_done, failed = receipts.totals.documents, receipts.totals.failed
     sealed = {n: part for n, part in sealed_parts(folder).items() if n >= len(receipts)}
     n_done += sum(part.documents for part in sealed.values())
     failed += sum(part.failed for part in sealed.values())
@@ -81,7 +80,7 @@ def run_status(path: str | Path) -> RunStatus:
     state = _state(folder, manifest)
     total = n_done if state == "finished" else manifest.get("total")
     seconds = _seconds(manifest, state)
-    tokens = sum(receipt.output_tokens for receipt in receipts)
+    tokens = receipts.totals.output_tokens
     n_kept = manifest.get("kept")
     computed = None if n_kept is None or manifest.get("again") else n_done - n_kept
     if state == "finished":

@@ -17,7 +17,8 @@ from nlp_pipeline.run_folder.errors_file import ERRORS, ErrorsFile
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.ledger import LEDGER, ledger_path, read_ledger
 from nlp_pipeline.run_folder.read import finished_parts, run_manifest
-from nlp_pipeline.run_folder.receipts import Receipt, read_receipts, recount_file
+from nlp_pipeline.run_folder.receipt_list import read_receipts
+from nlp_pipeline.run_folder.receipts import Receipt, recount_file
 from nlp_pipeline.run_folder.staging import was_replaced
 
 
@@ -72,7 +73,7 @@ def verify_run(path: str | Path) -> Verification:
         problems.append(BooksDamaged(str(run), ERRORS, "it is not what the tables 'errors' say"))
     return Verification(
         parts=len(receipts),
-        documents=sum(receipt.documents for receipt in receipts),
+        documents=receipts.totals.documents,
         files=sum(len(receipt.rows) for receipt in receipts),
         undigested=sum(len(receipt.rows.keys() - receipt.digests) for receipt in receipts),
         problems=tuple(problems),

@@ -18,6 +18,8 @@ from nlp_pipeline.run_folder.files import (
 )
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
+from nlp_pipeline.run_folder.receipt_blocks import BLOCK
+from nlp_pipeline.run_folder.receipt_list import ReceiptList
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
     part_file,
@@ -53,7 +55,7 @@ class RunFolder:
         receipts: Of the parts that are done already.
     """
 
-    def __init__(self, path: Path, format_: Format, receipts: list[Receipt]) -> None:
+    def __init__(self, path: Path, format_: Format, receipts: ReceiptList) -> None:
         self.path = path
         self.format = format_
         self.receipts = receipts
@@ -64,7 +66,7 @@ class RunFolder:
     @property
     def documents_done(self) -> int:
         """Records in the parts that are done."""
-        return sum(receipt.documents for receipt in self.receipts)
+        return self.receipts.totals.documents
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replaces the manifest."""
@@ -119,8 +121,7 @@ class RunFolder:
                 self.errors.append(errors, self.receipts)
             put_in_place(self.path, receipt, self.format)
             weigh(self.path, receipt, self.format)
-        self.receipts[number:] = [receipt, *self.receipts[number + 1 :]]
-        self._written_parts.add(number)
+        self._enter(receipt)
         return receipt
 
     def commit(
@@ -154,8 +155,7 @@ class RunFolder:
                 output_tokens=output_tokens,
             )
             write_receipt(receipt_path(self.path, number), receipt)
-        self.receipts.append(receipt)
-        self._written_parts.add(number)
+        self._enter(receipt)
         return receipt
 
     def replace(self, number: int, tables: Mapping[str, pa.Table], **figures: Any) -> Receipt:
@@ -168,8 +168,7 @@ class RunFolder:
             receipt = seal_part(self.path, number, tables, self.format, **figures)
             self.errors.distrust()
             put_in_place(self.path, receipt, self.format)
-        self.receipts[number] = receipt
-        self._written_parts.add(number)
+        self._enter(receipt)
         return receipt
 
     def read_part(self, number: int) -> dict[str, pa.Table]:
@@ -198,4 +197,22 @@ class RunFolder:
             for receipt in self.receipts:
                 check = recount if receipt.part in self._written_parts else weigh
                 check(self.path, receipt, self.format)
+            self._written_parts.clear()
             self.errors.mend(self.receipts)
+            self._pack()
+
+    def _enter(self, receipt: Receipt) -> None:
+        """Takes in the receipt of a part that is written, and packs a block that is complete."""
+        self._written_parts.add(receipt.part)
+        self.receipts.put(receipt)
+        if receipt.part + 1 == len(self.receipts) and len(self.receipts) % BLOCK == 0:
+            with disk_errors(self.path, self.documents_done):
+                self._pack()
+
+    def _pack(self) -> None:
+        """Counts again what was written, and puts its receipts into blocks that are complete."""
+        if len(self.receipts) >= BLOCK:
+            for number in sorted(self._written_parts):
+                recount(self.path, self.receipts[number], self.format)
+            self._written_parts.clear()
+            self.receipts.pack()

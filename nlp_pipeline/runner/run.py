@@ -377,12 +377,12 @@ class _Books:
 
 def _result(folder: RunFolder, n_kept: int, started: float) -> RunResult:
     """How a run stands after a process that left `n_kept` documents as they were."""
-    receipts = folder.receipts
+    totals = folder.receipts.totals
     return RunResult(
         out=folder.path,
-        documents=sum(receipt.documents for receipt in receipts),
-        failed=sum(receipt.failed for receipt in receipts),
-        output_tokens=sum(receipt.output_tokens for receipt in receipts),
+        documents=totals.documents,
+        failed=totals.failed,
+        output_tokens=totals.output_tokens,
         seconds=time.perf_counter() - started,
         resumed=n_kept,
     )

@@ -216,7 +216,7 @@ def test_a_process_killed_while_it_cleared_leaves_nothing_half(tmp_path, monkeyp
         begin(tmp_path, fresh=True)
     monkeypatch.undo()
     with open_run(tmp_path, MARK, "parquet") as folder:
-        assert folder.receipts == []
+        assert len(folder.receipts) == 0
         assert not (tmp_path / "tokens").exists()
 
 
