@@ -179,6 +179,9 @@ class _Workers:
         return WorkerDied(record.id)
 
     def _restart(self) -> None:
+        # A process that was being started when another one died is waited for, but never ended,
+        # by a broken pool (concurrent.futures up to Python 3.13): the interpreter could not exit.
+        self._end_processes()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = self._new()
 
@@ -186,11 +189,14 @@ class _Workers:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:
-            # Nobody waits for what they are at; Python 3.14 calls this `terminate_workers()`.
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()
+        if error is not None:  # nobody waits for what they are at
+            self._end_processes()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _end_processes(self) -> None:
+        """What Python 3.14 calls `terminate_workers()`."""
+        for process in list((self._pool._processes or {}).values()):
+            process.terminate()
 
 
 @contextmanager

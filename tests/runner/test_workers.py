@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fresh
@@ -89,6 +91,17 @@ def test_a_document_that_kills_its_worker_costs_only_itself(
     assert frames["answers"].status.tolist() == [
         "error" if i in (2, 3, 5, 7) else "ok" for i in range(9)
     ]
+
+
+def test_no_process_of_a_broken_pool_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that was being started when another died: the pool itself forgets to end it."""
+    process = fresh.CONTEXT.Process(target=time.sleep, args=(60,))
+    process.start()
+    broken = SimpleNamespace(_processes={process.pid: process}, shutdown=lambda **_: None)
+    monkeypatch.setattr(workers._Workers, "_new", lambda _: broken)
+    workers._Workers(PipelineSpec("en_qa"), [], n_process=2, limit=None)._restart()
+    process.join(30)
+    assert process.exitcode == -signal.SIGTERM
 
 
 ENDLESS = """\
