@@ -14,7 +14,8 @@ from spacy.tokens import Doc
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.errors.generation import ModelNotFound, PromptTooLong
 from nlp_pipeline.generation.backends.echo import EchoGenerator
-from nlp_pipeline.generation.interface import Chat, Completion, Message, SamplingParams
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import Completion, SamplingParams
 
 TEXT = (
     "In Oslo, Omar Haddad found a data server and called Delta Motors. The work in Cairo will "

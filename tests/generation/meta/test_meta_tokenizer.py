@@ -19,7 +19,7 @@ from nlp_pipeline.errors.meta import (
     MetaTokenizerUnreadable,
     PackageMissing,
 )
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.meta import end_token_ids, load_meta_tokenizer
 from nlp_pipeline.generation.meta.ranks import PATTERN, SPECIALS
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
