@@ -1,4 +1,4 @@
-"""`nlp-pipeline export`: one file a table."""
+"""`nlp-pipeline export`: writes one file for each table of a run."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def collect() -> dict[str, Any]:
 
 
 def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """`environment.devices()` as rows of a table."""
+    """The devices that `environment.devices()` names, as rows of a table."""
     if devices is None:
         return [("unknown", "torch is not installed")]
     cpu = devices["cpu"]

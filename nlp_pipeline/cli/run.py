@@ -175,7 +175,7 @@ def run_request(
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:
-    """`runs/sample-en_qa_summary`."""
+    """The run folder where none is named, such as `runs/sample-en_qa_summary`."""
     stem = "stdin" if corpus == "-" else Path(corpus).resolve().name.split(".")[0]
     return Path("runs") / f"{stem}-{Path(pipeline).stem}"
 
@@ -253,7 +253,7 @@ def show_progress(*, quiet: bool) -> AbstractContextManager[Any]:
 
 
 def as_dict(result: RunResult) -> dict[str, Any]:
-    """A result for `--json`."""
+    """The values of a result that `--json` prints."""
     return {
         "out": str(result.out),
         "documents": result.documents,
