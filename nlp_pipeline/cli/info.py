@@ -53,7 +53,6 @@ def info(as_json: bool) -> None:
 def collect() -> dict[str, Any]:
     """Everything that `info` shows, as JSON values. Imports torch."""
     from nlp_pipeline import models
-    from nlp_pipeline.cli.models import describe
 
     versions, extras = environment.versions(), environment.extras()
     cached = models.cached_models()
@@ -83,7 +82,7 @@ def collect() -> dict[str, Any]:
         "spacy_pipelines": environment.spacy_pipelines(),
         "pipelines": environment.shipped_pipelines(),
         "model_cache": str(models.cache_dir()),
-        "models": [describe(item) for item in cached],
+        "models": [item.as_dict() for item in cached],
         "extras": {extra.name: list(extra.requires) for extra in extras},
         "missing": missing,
     }
