@@ -10,7 +10,7 @@ import pytest
 
 from nlp_pipeline.errors.generation import NoAnswerAfterReasoning
 from nlp_pipeline.generation.chat import Chat, Message, Prompt
-from nlp_pipeline.generation.constraints.base import Constraint
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.loading.load import LoadedModel

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
-from nlp_pipeline.generation.constraints.base import Constraint
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import json_grammar

@@ -65,7 +65,7 @@ def pieces_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train_pieces(folder: Path, **options: Any) -> Path:
     """A SentencePiece model with the settings of Llama 2's."""
-    settings = {
+    settings: dict[str, Any] = {
         "model_type": "bpe",
         "vocab_size": 420,
         "byte_fallback": True,
