@@ -191,7 +191,7 @@ class Allowing:
         self._ids = ids
 
     def allowed(self, output_ids: Any) -> list[int]:
-        """See `interface.BoundConstraint`."""
+        """See `constraints.constraint.BoundConstraint`."""
         return self._ids
 
 

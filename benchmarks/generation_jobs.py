@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ways import Prompt
 
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 QUESTIONS = (

@@ -21,7 +21,8 @@ from typing import Any
 
 import torch
 
-from nlp_pipeline.generation.interface import Chat, GenerationRequest, Message, SamplingParams
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.models import DEFAULT_MODEL
 

@@ -24,13 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.corpus import Record, read_corpus
-from nlp_pipeline.generation.interface import (
-    Completion,
-    GenerationRequest,
-    GeneratorInfo,
-    Prompt,
-    Session,
-)
+from nlp_pipeline.generation.chat import Prompt
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, GeneratorInfo, Session
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline, split
 from nlp_pipeline.runner.annotate import annotate, chain
 from nlp_pipeline.runner.prefetch import prefetch

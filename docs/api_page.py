@@ -19,6 +19,10 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "nlp_pipeline.generation.interface",
         ("Generator", "Session", "GenerationRequest", "Completion", "GeneratorInfo"),
     ),
+    "Constraints of your own": (
+        "nlp_pipeline.generation.constraints.constraint",
+        ("Constraint", "BoundConstraint"),
+    ),
     "Golden outputs": ("nlp_pipeline.golden", ("record", "check", "check_frames")),
 }
 """Title → module and names. Everything that `nlp_pipeline` offers has to stand here: a test."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlp_pipeline.corpus import read_corpus as read_corpus
     from nlp_pipeline.evaluation import evaluate_run as evaluate_run
-    from nlp_pipeline.generation.interface import Chat as Chat
-    from nlp_pipeline.generation.interface import Message as Message
+    from nlp_pipeline.generation.chat import Chat as Chat
+    from nlp_pipeline.generation.chat import Message as Message
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
     from nlp_pipeline.run_folder.read import read_run as read_run
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Chat": "nlp_pipeline.generation.interface",
+    "Chat": "nlp_pipeline.generation.chat",
     "Llama": "nlp_pipeline.generation.llama",
-    "Message": "nlp_pipeline.generation.interface",
+    "Message": "nlp_pipeline.generation.chat",
     "SamplingParams": "nlp_pipeline.generation.interface",
     "evaluate_run": "nlp_pipeline.evaluation",
     "read_corpus": "nlp_pipeline.corpus",

@@ -17,13 +17,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from nlp_pipeline.errors.generation import BatchTooLarge
-from nlp_pipeline.generation.interface import (
-    Chat,
-    Completion,
-    GenerationRequest,
-    Message,
-    SamplingParams,
-)
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama as _Llama
 
 Role = Literal["system", "user", "assistant"]

@@ -12,8 +12,8 @@ import spacy
 from spacy.language import Language
 
 from nlp_pipeline import read_run, run
-from nlp_pipeline.generation.interface import Chat, Message
-from nlp_pipeline.generation.meta.chat import LLAMA_2, LLAMA_3
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.meta.chat_templates import LLAMA_2, LLAMA_3
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.grounding.answer_reader import Reader
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config

@@ -36,12 +36,12 @@ class Passage:
 
     @classmethod
     def whole(cls, doc: Doc) -> Passage:
-        """All of a document."""
+        """Makes a passage of all of a document."""
         return cls("", ((0, len(doc.text)),), ((0, len(doc)),))
 
     @classmethod
     def of_chunk(cls, chunk: Chunk) -> Passage:
-        """One of a document's chunks."""
+        """Makes a passage of one of a document's chunks."""
         place = (chunk.start_char, chunk.end_char)
         tokens = (chunk.start_token, chunk.end_token)
         return cls(f"#{chunk.chunk_id}", (place,), (tokens,), chunk_id=chunk.chunk_id)

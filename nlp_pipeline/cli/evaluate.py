@@ -12,7 +12,8 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.output import note, print_table
-from nlp_pipeline.cli.run import run, run_request, watched_run
+from nlp_pipeline.cli.run import run
+from nlp_pipeline.cli.watched_run import run_request, watched_run
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap

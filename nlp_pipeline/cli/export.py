@@ -1,4 +1,4 @@
-"""`nlp-pipeline export`: one file a table."""
+"""`nlp-pipeline export`: writes one file for each table of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...], ra
     Example:
       nlp-pipeline export runs/sample-en_qa_summary tables --format csv --table answers
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.cli.run import show_notes
+    from nlp_pipeline.cli.log_handlers import show_notes
     from nlp_pipeline.run_folder.export import ExportFormat, export_run
 
     show_notes()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.completion import complete_file
+from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.options import corpus_and_pipeline
-from nlp_pipeline.cli.run import fetch_models, show_notes, show_progress
+from nlp_pipeline.cli.watched_run import fetch_models, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
 

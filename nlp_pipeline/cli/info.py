@@ -53,7 +53,6 @@ def info(as_json: bool) -> None:
 def collect() -> dict[str, Any]:
     """Everything that `info` shows, as JSON values. Imports torch."""
     from nlp_pipeline import models
-    from nlp_pipeline.cli.models import describe
 
     versions, extras = environment.versions(), environment.extras()
     cached = models.cached_models()
@@ -83,14 +82,14 @@ def collect() -> dict[str, Any]:
         "spacy_pipelines": environment.spacy_pipelines(),
         "pipelines": environment.shipped_pipelines(),
         "model_cache": str(models.cache_dir()),
-        "models": [describe(item) for item in cached],
+        "models": [item.as_dict() for item in cached],
         "extras": {extra.name: list(extra.requires) for extra in extras},
         "missing": missing,
     }
 
 
 def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """`environment.devices()` as rows of a table."""
+    """The devices that `environment.devices()` names, as rows of a table."""
     if devices is None:
         return [("unknown", "torch is not installed")]
     cpu = devices["cpu"]

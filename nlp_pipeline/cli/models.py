@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from nlp_pipeline import models as cache
@@ -33,7 +31,7 @@ def list_models(as_json: bool) -> None:
     """  # noqa: D301  (click knows the character itself)
     listed_models = cache.cached_models()
     if as_json:
-        print_json([describe(item) for item in listed_models])
+        print_json([item.as_dict() for item in listed_models])
         return
     rows = [
         (
@@ -79,7 +77,7 @@ def verify(context: click.Context, name: str | None, as_json: bool) -> None:
     names = list(cache.KNOWN_MODELS) if name is None else [name]
     verified_models = [cache.cached_model(name, thorough=True) for name in names]
     if as_json:
-        print_json([describe(item) for item in verified_models])
+        print_json([item.as_dict() for item in verified_models])
     else:
         rows = [(item.model.name, item.status, item.sha256, item.path) for item in verified_models]
         print_table(("name", "status", "sha256", "path"), rows)
@@ -88,20 +86,3 @@ def verify(context: click.Context, name: str | None, as_json: bool) -> None:
             force = " --force" if item.status == "damaged" else ""
             note(f"{item.status}: type `nlp-pipeline models fetch {item.model.name}{force}`.")
     context.exit(0 if all(item.status == "ok" for item in verified_models) else 1)
-
-
-def describe(item: cache.CachedModel) -> dict[str, Any]:
-    """A model and its state as JSON values."""
-    return {
-        "name": item.model.name,
-        "default": item.model.name == cache.DEFAULT_MODEL,
-        "status": item.status,
-        "path": str(item.path),
-        "sha256": item.sha256,
-        "expected_sha256": item.model.file_sha256,
-        "bytes": item.model.file_bytes,
-        "download_bytes": item.model.wheel_bytes,
-        "parameters": item.model.parameters,
-        "licence": item.model.licence,
-        "description": item.model.description,
-    }

@@ -152,7 +152,7 @@ def corpus_and_pipeline(command: Command) -> Command:
 
 
 def cluster(command: Command) -> Command:
-    """Who computes, on which machines: `run`."""
+    """Adds the options that say which executor and which machines compute a run."""
     return _all_of(_CLUSTER, command)
 
 

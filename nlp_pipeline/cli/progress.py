@@ -67,14 +67,14 @@ class PlainProgress:
         self._last_line = time.monotonic()
 
     def start(self, total: int | None, done: int) -> None:
-        """Says where the run begins."""
+        """Begins to count, and says where a run that is resumed goes on."""
         self._figures.start(total, done)
         self._last_line = time.monotonic()
         if done:
             click.echo(f"Going on after {done} documents.", err=True)
 
     def document(self, *, failed: bool, output_tokens: int) -> None:
-        """Counts a document."""
+        """Counts a document, and prints a line where it is time for one."""
         self._figures.add(failed=failed, output_tokens=output_tokens)
         if time.monotonic() - self._last_line >= PLAIN_EVERY:
             self._last_line = time.monotonic()

@@ -12,7 +12,7 @@ from nlp_pipeline.cli.output import note, size
 
 
 class Fetch(Protocol):
-    """What `models.fetch` looks like from here."""
+    """The signature of `models.fetch`, as far as the command line calls it."""
 
     def __call__(self, model: str, *, force: bool, progress: Callable[[int, int], None]) -> Path:
         """Puts the model's file into the cache and returns its path."""
@@ -53,7 +53,7 @@ def fetch_with_progress(
 
 
 def _say_nothing(n_bytes: int, total: int) -> None:
-    """Progress for those who want none."""
+    """Shows no progress, for `--quiet`."""
 
 
 Work = Callable[[Callable[[int, int], None]], Path]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nlp_pipeline.cli.options import pace
-from nlp_pipeline.cli.run import FAILED_DOCUMENTS, as_dict, watched_run
+from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS, as_dict, watched_run
 
 
 @click.command()

@@ -13,8 +13,9 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file, complete_model, complete_pipeline
 from nlp_pipeline.cli.interrupts import resumable
+from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.output import note, print_json, print_table, size
-from nlp_pipeline.cli.run import fetch_models, show_notes
+from nlp_pipeline.cli.watched_run import fetch_models
 
 if TYPE_CHECKING:
     from nlp_pipeline.training.trainer import StepFigures

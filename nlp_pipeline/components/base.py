@@ -19,10 +19,10 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import ComponentFailed, DocumentFailed
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
-    Constraint,
     GenerationRequest,
     Generator,
     SamplingParams,
@@ -176,7 +176,7 @@ class LlamaComponent(ABC):
         return self._flow(stream, in_order=False)
 
     def _flow(self, stream: Iterable[Doc | None], *, in_order: bool) -> Iterator[Doc | None]:
-        """The Docs of `pipe`, or of `as_completed`."""
+        """Yields the Docs of a stream annotated: in their order, or as they are done."""
         session = self.generator.session()
         pending: deque[_Pending] = deque()
         owners: dict[str, tuple[_Pending, str]] = {}
@@ -208,7 +208,7 @@ class LlamaComponent(ABC):
     def _submit(
         self, doc: Doc, position: int, session: Session, owners: dict[str, tuple[_Pending, str]]
     ) -> _Pending:
-        """Sends a Doc's requests off."""
+        """Submits a Doc's requests to the session."""
         item = _Pending(doc, position)
         failure = _earlier_failure(doc)
         if failure is not None:
@@ -273,7 +273,7 @@ class LlamaComponent(ABC):
         session: Session,
         owners: dict[str, tuple[_Pending, str]],
     ) -> None:
-        """Books what the generator has finished."""
+        """Hands each finished completion to the Doc that asked for it."""
         item, key = owners.pop(completion.request_id)
         item.missing -= 1
         try:
@@ -395,7 +395,7 @@ class LlamaComponent(ABC):
         return None if completion.error else self.generator.info.model
 
     def set_error_handler(self, error_handler: ErrorHandler) -> None:
-        """Called by `nlp.set_error_handler`."""
+        """Sets the handler of failures; spaCy calls this from `nlp.set_error_handler`."""
         self._error_handler = error_handler
 
     def get_error_handler(self) -> ErrorHandler:

@@ -14,8 +14,9 @@ from nlp_pipeline.components.answer_features import Mention
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.completion_scores import completion_score
 from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.constraints.spans import DocumentSpans
-from nlp_pipeline.generation.interface import Chat, Completion, SamplingParams
+from nlp_pipeline.generation.interface import Completion, SamplingParams
 
 logger = logging.getLogger(__name__)
 

@@ -79,7 +79,7 @@ class ExtractiveSummaries:
         return asks
 
     def follow_ups(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> list[Ask]:
-        """Nothing follows."""
+        """Extractive summaries need no second round of requests."""
         return []
 
     def texts(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> list[str]:

@@ -34,7 +34,7 @@ class FreeSummaries:
     revision: SummaryRevision
 
     def asks(self, doc: Doc, plan: Plan) -> list[Ask]:
-        """One request, or one per chunk."""
+        """One request for the document, or one for each of its chunks."""
         if plan.chunks:
             return self._pieces.asks(doc, plan)
         return [Ask(self.key, self.render(doc.text))]
@@ -53,7 +53,7 @@ class FreeSummaries:
         return self.revision.retry(doc, chat, completions, self.params)
 
     def texts(self, doc: Doc, plan: Plan, completions: Mapping[str, Completion]) -> list[str]:
-        """What will have to be read."""
+        """The summaries, which the pipeline has to read before `predict`."""
         tries = self._tries(plan, completions)
         return [text for completion in tries if (text := self.revision.whole(doc, completion).text)]
 

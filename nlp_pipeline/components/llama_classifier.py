@@ -17,14 +17,9 @@ from nlp_pipeline.components.labels import corrected, parse_labels
 from nlp_pipeline.components.reference_scores import evaluate_with_references
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.constraints.forced import Forced
-from nlp_pipeline.generation.interface import (
-    Chat,
-    Completion,
-    Generator,
-    SamplingParams,
-    generate,
-)
+from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams, generate
 from nlp_pipeline.prompts import PromptTemplate, load_template
 
 CONTENT_FREE = ("N/A", "[MASK]", "...")
@@ -193,7 +188,7 @@ class LlamaClassifier(LlamaComponent):
         return {**result, "labels": sorted(labels, key=cats.__getitem__, reverse=True)}
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
-        """No labels, and why."""
+        """A result without labels, with the reason."""
         return self._result("error", {}, {}, [], error)
 
     def has_reference(self, doc: Doc) -> bool:

@@ -100,7 +100,7 @@ class LlamaExtractor(LlamaComponent):
         return [Ask(_KEY, chat, self.schema.constraint(pieces))]
 
     def review(self, completion: Completion) -> NlpPipelineError | None:
-        """Refuses what is no valid object."""
+        """Refuses a completion that is no valid object of the schema."""
         return self.schema.review(completion)
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class LlamaExtractor(LlamaComponent):
         return self._result(doc, value, status, completion)
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
-        """No object, and why."""
+        """A result without an object, with the reason."""
         return self._result(doc, None, "error", Completion.failed("", error))
 
     def has_reference(self, doc: Doc) -> bool:

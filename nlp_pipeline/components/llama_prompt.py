@@ -95,7 +95,7 @@ class LlamaPrompt(LlamaComponent):
         self.schema = schema
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """One request."""
+        """One request for each document."""
         has_sentences = doc.has_annotation("SENT_START")
         values = {
             "text": doc.text,

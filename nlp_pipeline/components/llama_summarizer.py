@@ -31,7 +31,8 @@ from nlp_pipeline.components.summary_revision import ON_UNSUPPORTED, SummaryRevi
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
-from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
 
@@ -208,7 +209,7 @@ class LlamaSummarizer(LlamaComponent):
         )
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> SummaryResult:
-        """The summary and its figures."""
+        """The summary, and how many tokens it cost."""
         plan = self.long.recall(doc)
         completion, columns = self._pieces.result(doc, plan, completions)
         details = self._details(completion, columns, max(1, len(plan.chunks)))

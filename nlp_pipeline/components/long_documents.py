@@ -12,7 +12,8 @@ from spacy.tokens import Doc
 from nlp_pipeline.chunking import Chunk, Passage, split
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.generation import QuestionTooLong
-from nlp_pipeline.generation.interface import Chat, Completion, Generator
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion, Generator
 from nlp_pipeline.grounding.align import Grounding
 
 Render = Callable[[str], Chat]
@@ -118,7 +119,7 @@ class LongDocuments:
         return self._plans.get(doc, Plan())
 
     def forget(self, doc: Doc) -> None:
-        """The Doc is done."""
+        """Drops the plan of a Doc that is done."""
         self._plans.pop(doc, None)
 
     def __reduce__(self) -> tuple[Any, ...]:

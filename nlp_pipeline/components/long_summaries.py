@@ -18,7 +18,8 @@ from nlp_pipeline.components.long_documents import (
 )
 from nlp_pipeline.components.whole_sentences import WholeSentences
 from nlp_pipeline.errors.generation import SummariesTooLong
-from nlp_pipeline.generation.interface import Chat, Completion
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion
 
 JOINT = "\n\n"
 

@@ -16,7 +16,8 @@ from nlp_pipeline.components.extractive import NO_ANSWER_KEY
 from nlp_pipeline.components.long_documents import LongDocuments, Plan, Render, piece_key
 from nlp_pipeline.components.question_reader import QuestionReader
 from nlp_pipeline.errors.config import InvalidSetting
-from nlp_pipeline.generation.interface import Chat, Completion
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion
 from nlp_pipeline.grounding.sentences import sentences_of
 
 ALL = "all"

@@ -42,7 +42,8 @@ from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.components.reference_scores import answer_scores, reference_answers
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import sentences_come_later
-from nlp_pipeline.generation.interface import Chat, Completion, Generator, SamplingParams
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans

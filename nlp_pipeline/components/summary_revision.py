@@ -11,7 +11,8 @@ from spacy.tokens import Doc
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.long_documents import chunk_key
 from nlp_pipeline.components.whole_sentences import WholeSentences, whole_sentences
-from nlp_pipeline.generation.interface import Chat, Completion, SamplingParams
+from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.interface import Completion, SamplingParams
 from nlp_pipeline.grounding.answer_checker import Checker
 
 ON_UNSUPPORTED = ("mark", "drop", "retry")

@@ -5,86 +5,19 @@ Nothing here knows how text is generated; nothing outside this room knows it eit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from nlp_pipeline.generation.chat import Prompt
 from nlp_pipeline.generation.sampling_params import SamplingParams as SamplingParams
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nlp_pipeline.errors import NlpPipelineError
-    from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
+    from nlp_pipeline.generation.constraints.constraint import Constraint
 
 FinishReason = Literal["stop", "length", "error"]
 """`stop`: an end-of-sequence token or a stop string; `length`: `max_new_tokens` reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a chat. `content` is data: it can never become a control token."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A prompt that the model's own chat template renders.
-
-    Attributes:
-        messages: The turns, oldest first.
-        answer_prefix: Text that the assistant's turn begins with; generation goes on after it.
-    """
-
-    messages: tuple[Message, ...]
-    answer_prefix: str = ""
-
-
-Prompt = str | Chat | Sequence[int]
-"""A text (encoded as it is), a chat (rendered by the chat template) or token ids (as given)."""
-
-
-class BoundConstraint(Protocol):
-    """A constraint in the tokens of one model, for one sample of one request.
-
-    One may also have `stop_token_ids`, a frozen set of tokens that end the completion beside
-    the model's own and are no part of it, and `keep(output_ids)`, which says how many tokens of
-    a completion that the budget cut off are a complete text.
-    """
-
-    def allowed(self, output_ids: Sequence[int]) -> Sequence[int] | Tensor | None:
-        """What may follow the output so far: token ids, at least one; None allows all.
-
-        Where it is much of the vocabulary, a boolean tensor of shape (tokens,) is cheaper; ids
-        beyond its end are not allowed.
-
-        The answer depends on `output_ids` alone: what is kept between calls only saves time.
-        """
-        ...
-
-
-class Constraint(Protocol):
-    """What may be generated, such as only what stands in the document; knows no model."""
-
-    @property
-    def example(self) -> str:
-        """A text that satisfies it: what the echo generator says."""
-        ...
-
-    @property
-    def schema(self) -> Mapping[str, Any] | None:
-        """The JSON schema that says as much, for servers; None where none does."""
-        ...
-
-    def bind(self, vocabulary: Vocabulary) -> BoundConstraint:
-        """The constraint in a model's tokens, new for every sample of every request.
-
-        Raises:
-            NlpPipelineError: No text of this model's tokens can satisfy it. The request fails.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +206,7 @@ class Generator(Protocol):
 
     @property
     def info(self) -> GeneratorInfo:
-        """Who generates. May load the model."""
+        """Describes the model and its settings; may load the model."""
         ...
 
     def count_tokens(self, prompt: Prompt) -> int:

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 
 from nlp_pipeline.errors.generation import BatchTooLarge, NoModelGiven
+from nlp_pipeline.generation.chat import Chat, Prompt
 from nlp_pipeline.generation.devices import StepLimits, fitting, step_limits
 from nlp_pipeline.generation.engine import Engine, supports
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     GenerationRequest,
     GeneratorInfo,
-    Prompt,
     SamplingParams,
     Session,
     generate,

@@ -14,7 +14,7 @@ from nlp_pipeline.errors.generation import (
     NoChatTemplate,
     TemplateUnbounded,
 )
-from nlp_pipeline.generation.interface import Chat, Prompt
+from nlp_pipeline.generation.chat import Chat, Prompt
 from nlp_pipeline.generation.reasoning import closing_mark, opened_block
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 from nlp_pipeline.generation.template_limits import check_template, rendered_within_limits
@@ -203,7 +203,7 @@ class PromptEncoder:
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
-        """Ids of the control tokens."""
+        """The token ids of the tokenizer's control tokens."""
         ids = self.tokenizer.convert_tokens_to_ids(list(_special_tokens(self.tokenizer)))
         return frozenset(ids)
 

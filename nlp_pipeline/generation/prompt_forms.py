@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlp_pipeline.errors.generation import PromptsNotUnderstood
-from nlp_pipeline.generation.interface import Chat, Prompt
+from nlp_pipeline.generation.chat import Chat, Prompt
 
 
 def as_prompts(prompts: Any) -> list[Prompt]:
@@ -65,7 +65,7 @@ def _without_padding(encoded: Any) -> list[Prompt]:
 
 
 def _plain(values: Any) -> Any:
-    """Tensors and arrays as lists."""
+    """Turns tensors and arrays into lists."""
     return values.tolist() if hasattr(values, "tolist") else values
 
 

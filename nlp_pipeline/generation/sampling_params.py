@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_pipeline.errors import InvalidSamplingParams
+from nlp_pipeline.generation.setting_fields import count, integer, setting, wrong_values
 
 MAX_NUM_BEAMS = 64
 """The widest beam search that can be asked for."""
+
+NUMBER = (int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +42,30 @@ class SamplingParams:
         InvalidSamplingParams: A value is out of its range or of the wrong type.
     """
 
-    max_new_tokens: int = 64
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
+    max_new_tokens: int = count(default=64)
+    temperature: float = setting(
+        NUMBER, "a number of at least 0", lambda v: 0 <= v < float("inf"), 0.0
+    )
+    top_p: float = setting(NUMBER, "a number above 0 and at most 1", lambda v: 0 < v <= 1, 1.0)
+    top_k: int = setting(int, "an integer of at least 0 (0 keeps all tokens)", lambda v: v >= 0, 0)
+    min_p: float = setting(NUMBER, "a number from 0 to 1", lambda v: 0 <= v <= 1, 0.0)
+    repetition_penalty: float = setting(
+        NUMBER, "a number above 0", lambda v: 0 < v < float("inf"), 1.0
+    )
     stop: tuple[str, ...] = ()
-    seed: int = 1
-    logprobs: int = 0
-    echo: bool = False
-    n: int = 1
-    num_beams: int = 1
-    length_penalty: float = 1.0
-    num_hypotheses: int = 1
+    seed: int = setting(int, "an integer from 0 to 2**63 - 1", lambda v: 0 <= v < 2**63, 1)
+    logprobs: int = integer(0, 100, 0)
+    echo: bool = setting(bool, "true or false", default=False)
+    n: int = integer(1, 256, 1)
+    num_beams: int = integer(1, MAX_NUM_BEAMS, 1)
+    length_penalty: float = setting(
+        NUMBER, "a number from -10 to 10", lambda v: -10 <= v <= 10, 1.0
+    )
+    num_hypotheses: int = integer(1, 256, 1)
 
     def __post_init__(self) -> None:
-        for name, kind, ok, allowed in _RANGES:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, kind) or not ok(value):
-                raise InvalidSamplingParams(name, value, allowed)
-        if not isinstance(self.echo, bool):
-            raise InvalidSamplingParams("echo", self.echo, "true or false")
+        for wrong in wrong_values(self):
+            raise InvalidSamplingParams(wrong.name, wrong.value, wrong.allowed)
         object.__setattr__(self, "stop", _texts(self.stop))
         if self.num_beams > 1:
             for name, plain in _SEARCHED.items():
@@ -83,26 +88,6 @@ def _texts(stop: Any) -> tuple[str, ...]:
     return texts
 
 
-_NUMBER = (int, float)
-_RANGES: tuple[tuple[str, type | tuple[type, ...], Any, str], ...] = (
-    ("max_new_tokens", int, lambda v: v >= 1, "an integer of at least 1"),
-    ("temperature", _NUMBER, lambda v: 0 <= v < float("inf"), "a number of at least 0"),
-    ("top_p", _NUMBER, lambda v: 0 < v <= 1, "a number above 0 and at most 1"),
-    ("top_k", int, lambda v: v >= 0, "an integer of at least 0 (0 keeps all tokens)"),
-    ("min_p", _NUMBER, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
-    ("repetition_penalty", _NUMBER, lambda v: 0 < v < float("inf"), "a number above 0"),
-    ("seed", int, lambda v: 0 <= v < 2**63, "an integer from 0 to 2**63 - 1"),
-    ("logprobs", int, lambda v: 0 <= v <= 100, "an integer from 0 to 100"),
-    ("n", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
-    (
-        "num_beams",
-        int,
-        lambda v: 1 <= v <= MAX_NUM_BEAMS,
-        f"an integer from 1 to {MAX_NUM_BEAMS}",
-    ),
-    ("length_penalty", _NUMBER, lambda v: -10 <= v <= 10, "a number from -10 to 10"),
-    ("num_hypotheses", int, lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
-)
 _SEARCHED: dict[str, Any] = {
     "temperature": 0,
     "repetition_penalty": 1,

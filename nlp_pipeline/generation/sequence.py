@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nlp_pipeline.errors import NlpPipelineError
+    from nlp_pipeline.generation.constraints.constraint import BoundConstraint
     from nlp_pipeline.generation.engine.hypotheses import Hypothesis
-    from nlp_pipeline.generation.interface import BoundConstraint, FinishReason, SamplingParams
+    from nlp_pipeline.generation.interface import FinishReason, SamplingParams
 
 
 @dataclass(slots=True, eq=False)

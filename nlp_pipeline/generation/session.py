@@ -15,9 +15,9 @@ from nlp_pipeline.errors.generation import (
     PromptNotEncoded,
     PromptTooLong,
 )
+from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     EndedHypothesis,
     GenerationRequest,

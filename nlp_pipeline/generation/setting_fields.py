@@ -1,8 +1,8 @@
 """How a settings dataclass declares a setting: type, range and option stand beside its name.
 
-`LlamaSettings` and its twin `ServerSettings` are lists of such fields. Whatever else names a
-setting follows from them: factory arguments, `--set generator.NAME`, the options of the command
-line, the recipe of a golden output and the pages of docs/.
+`LlamaSettings`, its twin `ServerSettings` and `SamplingParams` are lists of such fields. Whatever
+else names a setting follows from them: factory arguments, `--set generator.NAME`, the options of
+the command line, the recipe of a golden output and the pages of docs/.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ def count(least: int = 1, default: int | None = None, *, option: bool = False) -
     """A setting that is a number of things, from `least` on."""
     allowed = f"an integer of at least {least}"
     return setting(int, allowed, lambda value: value >= least, default, option=option, least=least)
+
+
+def integer(least: int, most: int, default: int) -> Any:
+    """A setting that is an integer of a range, both ends included."""
+    allowed = f"an integer from {least} to {most}"
+    return setting(int, allowed, lambda value: least <= value <= most, default)
 
 
 def switch() -> Any:

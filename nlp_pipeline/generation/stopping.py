@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from nlp_pipeline.generation.interface import BoundConstraint, FinishReason
+from nlp_pipeline.generation.interface import FinishReason
 from nlp_pipeline.generation.reasoning import split_reasoning
+
+if TYPE_CHECKING:
+    from nlp_pipeline.generation.constraints.constraint import BoundConstraint
 
 
 def stop_token_ids(constraint: BoundConstraint | None) -> frozenset[int]:
@@ -41,7 +45,7 @@ class StopRule:
 
     @property
     def left(self) -> int:
-        """So many tokens more at most."""
+        """How many more tokens the sequence may have."""
         return self._budget
 
     def after(self, token: int) -> FinishReason | None:

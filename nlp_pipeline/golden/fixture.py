@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Says which golden outputs were written."""
+    """Tells at the end of a test run which golden outputs were written."""
     folders = config.stash.get(_UPDATED_FOLDERS, [])
     if folders:
         terminalreporter.section("golden outputs written")

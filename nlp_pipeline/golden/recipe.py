@@ -53,7 +53,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
-        """Reads what `as_json` wrote."""
+        """Reads a recipe from the values that `as_json` wrote."""
         options: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls.of(**options)
 
@@ -104,7 +104,7 @@ class Recipe:
         return shlex.join(words + ["--dry-run"] * spec.dry_run)
 
     def request(self, out: Path) -> RunRequest:
-        """The run, into a folder."""
+        """The recipe as a run into a folder."""
         from nlp_pipeline.runner.request import RunRequest
 
         return RunRequest(

@@ -119,12 +119,12 @@ def corpus_digests(corpus: str) -> dict[str, str]:
 
 
 def with_facts(golden: Golden, made_with: dict[str, Any]) -> Golden:
-    """The same golden output, made here."""
+    """A golden output with the facts of this machine: versions and digests of models."""
     return replace(golden, made_with=made_with, portable=is_portable(made_with))
 
 
 def _describe(recipe: Recipe, folder: Path, tolerance: Tolerance) -> Golden:
-    """What `golden.json` says before the run."""
+    """The part of `golden.json` that is known before the run."""
     tolerances = {"rtol": tolerance.relative, "atol": tolerance.absolute}
     options = {k: v for k, v in tolerances.items() if v != {"rtol": RTOL, "atol": ATOL}[k]}
     directory = os.path.relpath(Path.cwd(), folder.resolve())

@@ -151,7 +151,7 @@ def refuse_strangers(folder: Path) -> None:
 
 
 def table_file(folder: Path, table: str) -> Path:
-    """Where a table's rows lie."""
+    """The path of a table's rows in a golden output."""
     return folder / f"{table}.jsonl"
 
 

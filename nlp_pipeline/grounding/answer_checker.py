@@ -164,7 +164,7 @@ def _columns(
     grounding: Grounding,
     units: list[Supported],
 ) -> dict[str, Any]:
-    """All of it as plain values."""
+    """The checks of an answer as plain values, one for each column."""
     evidence = rank_evidence(index, grounding, terms(piece), question)
     return {
         **grounding.as_dict(),

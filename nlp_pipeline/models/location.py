@@ -1,4 +1,4 @@
-"""Where the model cache lies."""
+"""The folder of the model cache, and whether anything may be fetched to it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.config import PromptTemplateInvalid, PromptTemplateNotFound
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.prompts.examples import Example
 
 SUFFIX = ".jinja"

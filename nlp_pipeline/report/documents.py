@@ -75,7 +75,7 @@ def read_documents(run: str | Path, limit: int | None = None) -> Iterator[Row]:
 
 
 def _joined(part: Mapping[str, pa.Table]) -> Iterator[Row]:
-    """The documents of a part."""
+    """The documents of a part with their rows of the other tables."""
     rows = {name: _by_document(part[name]) for name in _READ if name not in ("documents", "tokens")}
     tokens = _by_document(part["tokens"])
     for document in part["documents"].to_pylist():

@@ -34,7 +34,7 @@ class Overview:
         self._lines: list[list[Any]] = []
 
     def add(self, document: Row) -> None:
-        """Counts a document."""
+        """Counts a document in the totals of the overview."""
         self._counts["documents"] += 1
         self._counts["failed"] += document["status"] != "ok"
         self._counts["tokens"] += document["n_tokens"] or 0

@@ -29,7 +29,7 @@ from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_
 from nlp_pipeline.run_folder.journal import WIP, holds_documents
 from nlp_pipeline.run_folder.ledger import LEDGER
 from nlp_pipeline.run_folder.lock import LOCK, locked
-from nlp_pipeline.run_folder.receipt_list import drop_receipts, read_receipts, sound
+from nlp_pipeline.run_folder.receipt_list import count_intact, drop_receipts, read_receipts
 from nlp_pipeline.run_folder.receipts import RECEIPTS
 from nlp_pipeline.run_folder.resume import differences
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
@@ -85,7 +85,7 @@ def open_run(
             receipts = read_receipts(path)
             # What has been finished may have lain long, and is looked at as a whole.
             every_byte = (manifest or {}).get("state") == FINISHED
-            receipts = receipts.first(sound(path, receipts, format_, every_byte=every_byte))
+            receipts = receipts.first(count_intact(path, receipts, format_, every_byte=every_byte))
             drop_receipts(path, receipts)
             receipts.pack()
             folder = RunFolder(path, format_, receipts)

@@ -49,7 +49,7 @@ class Journal:
         return lines
 
     def append(self, rows: Rows) -> None:
-        """Adds a document."""
+        """Appends a document to the journal of its part."""
         with disk_errors(self._run, self._safe):
             if self._file is None:
                 self._path.parent.mkdir(exist_ok=True)
@@ -81,13 +81,13 @@ def journaled(run: Path, part: int) -> list[Rows]:
 
 
 def journals(run: Path) -> list[int]:
-    """The parts that have a journal."""
+    """The numbers of the parts that have a journal."""
     files = (run / WIP).glob("part-*.jsonl")
     return sorted(int(file.stem.removeprefix("part-")) for file in files)
 
 
 def holds_documents(run: Path) -> bool:
-    """Whether any journal holds anything."""
+    """Whether there is a journal with a document in it."""
     return any(file.stat().st_size for file in (run / WIP).glob("part-*.jsonl"))
 
 

@@ -165,5 +165,5 @@ def failed_ones(entry: Entry) -> bool:
 
 
 def retry_nothing(_: Entry) -> bool:
-    """With `--no-retry` what failed stays."""
+    """Keeps every failed record as it is, for `--no-retry`."""
     return False

@@ -22,7 +22,7 @@ class PartStore(Protocol):
 
     @property
     def path(self) -> Path:
-        """The run's folder."""
+        """The folder of the run that the part belongs to."""
         ...
 
     def has_part(self, number: int) -> bool:
@@ -34,7 +34,7 @@ class PartStore(Protocol):
         ...
 
     def journal(self, part: int) -> Journal:
-        """The journal of a part."""
+        """Opens the journal of a part."""
         ...
 
     def read_part(self, number: int) -> dict[str, pa.Table]:

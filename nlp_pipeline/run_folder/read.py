@@ -140,7 +140,7 @@ def _checked_part(
 
 
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
-    """The columns asked for, checked."""
+    """The columns that were asked for, once they are known to exist."""
     for name in columns or ():
         if name not in TABLES[table].names:
             raise ColumnNotFound(table, name, TABLES[table].names)

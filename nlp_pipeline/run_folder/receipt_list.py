@@ -20,11 +20,11 @@ from nlp_pipeline.run_folder.receipt_blocks import (
 from nlp_pipeline.run_folder.receipts import (
     RECEIPTS,
     Receipt,
+    check_file,
+    check_part,
+    check_sizes,
     read_receipt,
     receipt_path,
-    recount,
-    recount_file,
-    weigh,
     write_receipt,
 )
 
@@ -172,7 +172,7 @@ def drop_receipts(run: Path, receipts: ReceiptList) -> None:
             block_path(run, block).unlink()
 
 
-def sound(run: Path, receipts: ReceiptList, format_: Format, *, every_byte: bool) -> int:
+def count_intact(run: Path, receipts: ReceiptList, format_: Format, *, every_byte: bool) -> int:
     """How many parts, from the first, are as their receipts say.
 
     The first that is not is logged: it and those after it are made anew.
@@ -190,11 +190,11 @@ def sound(run: Path, receipts: ReceiptList, format_: Format, *, every_byte: bool
     try:
         for number, receipt in enumerate(receipts):
             if every_byte or number in single:
-                recount(run, receipt, format_)
+                check_part(run, receipt, format_)
                 continue
-            weigh(run, receipt, format_)
+            check_sizes(run, receipt, format_)
             if receipt.rows.get("errors"):  # `errors.jsonl` is compared with them
-                recount_file(run, receipt, "errors", format_)
+                check_file(run, receipt, "errors", format_)
     except BlockDamaged as error:
         logger.warning("%s Now: it and what follows it.", error)
         return error.first

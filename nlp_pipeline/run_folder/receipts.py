@@ -129,34 +129,34 @@ def receipt_of(
     )
 
 
-def weigh(run: Path, receipt: Receipt, format_: Format) -> None:
+def check_sizes(run: Path, receipt: Receipt, format_: Format) -> None:
     """Looks whether every file of a part is there, and as long as it was; opens none.
 
     Raises:
         PartDamaged: One is not.
     """
     for name in receipt.rows:
-        _weigh_file(run, receipt, name, format_)
+        _check_size(run, receipt, name, format_)
 
 
-def recount(run: Path, receipt: Receipt, format_: Format) -> None:
+def check_part(run: Path, receipt: Receipt, format_: Format) -> None:
     """Looks at every byte of a part, and counts its rows again.
 
     Raises:
         PartDamaged: They are not those of its receipt.
     """
-    weigh(run, receipt, format_)
+    check_sizes(run, receipt, format_)
     for name in receipt.rows:
-        recount_file(run, receipt, name, format_)
+        check_file(run, receipt, name, format_)
 
 
-def recount_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
+def check_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
     """Looks at every byte of one table of a part, and counts its rows again.
 
     Raises:
         PartDamaged: They are not those of its receipt.
     """
-    _weigh_file(run, receipt, table, format_)
+    _check_size(run, receipt, table, format_)
     file, rows = part_file(run, table, receipt.part, format_), receipt.rows[table]
     with unreadable_is_damage(run, file, rows):
         compare_digest(run, file, receipt.digests.get(table))
@@ -186,15 +186,15 @@ def read_unguarded(
     return unguarded(table, rows) if receipt.guarded else rows
 
 
-def _weigh_file(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
+def _check_size(run: Path, receipt: Receipt, table: str, format_: Format) -> None:
     file = part_file(run, table, receipt.part, format_)
-    weight = receipt.bytes.get(table)
+    size = receipt.bytes.get(table)
     if not file.is_file():
         rows = f"{receipt.rows[table]} rows"
         raise PartDamaged(str(run), _short(file), rows, actual="the file is missing")
-    if weight is not None and file.stat().st_size != weight:
+    if size is not None and file.stat().st_size != size:
         reason = f"it has {file.stat().st_size}"
-        raise PartDamaged(str(run), _short(file), f"{weight} bytes", actual=reason)
+        raise PartDamaged(str(run), _short(file), f"{size} bytes", actual=reason)
 
 
 def compare_digest(run: Path, file: Path, digest: str | None) -> None:

@@ -42,7 +42,7 @@ class StagedParts:
         return False
 
     def journal(self, part: int) -> Journal:
-        """The journal of a part."""
+        """Opens the journal of a part."""
         return Journal(self.path, part, safe=0)
 
     def read_part(self, number: int) -> dict[str, pa.Table]:

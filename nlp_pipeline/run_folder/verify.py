@@ -18,7 +18,7 @@ from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.ledger import LEDGER, ledger_path, read_ledger
 from nlp_pipeline.run_folder.read import finished_parts, run_manifest
 from nlp_pipeline.run_folder.receipt_list import read_receipts
-from nlp_pipeline.run_folder.receipts import Receipt, recount_file
+from nlp_pipeline.run_folder.receipts import Receipt, check_file
 from nlp_pipeline.run_folder.staging import was_replaced
 
 
@@ -83,7 +83,7 @@ def verify_run(path: str | Path) -> Verification:
 def _part_problems(run: Path, receipt: Receipt, format_: Format) -> Iterator[OutputError]:
     for name in receipt.rows:
         try:
-            recount_file(run, receipt, name, format_)
+            check_file(run, receipt, name, format_)
         except PartDamaged as error:
             if was_replaced(run, receipt):
                 return

@@ -22,13 +22,13 @@ from nlp_pipeline.run_folder.receipt_blocks import BLOCK
 from nlp_pipeline.run_folder.receipt_list import ReceiptList
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
+    check_part,
+    check_sizes,
     part_file,
     part_files,
     read_table_of,
     receipt_of,
     receipt_path,
-    recount,
-    weigh,
     write_receipt,
 )
 from nlp_pipeline.run_folder.spreadsheet import for_disk
@@ -120,7 +120,7 @@ class RunFolder:
                 errors = read_sealed(self.path, receipt, "errors", self.format)
                 self.errors.append(errors, self.receipts)
             put_in_place(self.path, receipt, self.format)
-            weigh(self.path, receipt, self.format)
+            check_sizes(self.path, receipt, self.format)
         self._enter(receipt)
         return receipt
 
@@ -195,7 +195,7 @@ class RunFolder:
             self.commit(dict(iter_tables(rows)), documents=0, failed=0, output_tokens=0)
         with disk_errors(self.path, self.documents_done):
             for receipt in self.receipts:
-                check = recount if receipt.part in self._written_parts else weigh
+                check = check_part if receipt.part in self._written_parts else check_sizes
                 check(self.path, receipt, self.format)
             self._written_parts.clear()
             self.errors.mend(self.receipts)
@@ -213,6 +213,6 @@ class RunFolder:
         """Counts again what was written, and puts its receipts into blocks that are complete."""
         if len(self.receipts) >= BLOCK:
             for number in sorted(self._written_parts):
-                recount(self.path, self.receipts[number], self.format)
+                check_part(self.path, self.receipts[number], self.format)
             self._written_parts.clear()
             self.receipts.pack()

@@ -48,7 +48,7 @@ def prefetch(items: Generator[_Item, None, None], depth: int) -> Generator[_Item
 
 
 class _End:
-    """What follows the last item."""
+    """Marks the end of the stream, or the error that ended it."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error

@@ -45,7 +45,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """Progress that is shown to nobody."""
 
     def start(self, total: int | None, done: int) -> None:
         """Does nothing."""

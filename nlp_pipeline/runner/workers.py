@@ -152,7 +152,7 @@ class _Workers:
         return pool
 
     def submit(self, records: list[Record]) -> Future[_Batch]:
-        """Hands a batch to a worker."""
+        """Hands a batch of texts to the next free worker."""
         try:
             with _no_interrupts():
                 return self._pool.submit(_annotate, records)
@@ -249,7 +249,7 @@ class _Debug(logging.Handler):
             self._lines.append(self.format(record))
 
     def take(self) -> list[str]:
-        """The lines since the last time."""
+        """The lines that were logged since the last call."""
         lines, self._lines = self._lines, []
         return lines
 

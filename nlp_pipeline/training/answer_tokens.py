@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.generation.constraints.constraint import BoundConstraint
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
-from nlp_pipeline.generation.interface import BoundConstraint
 from nlp_pipeline.generation.stopping import stop_token_ids
 
 _TRIES = 20_000

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pipes import llama_qa_of
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from spacy.tokens import Doc
 from nlp_pipeline.chunking import Passage
 from nlp_pipeline.errors import InvalidSamplingParams
 from nlp_pipeline.errors.config import InvalidSetting, QuestionsInvalid
-from nlp_pipeline.generation.interface import Completion
+from nlp_pipeline.generation.interface import Completion, SamplingParams
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": "UNSPEAKABLE"}
 TEXT = "Ada Lovelace met (Charles)\nBabbage in 1833. In 1833 she was 17."
@@ -31,7 +32,7 @@ def build(tiny_llama: str, language: str = "en", **config: Any) -> spacy.Languag
         "max_seq_len": 1024,
     }
     nlp = spacy.blank(language)
-    settings = {"mode": "extractive", "generator": generator, "questions": ["Who?"]}
+    settings: dict[str, Any] = {"mode": "extractive", "generator": generator, "questions": ["Who?"]}
     settings["answerable_threshold"] = 0.0  # random weights believe in no answer
     nlp.add_pipe("llama_qa", config={**settings, **config})
     return nlp
@@ -55,7 +56,7 @@ def test_an_answer_is_a_piece_of_the_document(
     more = {"num_beams": num_beams, "template": short(tmp_path), "no_answer_margin": 1e9}
     nlp = build(tiny_llama, language, questions=["Who?", "When?"], **more)
     for limit in (2, 32):
-        nlp.get_pipe("llama_qa").params = type(nlp.get_pipe("llama_qa").params)(
+        llama_qa_of(nlp).params = SamplingParams(
             max_new_tokens=limit, num_beams=num_beams, length_penalty=0.0
         )
         doc = nlp(TEXTS[language])
@@ -99,7 +100,7 @@ def test_an_answer_may_go_on_over_a_line_break() -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("llama_qa", config={"mode": "extractive", "generator": ECHO})
     doc, completion = nlp.make_doc(TEXT), Completion("", " (Charles) Babbage", (), (), "stop", 0)
-    (mention,) = nlp.get_pipe("llama_qa").extractive.mentions(doc, completion, Passage.whole(doc))
+    (mention,) = llama_qa_of(nlp).extractive.mentions(doc, completion, Passage.whole(doc))
     assert doc[mention.start : mention.end].text == "(Charles)\nBabbage"
 
 
@@ -109,7 +110,7 @@ def test_the_chunks_of_a_long_document_are_asked_for_their_own_pieces(
     text = " ".join(
         f"Ship {i} left harbour {i * 7}\nwith {i + 3} (brave) sailors." for i in range(40)
     )
-    more = {"chunk_tokens": 60, "chunk_overlap": 0, "template": short(tmp_path)}
+    more: dict[str, Any] = {"chunk_tokens": 60, "chunk_overlap": 0, "template": short(tmp_path)}
     nlp = build(tiny_llama, questions=["Who left?", "When?"], no_answer_margin=1e9, **more)
     nlp.add_pipe("sentencizer", first=True)
     doc = nlp(text)
@@ -127,7 +128,7 @@ def test_the_chunks_of_a_long_document_are_asked_for_their_own_pieces(
 
 def test_chunks_without_an_answer_are_no_end_of_the_search(tiny_llama: str, tmp_path: Any) -> None:
     text = " ".join(f"Ship {i} left harbour {i * 7}." for i in range(40))
-    more = {"chunk_tokens": 60, "chunk_overlap": 0, "template": short(tmp_path)}
+    more: dict[str, Any] = {"chunk_tokens": 60, "chunk_overlap": 0, "template": short(tmp_path)}
     nlp = build(tiny_llama, no_answer_margin=-1e9, **more)
     nlp.add_pipe("sentencizer", first=True)
     (answer,) = nlp(text)._.answers
@@ -160,7 +161,7 @@ def test_an_empty_question_is_refused(tiny_llama: str) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(
-    tiny_llama: str, setting: str, value: object, error: type[Exception], message: str
+    tiny_llama: str, setting: str, value: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         build(tiny_llama, **{setting: value})

@@ -89,13 +89,13 @@ def test_places_are_those_of_the_characters(
     assert frames["errors"].empty
     assert answers.component.tolist() == ["qa1", "qa1", "qa3", "qa3"]
     assert spans.component.tolist() == answers.component.tolist()
-    for row in answers.itertuples():
-        piece = doc[row.start_token : row.end_token]
-        assert row.answer in piece.text
-        assert TEXT[row.start_char : row.end_char] == row.answer
-        assert row.evidence[0] == 0
+    for row in answers.to_dict("records"):
+        piece = doc[row["start_token"] : row["end_token"]]
+        assert row["answer"] in piece.text
+        assert TEXT[row["start_char"] : row["end_char"]] == row["answer"]
+        assert row["evidence"][0] == 0
         if change != "merged_all":
-            assert piece.text == row.answer
+            assert piece.text == row["answer"]
     assert spans.start_token.tolist() == answers.start_token.tolist()
 
 

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from read_items import records_of, rejects_of
 
-from nlp_pipeline.corpus import Question, Record, read_corpus
+from nlp_pipeline.corpus import Question, Record, Reject, read_corpus
 from nlp_pipeline.errors.corpus import NoTextColumn, ZstdNotInstalled
 
 LINES = b'{"text": "a"}\n{"text": "b"}\n'
@@ -107,7 +108,8 @@ def test_standard_input(monkeypatch):
         ("stdin:2", "-", 2),
         ("stdin:3", "-", 3),
     ]
-    assert rows[2].message == "stdin:3 has no 'text'; it has: none. Name the field with --text-key."
+    (reject,) = rejects_of(rows[2:])
+    assert reject.message == "stdin:3 has no 'text'; it has: none. Name the field with --text-key."
 
 
 # Plain text
@@ -337,7 +339,7 @@ def test_any_csv_comes_back_equal(tmp_path, rows):
     path = tmp_path / "x.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "other"), *rows])
-    read = list(read_corpus(path, on_warning=lambda _: None))
+    read = records_of(read_corpus(path, on_warning=lambda _: None))
     assert [(row.text, row.meta["other"]) for row in read] == rows
 
 
@@ -365,7 +367,7 @@ def test_parquet_rows_become_plain_json(tmp_path):
         },
     )
     said: list[str] = []
-    rows = list(read_corpus(source, on_warning=said.append))
+    rows = records_of(read_corpus(source, on_warning=said.append))
     assert [(row.id, row.line, row.questions) for row in rows] == [
         ("1", 1, (Question("r1", "Who?"),)),
         ("2", 2, ()),
@@ -394,7 +396,7 @@ def test_parquet_ids_that_pandas_made_floats(tmp_path):
 
 def test_parquet_over_several_batches(tmp_path):
     source = parquet(tmp_path / "x.parquet", {"text": [f"t{i}" for i in range(1000)]})
-    assert [row.text for row in read_corpus(source)] == [f"t{i}" for i in range(1000)]
+    assert [row.text for row in records_of(read_corpus(source))] == [f"t{i}" for i in range(1000)]
 
 
 def test_parquet_texts_that_are_none(tmp_path):
@@ -402,9 +404,10 @@ def test_parquet_texts_that_are_none(tmp_path):
     rows = list(read_corpus(source))
     kinds = [getattr(row, "kind", None) for row in rows]
     assert kinds == [None, "null_text", "invalid_utf8", "empty_text"]
-    assert rows[2].message.startswith(f"{source}:3 is not valid UTF-8. Convert the file")
+    reject = rejects_of(rows[1:])[1]
+    assert reject.message.startswith(f"{source}:3 is not valid UTF-8. Convert the file")
     numbers = parquet(tmp_path / "y.parquet", {"text": [1, 2]})
-    assert [row.kind for row in read_corpus(numbers)] == ["text_not_string"] * 2
+    assert [row.kind for row in rejects_of(read_corpus(numbers))] == ["text_not_string"] * 2
 
 
 def test_parquet_strings_that_are_no_utf8_cost_one_row(tmp_path):
@@ -423,7 +426,7 @@ def test_parquet_columns_of_one_name_are_all_read(tmp_path):
     table = pa.Table.from_arrays(columns, names=["id", "text", "text", "", "text_2"])
     pq.write_table(table, tmp_path / "x.parquet")
     said: list[str] = []
-    (record,) = read_corpus(tmp_path / "x.parquet", on_warning=said.append)
+    (record,) = records_of(read_corpus(tmp_path / "x.parquet", on_warning=said.append))
     assert (record.id, record.text) == ("a", "first")
     assert record.meta == {"text_3": "second", "column_4": "third", "text_2": "x"}
     assert "has two columns 'text'" in said[0]
@@ -436,7 +439,7 @@ def test_parquet_structs_with_fields_of_one_name(tmp_path):
     )
     listed = pa.ListArray.from_arrays([0, 2, 2], pair)
     source = parquet(tmp_path / "x.parquet", {"text": ["t", "u"], "deep": deep, "listed": listed})
-    one, two = read_corpus(source)
+    one, two = records_of(read_corpus(source))
     assert one.meta == {
         "deep": {"pair": {"a": "x", "a_2": "y"}, "n": 1},
         "listed": [{"a": "x", "a_2": "y"}, {"a": None, "a_2": "z"}],
@@ -456,6 +459,8 @@ def test_parquet_keys_lead_into_structs(tmp_path, doc, text_key):
     id_key = text_key.replace("text", "n")
     source = parquet(tmp_path / "x.parquet", {"doc": doc})
     one, two = read_corpus(source, text_key=text_key, id_key=id_key)
+    assert isinstance(one, Record)
+    assert isinstance(two, Reject)
     assert (one.id, one.text) == ("7", "Hello")
     assert two.kind == "missing_text"
     with pytest.raises(NoTextColumn, match=rf"it has: doc, (doc.body, )?{text_key}, {id_key}\."):
@@ -464,7 +469,8 @@ def test_parquet_keys_lead_into_structs(tmp_path, doc, text_key):
 
 def test_a_parquet_column_with_a_dot_goes_before_a_struct(tmp_path):
     table = {"doc.text": ["flat"], "doc": [{"text": "deep"}]}
-    (record,) = read_corpus(parquet(tmp_path / "x.parquet", table), text_key="doc.text")
+    source = parquet(tmp_path / "x.parquet", table)
+    (record,) = records_of(read_corpus(source, text_key="doc.text"))
     assert (record.text, record.meta) == ("flat", {"doc": {"text": "deep"}})
 
 
@@ -479,7 +485,7 @@ def test_a_damaged_parquet_is_one_reject(tmp_path):
     data = bytearray((tmp_path / "x.parquet").read_bytes())
     data[4:60] = bytes(56)
     (tmp_path / "x.parquet").write_bytes(data)
-    (reject,) = read_corpus(source)
+    (reject,) = rejects_of(read_corpus(source))
     assert reject.kind == "unreadable_file"
 
 
@@ -493,7 +499,7 @@ def test_one_question_under_two_ids_keeps_two_rows(tmp_path):
     file = tmp_path / "x.json"
     paragraph = {"context": "Ada and Bo left.", "qas": asked[:3]}
     file.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
-    (record,) = read_corpus(file)
+    (record,) = records_of(read_corpus(file))
     assert [(q.id, q.text, q.answers) for q in record.questions] == [
         ("a", "Who left?", ("Ada",)),
         ("b", "Who left?", ("Bo",)),

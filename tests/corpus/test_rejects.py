@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from nlp_pipeline.corpus import Record, Reject
@@ -222,11 +224,14 @@ def test_a_line_of_20_mb_is_refused_and_the_next_one_read(read):
 def test_a_long_line_is_never_in_memory_as_a_whole(monkeypatch):
     from nlp_pipeline.corpus.notes import Notes
     from nlp_pipeline.corpus.streams import read_lines
+    from nlp_pipeline.errors.corpus import BadRecord
 
-    class Endless:
+    class Endless(io.BytesIO):
         left, most = 50_000_000, 0
 
-        def readline(self, size: int) -> bytes:
+        def readline(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            assert size > 0
             self.most = max(self.most, size)
             data = b"x" * min(size, self.left)
             self.left -= len(data)
@@ -234,6 +239,7 @@ def test_a_long_line_is_never_in_memory_as_a_whole(monkeypatch):
 
     stream = Endless()
     (line,) = read_lines(stream, "x.jsonl", 1000, Notes())
+    assert isinstance(line.data, BadRecord)
     assert line.data.kind == "line_too_long"
     assert "50,000,000 bytes" in str(line.data)
     assert stream.most <= 2**16

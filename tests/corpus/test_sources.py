@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from read_items import records_of
 
-from nlp_pipeline.corpus import count_documents, read_corpus, source_files
+from nlp_pipeline.corpus import Reject, count_documents, read_corpus, source_files
 from nlp_pipeline.errors.corpus import (
     CorpusIsARun,
     CorpusNotAFile,
@@ -115,7 +116,8 @@ def test_runs_and_caches_in_a_folder_are_no_documents(write):
     write("d/listed/manifest.json", "[1]")
     write("d/listed/c.txt", "c")
     said: list[str] = []
-    assert [row.text for row in read_corpus("d", on_warning=said.append)] == ["a", "c", "b"]
+    records = records_of(read_corpus("d", on_warning=said.append))
+    assert [record.text for record in records] == ["a", "c", "b"]
     assert said[-1] == (
         "Folders in 'd' were left out: __pycache__ (a cache), cached (a cache), "
         "deep/er/old (a run), out (a run), torn (a run)."
@@ -132,7 +134,7 @@ def test_the_folder_of_a_run_is_no_corpus_and_a_table_of_it_is(write):
         "The corpus 'out' is the folder of a run, which is not read as documents. Name the corpus "
         "itself, or one table of the run, such as 'out/documents'."
     )
-    assert [row.text for row in read_corpus("out/documents")] == ["a"]
+    assert [row.text for row in records_of(read_corpus("out/documents"))] == ["a"]
 
 
 def test_what_holds_only_runs_says_so(write):
@@ -154,7 +156,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path, monkeypatch):
     )
     os.mkfifo("manifest.json")
     (tmp_path / "a.txt").write_text("a")
-    assert [row.text for row in read_corpus(".")] == ["a"]
+    assert [row.text for row in records_of(read_corpus("."))] == ["a"]
 
 
 NAMES = ("d/x.txt", "d/a/x.txt", "d/a/x.csv", "d/a/y.txt", "d/b/x.txt.gz.txt")
@@ -180,6 +182,7 @@ def test_an_id_in_two_files_is_a_duplicate(write):
     write("d/a.jsonl", '{"id": 1, "text": "a"}')
     write("d/b.jsonl", '{"id": 1, "text": "b"}')
     first, second = read_corpus("d")
+    assert isinstance(second, Reject)
     assert (first.id, second.id, second.kind) == ("1", "b.jsonl:1", "duplicate_id")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
-from nlp_pipeline.generation.interface import Chat, Message, SamplingParams
+from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.sequence import Sequence
 
 

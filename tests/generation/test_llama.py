@@ -13,7 +13,7 @@ from nlp_pipeline.errors.generation import (
     InvalidModelSetting,
     PromptTooLong,
 )
-from nlp_pipeline.generation.interface import Prompt
+from nlp_pipeline.generation.chat import Prompt
 from nlp_pipeline.generation.llama import Llama
 
 

@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from nlp_pipeline.errors.generation import ChatNotRendered, InvalidToken, NoChatTemplate
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 

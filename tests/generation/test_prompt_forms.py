@@ -12,7 +12,7 @@ import torch
 
 from nlp_pipeline import Llama
 from nlp_pipeline.errors.generation import NoLoadedGenerator, NoModelGiven, PromptsNotUnderstood
-from nlp_pipeline.generation.interface import Chat, Message, Prompt
+from nlp_pipeline.generation.chat import Chat, Message, Prompt
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_forms import as_prompts
 

@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 
 from nlp_pipeline.errors.generation import NoAnswerAfterReasoning
+from nlp_pipeline.generation.chat import Chat, Message, Prompt
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.forced import Forced
-from nlp_pipeline.generation.interface import (
-    Chat,
-    Completion,
-    Constraint,
-    GenerationRequest,
-    Message,
-    Prompt,
-    SamplingParams,
-)
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.generation.sequence import Sequence

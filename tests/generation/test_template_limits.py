@@ -8,9 +8,9 @@ import pytest
 
 from nlp_pipeline.errors.generation import TemplateUnbounded
 from nlp_pipeline.generation import template_limits
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.loading.load import LoadedModel
-from nlp_pipeline.generation.meta.chat import LLAMA_2, LLAMA_3
+from nlp_pipeline.generation.meta.chat_templates import LLAMA_2, LLAMA_3
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 pytestmark = pytest.mark.issue(14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pipes import llama_qa_of
 
 import pytest
 import spacy
@@ -94,7 +95,7 @@ class TestReader:
 
         nlp = self.build("sentencizer", "counts_documents")
         nlp.add_pipe("senter", last=True)
-        reader = nlp.get_pipe("llama_qa").checker.reader
+        reader = llama_qa_of(nlp).checker.reader
         assert [name for name, _ in reader._pipes()] == ["sentencizer"]
         nlp("Ada left. She slept.", disable=["senter"])
         assert calls == ["Ada left. She slept."]
@@ -117,10 +118,10 @@ class TestReader:
         nlp = self.build("sentencizer")
         nlp.to_disk(tmp_path / "p")
         again = spacy.load(tmp_path / "p")
-        assert again.get_pipe("llama_qa").checker.reader.nlp is again
+        assert llama_qa_of(again).checker.reader.nlp is again
         text = "Ada left. Bob slept."
         assert again(text)._.answers == nlp(text)._.answers
-        sent = pickle.loads(pickle.dumps(nlp.get_pipe("llama_qa").checker.reader))
+        sent = pickle.loads(pickle.dumps(llama_qa_of(nlp).checker.reader))
         assert [t.text for t in sent.read(["a b"], "en")[0]] == ["a", "b"]
 
     def test_a_language_that_needs_a_package_is_read_as_plain_tokens(self) -> None:
@@ -141,8 +142,8 @@ def test_tables_and_bytes(nlp_en) -> None:
     assert entities[entities.component == "llama_qa"].question_id.notna().all()
     assert entities[entities.component == "llama_summarizer"].sentence.notna().all()
     found = entities[entities.start_char.notna()]
-    for row in found[found.matched == "exact"].itertuples():
-        assert TEXT[row.start_char : row.end_char] == row.text
+    for row in found[found.matched == "exact"].to_dict("records"):
+        assert TEXT[row["start_char"] : row["end_char"]] == row["text"]
 
 
 def test_the_french_pipeline(fr) -> None:

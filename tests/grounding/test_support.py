@@ -63,6 +63,7 @@ def check(nlp, text: str, said: str) -> dict[str, str | None]:
         assert said[unit.answer_start : unit.answer_end] == unit.text
         assert unit.supported == (unit.matched is not None)
         if unit.start_char is not None:
+            assert unit.end_char is not None
             assert 0 <= unit.start_char < unit.end_char <= len(text)
     return {unit.text: unit.matched for unit in units}
 
@@ -115,7 +116,9 @@ def test_scores_and_lists(en) -> None:
         "unsupported_entities": ["Berg"],
         "unsupported_numbers": ["4 May 2024", "99"],
     }
-    assert 0 < support_score(units) < 1
+    score = support_score(units)
+    assert score is not None
+    assert 0 < score < 1
     assert support_score([]) is None
 
 
@@ -125,6 +128,8 @@ def test_the_labelled_set_and_its_figures() -> None:
 
     root = Path(__file__).parents[2]
     spec = importlib.util.spec_from_file_location("q", root / "benchmarks/support_quality.py")
+    assert spec is not None
+    assert spec.loader is not None
     quality = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(quality)
     lines = (root / "tests/data/support.jsonl").read_text(encoding="utf-8").splitlines()

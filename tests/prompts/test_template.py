@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nlp_pipeline.errors.config import PromptTemplateInvalid, PromptTemplateNotFound
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.prompts import PromptTemplate, load_template
 from nlp_pipeline.prompts.template import template_names
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -71,7 +72,7 @@ def test_the_end_counts_the_rows_that_this_process_wrote_and_weighs_the_rest(
     counted: list[str] = []
     rows = receipts._rows
 
-    def counting(file: Path, *more: object) -> int:
+    def counting(file: Path, *more: Any) -> int:
         if file.parent.name == "documents":
             counted.append(file.stem)
         return rows(file, *more)
@@ -188,7 +189,9 @@ def test_fresh_starts_over_and_keeps_what_is_not_ours(tmp_path) -> None:
     (tmp_path / "config.cfg").write_text("old")
     begin(tmp_path, parts=0, mark={"other": 1}, fresh=True)
     assert tree(tmp_path) - {LOCK} == {MANIFEST, "notes.txt"}
-    assert read_manifest(tmp_path)["fingerprint"] == {"other": 1}
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert manifest["fingerprint"] == {"other": 1}
 
 
 def test_fresh_keeps_a_strangers_file_in_the_folder_of_a_table(tmp_path) -> None:
@@ -205,7 +208,7 @@ def test_fresh_keeps_a_strangers_file_in_the_folder_of_a_table(tmp_path) -> None
 
 def test_a_process_killed_while_it_cleared_leaves_nothing_half(tmp_path, monkeypatch) -> None:
     begin(tmp_path, parts=2)
-    manifest = {**read_manifest(tmp_path), "state": "finished"}
+    manifest = {**(read_manifest(tmp_path) or {}), "state": "finished"}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
 
     def die(*_: object) -> None:

@@ -39,8 +39,10 @@ def assemble(out, records: list[Record]) -> list[int]:
         folder.write_manifest({"fingerprint": {}, "format": "jsonl"})
         parts = PartWriter(folder, 2, failed_ones)
         pairs = [(entry_of(record), lambda record=record: record) for record in records]
-        with closing(prefetch(parts.wanted(in_parts(pairs, 2)), 16)) as stream:
+        wanted = (item for item in parts.wanted(in_parts(pairs, 2)))
+        with closing(prefetch(wanted, 16)) as stream:
             for record in stream:
+                assert isinstance(record, Record)
                 parts.add(rows_of(record))
         parts.finish()
         folder.close_books()

@@ -16,14 +16,8 @@ from spacy.tokens import Doc
 
 from nlp_pipeline.components.base import MAX_PENDING, Ask, LlamaComponent
 from nlp_pipeline.generation.backends.echo import EchoGenerator
-from nlp_pipeline.generation.interface import (
-    Chat,
-    Completion,
-    GenerationRequest,
-    Message,
-    SamplingParams,
-    Session,
-)
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams, Session
 from nlp_pipeline.run_folder.status import run_status
 from nlp_pipeline.runner.request import RunResult
 from nlp_pipeline.runner.run import run

@@ -13,8 +13,10 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from read_items import records_of, rejects_of
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
 
@@ -126,13 +128,14 @@ def test_utf8_by_class(tmp_path: Path, kind: str, format_: str) -> None:
     for piece in UTF8[kind]:
         path = written(tmp_path / f"x.{format_}", piece)
         rows = list(read_corpus(path, on_warning=lambda _: None))
-        assert [row.text for row in rows[::2]] == ["a", "c"], piece
+        assert [row.text for row in records_of(rows[::2])] == ["a", "c"], piece
         if kind == "valid":
-            assert rows[1].text == f"x{piece.decode()}x"
+            assert records_of(rows[1:2])[0].text == f"x{piece.decode()}x"
             continue
-        assert rows[1].kind == "invalid_utf8", piece
+        (reject,) = rejects_of(rows[1:2])
+        assert reject.kind == "invalid_utf8", piece
         byte = path.read_bytes().index(piece)
-        assert f"is not valid UTF-8 at byte {byte} of the file" in rows[1].message, piece
+        assert f"is not valid UTF-8 at byte {byte} of the file" in reject.message, piece
 
 
 @pytest.mark.parametrize("kind", UTF8)
@@ -166,13 +169,15 @@ CELLS += ["=1+1", "NULL", "nan", "0", "\u2028", "\x0b", "\\", "\\n", "x" * 3000,
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_csv_dialects(tmp_path: Path, delimiter: str, quoting: int, end: str, mark: str) -> None:
+def test_csv_dialects(
+    tmp_path: Path, delimiter: str, quoting: Literal[0, 1, 2], end: str, mark: str
+) -> None:
     target = io.StringIO(newline="")
     writer = csv.writer(target, delimiter=delimiter, quoting=quoting, lineterminator=end)
     writer.writerow(["id", "text", "more"])
     writer.writerows([f"r{n}", f"good {cell}", cell] for n, cell in enumerate(CELLS))
     (tmp_path / "x.csv").write_text(mark + target.getvalue(), encoding="utf-8", newline="")
-    rows = list(read_corpus(tmp_path / "x.csv", on_warning=lambda _: None))
+    rows = records_of(read_corpus(tmp_path / "x.csv", on_warning=lambda _: None))
     assert [(row.id, row.text, row.meta["more"]) for row in rows] == [
         (f"r{n}", f"good {cell}", cell) for n, cell in enumerate(CELLS)
     ]

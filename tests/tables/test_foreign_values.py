@@ -49,10 +49,21 @@ class Unprintable:
         raise RuntimeError("not even this")
 
 
+def score(doc: Doc, cats: dict[Any, Any]) -> None:
+    """Gives a Doc scores, whether or not they are any."""
+    doc.cats = cats
+
+
+def hook(doc: Doc) -> None:
+    """Gives a Doc sentences that cannot be listed."""
+    doc.user_hooks["sents"] = lambda _: 1 / 0
+    doc[1].is_sent_start = True
+
+
 ODD: dict[str, tuple[Callable[[Doc], Any], str]] = {
-    "a score that is no number": (lambda d: d.cats.update(good="high"), "'high'"),
-    "no score": (lambda d: d.cats.update(good=None), "NoneType"),
-    "a label that is no text": (lambda d: d.cats.update({1: 0.5}), "'label' is 1 and not a string"),
+    "a score that is no number": (lambda d: score(d, {"good": "high"}), "'high'"),
+    "no score": (lambda d: score(d, {"good": None}), "NoneType"),
+    "a label that is no text": (lambda d: score(d, {1: 0.5}), "'label' is 1 and not a string"),
     "answers that are no list": (lambda d: d._.set("answers", "none"), "not a list"),
     "an answer that is no object": (lambda d: d._.set("answers", ["Ada"]), "AttributeError"),
     "an answer without its keys": (lambda d: d._.set("answers", [{}]), "'question_id' has no"),
@@ -64,12 +75,7 @@ ODD: dict[str, tuple[Callable[[Doc], Any], str]] = {
     "a chunk that is none": (lambda d: d._.set("chunks", [None]), "'chunks'"),
     "extractions of nothing": (lambda d: d._.set("extractions", [{}]), "'extractions'"),
     "an object that has no name": (lambda d: d._.set("generations", [Unprintable()]), "Runtime"),
-    "a hook that fails": (
-        lambda d: (
-            d.user_hooks.update(sents=lambda _: 1 / 0) or setattr(d[1], "is_sent_start", True)
-        ),
-        "ZeroDivisionError",
-    ),
+    "a hook that fails": (lambda d: hook(d), "ZeroDivisionError"),
 }
 
 
@@ -89,7 +95,7 @@ def test_an_odd_value_is_an_error_of_that_document(doc: Doc, name: str) -> None:
 
 
 def test_the_message_names_document_table_value_and_what_to_do(doc: Doc) -> None:
-    doc.cats = {"good": "high"}
+    score(doc, {"good": "high"})
     (error,) = made(doc)["errors"]
     assert error["message"] == (
         "Document 'd1' has a row of the table 'categories' that cannot be written: ValueError: "
@@ -99,7 +105,7 @@ def test_the_message_names_document_table_value_and_what_to_do(doc: Doc) -> None
 
 
 def test_the_rows_beside_an_odd_one_are_there(doc: Doc) -> None:
-    doc.cats = {"good": 0.5, "bad": None, "fair": 0.25}
+    score(doc, {"good": 0.5, "bad": None, "fair": 0.25})
     doc._.answers = [answer(), {"oops": 1}, answer(question_id="q2")]
     rows = made(doc)
     assert [row["label"] for row in rows["categories"]] == ["good", "fair"]
@@ -109,7 +115,7 @@ def test_the_rows_beside_an_odd_one_are_there(doc: Doc) -> None:
 
 
 def test_numbers_of_other_libraries_and_halves_of_pairs_are_written(doc: Doc) -> None:
-    doc.cats = {"a": np.float32(0.5), "b": float("nan"), "c": True, "d": np.int64(1)}
+    score(doc, {"a": np.float32(0.5), "b": float("nan"), "c": True, "d": np.int64(1)})
     doc._.answers = [answer(answer="A\ud800", prompt_tokens=np.int32(3), evidence=(np.int64(0),))]
     rows = made(doc)
     assert rows["errors"] == []

@@ -34,8 +34,8 @@ def check(doc, text: str) -> None:
     frames = to_frames([doc])
     tokens, sentences, entities = frames["tokens"], frames["sentences"], frames["entities"]
     for table in (tokens, sentences, entities):
-        for row in table.itertuples():
-            assert text[row.start_char : row.end_char] == row.text
+        for row in table.to_dict("records"):
+            assert text[row["start_char"] : row["end_char"]] == row["text"]
     for table in (sentences, entities):
         for row in table.itertuples():
             inside = tokens[

@@ -55,14 +55,14 @@ def test_a_document_that_could_not_be_read_has_no_counts(blank) -> None:
 def test_morphology_tags_and_arcs(nlp_en) -> None:
     with nlp_en.select_pipes(disable=["llama_qa", "llama_summarizer"]):
         doc = nlp_en("The cats slept.")
-    tokens = to_frames([doc])["tokens"].set_index("text")
-    assert tokens.loc["cats", ["lemma", "pos", "tag", "dep"]].tolist() == [
+    tokens = {row["text"]: row for row in to_frames([doc])["tokens"].to_dict("records")}
+    cats, slept = tokens["cats"], tokens["slept"]
+    assert [cats[name] for name in ("lemma", "pos", "tag", "dep")] == [
         *("cat", "NOUN", "NNS", "nsubj")
     ]
-    assert tokens.loc["cats", "morph"] == "Number=Plur"
-    assert tokens.loc["cats", "head"] == tokens.loc["slept", "token_id"]
-    assert tokens.loc["slept", "head"] == tokens.loc["slept", "token_id"]
-    assert tokens.loc["The", "is_stop"]
+    assert cats["morph"] == "Number=Plur"
+    assert cats["head"] == slept["head"] == slept["token_id"]
+    assert tokens["The"]["is_stop"]
 
 
 def test_spans_of_every_group_and_overlapping(blank) -> None:

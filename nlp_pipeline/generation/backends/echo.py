@@ -5,14 +5,8 @@ from __future__ import annotations
 from zlib import crc32
 
 from nlp_pipeline.errors.generation import EmptyPrompt, GenerationFailed
-from nlp_pipeline.generation.interface import (
-    Chat,
-    Completion,
-    GenerationRequest,
-    GeneratorInfo,
-    Prompt,
-    Session,
-)
+from nlp_pipeline.generation.chat import Chat, Prompt
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, GeneratorInfo, Session
 
 ROOM = 64
 
@@ -36,7 +30,7 @@ class EchoGenerator:
         return GeneratorInfo("echo", "echo", None, details={"fail_on": self._fail_on})
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """Words of the prompt."""
+        """Counts the words of the prompt, which stand in for tokens."""
         return len(_words(prompt))
 
     def session(self) -> Session:
@@ -69,7 +63,7 @@ class EchoGenerator:
         )
 
     def close(self) -> None:
-        """Nothing to free."""
+        """The echo holds nothing that could be freed."""
 
 
 class _EchoSession:

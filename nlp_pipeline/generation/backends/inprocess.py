@@ -6,8 +6,9 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nlp_pipeline.generation.chat import Prompt
 from nlp_pipeline.generation.distributed.rank0 import broadcast, mirrored
-from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
+from nlp_pipeline.generation.interface import GeneratorInfo, Session
 from nlp_pipeline.generation.settings import LlamaSettings as LlamaSettings
 
 if TYPE_CHECKING:

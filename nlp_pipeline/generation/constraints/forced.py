@@ -26,7 +26,7 @@ class Forced:
 
     @property
     def example(self) -> str:
-        """The text."""
+        """The forced text itself."""
         return self.text
 
     def bind(self, vocabulary: Vocabulary) -> _ForcedIds:

@@ -124,7 +124,7 @@ def _tokenizer(vocabulary: Vocabulary) -> Any:
 
 
 class _Tokens:
-    """What `TokenizerWrapper` reads."""
+    """The attributes of a tokenizer that llguidance's `TokenizerWrapper` reads."""
 
     bos_token_id = None
 

@@ -120,7 +120,7 @@ class Walk:
             self._chain(place, self._segmenter.pieces(self._bytes[place:end]))
 
     def _chain(self, place: int, pieces: list[tuple[int, int]]) -> None:
-        """Tokens one after the other."""
+        """Adds a path of tokens, each beginning where the one before it ends."""
         for token, length in pieces:
             if self.edges.get(place, {}).get(token) is None:
                 self._add(place, token, length)

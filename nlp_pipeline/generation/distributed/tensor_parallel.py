@@ -36,7 +36,7 @@ class Sliceable(Protocol):
         ...
 
 
-class Split:
+class TensorParallelPlan:
     """What one rank holds of a model.
 
     Args:
@@ -103,7 +103,7 @@ def _matching(plan: dict[str, str], style: str) -> re.Pattern[str]:
 
 
 def _share(config: Any, size: int) -> Any:
-    """The configuration of one rank's part."""
+    """The configuration of a Llama that is as wide as one rank's part."""
     parts = {
         "attention heads": config.num_attention_heads,
         "key/value heads": config.num_key_value_heads,

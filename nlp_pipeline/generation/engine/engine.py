@@ -124,7 +124,7 @@ class Engine:
 
     @property
     def room(self) -> int:
-        """Places left in the waiting line."""
+        """How many more sequences the waiting line takes."""
         return self._scheduler.room
 
     def add(self, sequence: Sequence) -> None:
@@ -133,7 +133,7 @@ class Engine:
 
     @torch.inference_mode()
     def cancel(self, sequences: list[Sequence]) -> None:
-        """Forgets sequences, waiting or running."""
+        """Drops sequences, whether they wait or run."""
         self._runner.settle()
         self._scheduler.cancel(sequences)
 

@@ -55,7 +55,7 @@ class FusedBatch(Protocol):
 
 
 class _Layer(NamedTuple):
-    """Weights of one layer."""
+    """The weights of one decoder layer, as the fused kernels read them."""
 
     norm: Any
     qkv: Tensor

@@ -139,7 +139,7 @@ class LayerShape:
 
     @property
     def bytes_per_token(self) -> int:
-        """Key and value together."""
+        """Bytes of one token's key and value together, in this layer."""
         return 2 * self.kv_heads * self.head_dim * self.dtype.itemsize
 
 

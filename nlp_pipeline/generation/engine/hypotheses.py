@@ -37,7 +37,7 @@ class Hypothesis:
     masked: float = 0.0
 
     def extended(self, candidate: Candidate) -> Hypothesis:
-        """With one more token."""
+        """This hypothesis with one more token."""
         return Hypothesis(
             (*self.output_ids, candidate.token),
             (*self.logprobs, candidate.logprob),
@@ -78,7 +78,7 @@ class FinishedHypotheses:
 
     @property
     def best(self) -> Hypothesis | None:
-        """The answer, if one has ended."""
+        """The best hypothesis that has ended; None where none has."""
         return self._best[0] if self._best else None
 
     def ranked(self, count: int) -> list[Hypothesis]:

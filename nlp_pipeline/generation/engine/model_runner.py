@@ -85,7 +85,7 @@ class ModelRunner:
             chunks[0].state.fail(reason)
 
     def settle(self) -> None:
-        """Nothing is on its way between two steps."""
+        """Does nothing: a step is over when this runner returns."""
 
     def launch(self, chunks: list[ScheduledTokens], previous_step: PendingStep) -> PendingStep:
         """Queues a step on the device and waits for nothing.

@@ -66,7 +66,7 @@ class Scheduler:
 
     @property
     def room(self) -> int:
-        """Places in the waiting line."""
+        """How many more sequences the waiting line takes."""
         waiting = len(self._line) + len(self._window)
         return max(0, LINE * self._limits.max_batch_size - waiting)
 
@@ -85,7 +85,7 @@ class Scheduler:
             self._line.append(sequence)
 
     def cancel(self, sequences: list[Sequence]) -> None:
-        """Forgets them wherever they are."""
+        """Drops sequences, whether they wait or run."""
         cancelled = set(sequences)
         self._line = deque(s for s in self._line if s not in cancelled)
         self._window = [s for s in self._window if s not in cancelled]

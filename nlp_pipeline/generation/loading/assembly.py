@@ -13,7 +13,7 @@ from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.errors.meta import TensorsUnknown
 from nlp_pipeline.generation.distributed.process_group import ALONE, World
-from nlp_pipeline.generation.distributed.tensor_parallel import Sliceable, Split
+from nlp_pipeline.generation.distributed.tensor_parallel import Sliceable, TensorParallelPlan
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Placement:
 
 
 class Checkpoint(Protocol):
-    """What a model is assembled from."""
+    """A folder or file of weights that a model can be assembled from."""
 
     def config(self) -> Any:
         """The configuration of transformers."""
@@ -65,18 +65,18 @@ def assemble(checkpoint: Checkpoint, name: str, place: Placement) -> tuple[Any, 
     """
     from transformers import AutoModelForCausalLM
 
-    split = Split(checkpoint.config(), place.world, name)
+    plan = TensorParallelPlan(checkpoint.config(), place.world, name)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(split.config)
+        model = AutoModelForCausalLM.from_config(plan.config)
     weights: dict[str, Tensor] = {}
     for key, tensor in checkpoint.tensors():
         # A slice would keep its whole tensor in memory; a tensor in a mapped file may stay there.
-        copied = split.ranks_holding(key) > 1
-        weights[key] = split.part(key, tensor).to(place.device, place.dtype, copy=copied)
+        copied = plan.ranks_holding(key) > 1
+        weights[key] = plan.part(key, tensor).to(place.device, place.dtype, copy=copied)
     _put_in(model, weights, name)
     _rebuild_rotary(model, place.device)
-    split.attach(model)
-    return model, sum(p.numel() * split.ranks_holding(n) for n, p in model.named_parameters())
+    plan.attach(model)
+    return model, sum(p.numel() * plan.ranks_holding(n) for n, p in model.named_parameters())
 
 
 def _put_in(model: Any, weights: dict[str, Tensor], name: str) -> None:

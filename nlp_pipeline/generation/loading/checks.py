@@ -69,7 +69,7 @@ def _config_fault(folder: Path) -> str | None:
 
 
 def _file_fault(folder: Path, name: str, needs_tokenizer: bool) -> str | None:
-    """Which file is missing, if any."""
+    """Which file of a model's folder is missing; None where none is."""
     if not weight_files(folder, name):
         parts = any(folder.glob("model-*-of-*.safetensors"))
         return f"it has no weights (model.safetensors{'.index.json' * parts})"

@@ -77,7 +77,7 @@ def read_header(file: Path) -> GgufHeader:
 
 @dataclass
 class _Reader:
-    """A place in the file that moves on."""
+    """Reads values one after the other from a GGUF header."""
 
     file: Path
     data: mmap.mmap

@@ -36,7 +36,7 @@ class FolderCheckpoint:
             )
 
     def config(self) -> Any:
-        """What `config.json` says."""
+        """The model's configuration, from `config.json`."""
         from transformers import AutoConfig
 
         return AutoConfig.from_pretrained(self._folder, trust_remote_code=False)

@@ -144,7 +144,7 @@ class MetaLayout:
             )
 
     def _needed(self, name: str) -> tuple[int, ...]:
-        """The shape of a whole tensor."""
+        """The shape that a whole tensor of the model has."""
         params, kind = self.params, name.split(".")[-2]
         width, keys = self.intermediate_size, params.n_kv_heads * params.head_dim
         return {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.meta import MetaTokenizerMissing, MetaTokenizerUnreadable
-from nlp_pipeline.generation.meta.chat import LLAMA_2, LLAMA_3
+from nlp_pipeline.generation.meta.chat_templates import LLAMA_2, LLAMA_3
 
 FILE = "tokenizer.model"
 _RANK_LINE = re.compile(rb"[A-Za-z0-9+/=]+ \d+\r?\n")

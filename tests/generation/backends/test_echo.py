@@ -4,7 +4,8 @@ import pytest
 
 from nlp_pipeline.errors.generation import EmptyPrompt, GenerationFailed
 from nlp_pipeline.generation.backends.echo import ROOM, EchoGenerator
-from nlp_pipeline.generation.interface import Chat, GenerationRequest, Message, SamplingParams
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 
 
 def request(prompt: object, name: str = "a", **params: object) -> GenerationRequest:

@@ -11,12 +11,10 @@ from stub_server import StubServer, reply, said
 from nlp_pipeline.errors.server import PromptCut
 from nlp_pipeline.generation.backends.server import ServerGenerator
 from nlp_pipeline.generation.backends.server.prompt_length import fewest_tokens
+from nlp_pipeline.generation.chat import Chat, Message, Prompt
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     GenerationRequest,
-    Message,
-    Prompt,
     SamplingParams,
     generate,
 )

@@ -13,15 +13,13 @@ from stub_server import StubServer, hang, reply, said, scored, slow
 
 from nlp_pipeline.errors.server import NotOfferedByServer, ServerClosed
 from nlp_pipeline.generation.backends.server import BACKEND, ServerGenerator
+from nlp_pipeline.generation.chat import Chat, Message, Prompt
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     GenerationRequest,
     Generator,
-    Message,
-    Prompt,
     SamplingParams,
     generate,
 )

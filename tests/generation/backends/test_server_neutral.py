@@ -11,7 +11,8 @@ from stub_server import Body, Handler, StubServer, reply, said
 
 from nlp_pipeline.generation.backends.server import ServerGenerator
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens, restore
-from nlp_pipeline.generation.interface import Chat, GenerationRequest, Message, generate
+from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.interface import GenerationRequest, generate
 
 KNOWN = (
     *("<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|begin_of_text|>", "<|user|>", "<|end|>"),

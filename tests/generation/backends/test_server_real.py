@@ -23,12 +23,11 @@ from nlp_pipeline.errors.server import ServerKeyRefused
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator, LlamaSettings
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     GenerationRequest,
     Generator,
-    Message,
     SamplingParams,
     generate,
 )

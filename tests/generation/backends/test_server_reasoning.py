@@ -11,11 +11,10 @@ from stub_server import StubServer, reply, said, scored
 from nlp_pipeline.errors.generation import NoAnswerAfterReasoning
 from nlp_pipeline.errors.server import InvalidServerSetting, PromptCut
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     GenerationRequest,
-    Message,
     SamplingParams,
     generate,
 )

@@ -12,17 +12,13 @@ from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar, check_grammar
 from nlp_pipeline.generation.constraints.json_grammar import json_grammar
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.fallback.executor import BatchExecutor
-from nlp_pipeline.generation.interface import (
-    Completion,
-    Constraint,
-    GenerationRequest,
-    SamplingParams,
-)
+from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder

@@ -20,7 +20,7 @@ from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.errors.meta import TensorsUnknown
 from nlp_pipeline.errors.parallel import CannotSplit, NoSplitPlan
 from nlp_pipeline.generation.distributed.process_group import World
-from nlp_pipeline.generation.distributed.tensor_parallel import Split
+from nlp_pipeline.generation.distributed.tensor_parallel import TensorParallelPlan
 from nlp_pipeline.generation.loading.assembly import Placement
 from nlp_pipeline.generation.loading.load import load
 from nlp_pipeline.generation.loading.weights import load_model
@@ -160,7 +160,7 @@ class TestWhatCannotBeSplit:
         values: dict[str, Any] = sizes | {"num_key_value_heads": 4} | changes
         config = LlamaConfig(**values)
         with pytest.raises(CannotSplit) as caught:
-            Split(config, World(0, size), "m")
+            TensorParallelPlan(config, World(0, size), "m")
         assert f"cannot be split over {size} processes" in str(caught.value)
         assert said in str(caught.value)
 
@@ -168,16 +168,16 @@ class TestWhatCannotBeSplit:
         from transformers import GPT2Config
 
         with pytest.raises(NoSplitPlan, match="no plan for models of type gpt2"):
-            Split(GPT2Config(), World(0, 2), "m")
+            TensorParallelPlan(GPT2Config(), World(0, 2), "m")
 
     def test_a_plan_of_another_kind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(LlamaConfig, "base_model_tp_plan", {"layers.*.mlp": "expert"})
         with pytest.raises(NoSplitPlan, match="its plan asks for expert"):
-            Split(LlamaConfig(), World(0, 2), "m")
+            TensorParallelPlan(LlamaConfig(), World(0, 2), "m")
 
     def test_alone_any_model_will_do(self) -> None:
         config = LlamaConfig(num_attention_heads=9, num_key_value_heads=3, hidden_size=144)
-        split = Split(config, World(), "m")
+        split = TensorParallelPlan(config, World(), "m")
         assert split.config is config
         weight = torch.ones(4, 4)
         assert split.part("model.layers.0.self_attn.o_proj.weight", weight) is not None

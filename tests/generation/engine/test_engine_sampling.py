@@ -57,7 +57,7 @@ def test_distribution_is_that_of_transformers(
 ) -> None:
     """Chi-square of 4,000 draws; every token outside the distribution is a failure at once."""
     logits = logits_after(PROMPT)[-1:].clone() * 1.5
-    warped = LogitsProcessorList(processors)(torch.tensor([PROMPT]), logits.clone())
+    warped = LogitsProcessorList(processors)(torch.LongTensor([PROMPT]), logits.clone())  # type: ignore[arg-type]
     expected = warped.softmax(-1)[0]
     sequences = [sequence("a", PROMPT, seed=seed, **params) for seed in range(DRAWS)]
     states: list[Any] = [SimpleNamespace(sequence=s, sampler=sampler_for(s)) for s in sequences]

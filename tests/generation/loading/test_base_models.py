@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sentencepiece
 
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.loading.load import load
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 

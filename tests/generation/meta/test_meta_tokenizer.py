@@ -19,7 +19,7 @@ from nlp_pipeline.errors.meta import (
     MetaTokenizerUnreadable,
     PackageMissing,
 )
-from nlp_pipeline.generation.interface import Chat, Message
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.meta import end_token_ids, load_meta_tokenizer
 from nlp_pipeline.generation.meta.ranks import PATTERN, SPECIALS
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
@@ -65,7 +65,7 @@ def pieces_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train_pieces(folder: Path, **options: Any) -> Path:
     """A SentencePiece model with the settings of Llama 2's."""
-    settings = {
+    settings: dict[str, Any] = {
         "model_type": "bpe",
         "vocab_size": 420,
         "byte_fallback": True,

@@ -22,7 +22,8 @@ from nlp_pipeline.generation.backends.server.replies import completion_of
 from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter, SentPrompt
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.backends.server.token_counts import count_tokens
-from nlp_pipeline.generation.interface import Completion, GenerationRequest, Prompt
+from nlp_pipeline.generation.chat import Prompt
+from nlp_pipeline.generation.interface import Completion, GenerationRequest
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder

@@ -8,7 +8,8 @@ import logging
 from nlp_pipeline.generation.backends.server.connection import Connection
 from nlp_pipeline.generation.backends.server.session import ServerSession
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
-from nlp_pipeline.generation.interface import GeneratorInfo, Prompt, Session
+from nlp_pipeline.generation.chat import Prompt
+from nlp_pipeline.generation.interface import GeneratorInfo, Session
 
 logger = logging.getLogger(__name__)
 

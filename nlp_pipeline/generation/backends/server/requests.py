@@ -10,7 +10,8 @@ from nlp_pipeline.errors.server import NotOfferedByServer
 from nlp_pipeline.generation.backends.server.discovery import PREFILLING, ServedModel
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
-from nlp_pipeline.generation.interface import Chat, GenerationRequest, Prompt, SamplingParams
+from nlp_pipeline.generation.chat import Chat, Prompt
+from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 
 if TYPE_CHECKING:
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder

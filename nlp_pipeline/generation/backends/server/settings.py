@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from nlp_pipeline.errors.server import InvalidServerSetting, PlainHttpRefused
 from nlp_pipeline.generation import template_kwargs
-from nlp_pipeline.generation.setting_fields import count, setting, switch, wrong_values
+from nlp_pipeline.generation.setting_fields import count, integer, setting, switch, wrong_values
 from nlp_pipeline.generation.template_kwargs import TemplateKwargs
 
 _KEY_VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*_)?API_KEY")
@@ -56,13 +56,11 @@ class ServerSettings:
     base_url: str
     model: str = setting(str, "a name", default="")
     api_key_env: str = "OPENAI_API_KEY"
-    max_concurrency: int = setting(
-        int, "an integer from 1 to 1024", lambda v: 1 <= v <= 1024, default=16
-    )
+    max_concurrency: int = integer(1, 1024, 16)
     timeout_s: float = setting(
         (int, float), "a number above 0, at most 86400", lambda v: 0 < v <= 86_400, default=120.0
     )
-    max_retries: int = setting(int, "an integer from 0 to 20", lambda v: 0 <= v <= 20, default=5)
+    max_retries: int = integer(0, 20, 5)
     max_seq_len: int | None = count(2)
     allow_plain_http: bool = setting(bool, "true or false", default=False)
     continue_final_message: bool | None = switch()

@@ -9,7 +9,7 @@ from nlp_pipeline.generation.backends.server.discovery import ServedModel
 from nlp_pipeline.generation.backends.server.failures import Failure
 from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
-from nlp_pipeline.generation.interface import Chat, Prompt
+from nlp_pipeline.generation.chat import Chat, Prompt
 
 TEMPLATE_TOKENS = 64
 """Allowed for what a chat template writes of itself, such as a default system message."""

@@ -79,7 +79,7 @@ class SharedPrefixSpan:
         return tensor[self._order].transpose(0, 1).flatten(1, 2)
 
     def _by_slot(self, tensor: Tensor) -> Tensor:
-        """Back again."""
+        """Reorders rows from the order of groups to that of slots."""
         rows: Tensor = tensor.unflatten(1, (self.size, -1)).transpose(0, 1)
         return rows[self._slot_order]
 

@@ -1,4 +1,4 @@
-"""The pages of one sequence."""
+"""The block table: the pages that hold the keys and values of one sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two token sequences agree."""
+"""The length of the prefix that two token sequences have in common."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _available() -> int:
 
 
 def _cgroup_left() -> int:
-    """What a container's limit leaves."""
+    """Bytes that the limit of this process's container (cgroup) leaves."""
     limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
     if not limit.strip().isdigit() or not used.strip().isdigit():
         return _available()

@@ -41,7 +41,7 @@ class Slab:
 
     @property
     def tokens(self) -> int:
-        """What it takes of the budget."""
+        """Tokens of the KV budget that the slab takes."""
         return len(self.slots) * self.slots[0].capacity
 
     @property

@@ -48,7 +48,7 @@ class SlotPool:
 
     @property
     def tokens(self) -> int:
-        """What all slabs hold together."""
+        """Tokens of the KV budget that all slabs take together."""
         return sum(slab.tokens for slab in self._slabs)
 
     def acquire(

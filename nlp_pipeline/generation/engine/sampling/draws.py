@@ -15,7 +15,7 @@ Draw = Callable[[Tensor, list[Sequence]], Tensor]
 
 
 def take_likeliest(logits: Tensor, sequences: list[Sequence]) -> Tensor:
-    """The argmax, after processors."""
+    """The likeliest token of the logits that the processors have changed."""
     return logits.argmax(-1)
 
 

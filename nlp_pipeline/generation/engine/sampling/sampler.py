@@ -45,7 +45,7 @@ def looks_back(sampler: Sampler) -> bool:
 
 
 class Greedy:
-    """The likeliest token as it is."""
+    """Takes the likeliest token of the model's own distribution."""
 
     looks_back = False
 
@@ -56,7 +56,7 @@ class Greedy:
 
 @dataclass(frozen=True)
 class Processed:
-    """Processors one after the other, then a draw."""
+    """Changes the logits by processors, one after the other, then draws a token."""
 
     processors: tuple[Processor, ...]
     draw: Draw
