@@ -24,6 +24,7 @@ _COMMANDS = {
     "verify": "nlp_pipeline.cli.verify:verify",
     "export": "nlp_pipeline.cli.export:export",
     "report": "nlp_pipeline.cli.report:report",
+    "compare": "nlp_pipeline.cli.compare:compare",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "train": "nlp_pipeline.cli.train:train",
     "models": "nlp_pipeline.cli.models:models",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.completion import complete_file
-from nlp_pipeline.cli.options import corpus_and_pipeline
+from nlp_pipeline.cli.options import corpus_and_pipeline, without_dry_run
 from nlp_pipeline.cli.run import fetch_models, show_notes, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
@@ -32,6 +32,7 @@ def golden() -> None:
 @golden.command()
 @click.argument("corpus", shell_complete=complete_file)
 @corpus_and_pipeline
+@without_dry_run
 @click.option(
     "-d",
     "--dir",

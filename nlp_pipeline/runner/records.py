@@ -108,7 +108,7 @@ class CorpusRecords:
     def entries(self, folder: RunFolder) -> Iterable[Entry]:
         """See `RecordSource.entries`. Warnings come with the records, which are read later."""
         self._stems = named_by_stem(read_manifest(folder.path))
-        return map(entry_of, self._read(lambda _: None))
+        return map(entry_of, self.silently())
 
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether the manifest says that all is done, and no part was found damaged."""
@@ -136,6 +136,10 @@ class CorpusRecords:
         """See `RecordSource.records`."""
         for item in self._read(self._progress.warn):
             yield entry_of(item), partial(_identity, item)
+
+    def silently(self) -> Iterator[Record | Reject]:
+        """The records as they are now; what the reader notices is said when the run reads them."""
+        return self._read(lambda _: None)
 
     def _read(self, on_warning: Any) -> Iterator[Record | Reject]:
         request = self._request

@@ -19,7 +19,8 @@ from nlp_pipeline.run_folder.folder import FINISHED, open_run
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.resume import ResumePlan, plan_resume
 from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
-from nlp_pipeline.runner.executors.executor_base import PartExecutor
+from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
+from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
 from nlp_pipeline.runner.manifest import beginning, describe, figures
@@ -57,7 +58,7 @@ def run(
     quantization: str | None = None,
     adapter: str | None = None,
     lang: str | None = None,
-    dry_run: bool = False,
+    echo: bool = False,
     text_key: str = "text",
     id_key: str = "id",
     limit: int | None = None,
@@ -100,7 +101,7 @@ def run(
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
         adapter: Folder of a LoRA adapter that was trained on the model.
         lang: The language's code, such as `de`, of a pipeline without trained components.
-        dry_run: Replaces every generator by the echo, which needs no model.
+        echo: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
@@ -143,7 +144,7 @@ def run(
         settings=tuple(settings),
         model=model,
         device=device,
-        dry_run=dry_run,
+        echo=echo,
         dtype=dtype,
         tensor_parallel_size=tensor_parallel_size,
         device_map=device_map,
@@ -300,6 +301,7 @@ def execute(
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
+            _expect(progress, engine, records, left=(total or 0) - plan.kept)
             progress.start(total, plan.kept)
             with closing(engine.compute(folder, records, books.report)) as documents:
                 for document in documents:
@@ -310,6 +312,23 @@ def execute(
             result = _result(folder, plan.kept, started)
             books.close(result)
             return result
+
+
+def _expect(progress: Progress, engine: PartComputer, records: RecordSource, left: int) -> None:
+    """Tells who wants to know it what a long run will take, before its first document.
+
+    Args:
+        progress: Wants to know it where it has a method `expect`.
+        engine: Tries some documents.
+        records: A corpus; a `retry` says nothing.
+        left: Documents that are not done.
+    """
+    expect = getattr(progress, "expect", None)
+    if expect is None or left <= ESTIMATED_ABOVE or not isinstance(records, CorpusRecords):
+        return
+    estimate = engine.estimate(records.silently)
+    if estimate is not None:
+        expect(estimate, left)
 
 
 def on_rank0(config: Config, work: Callable[[], _Result]) -> _Result:

@@ -59,7 +59,7 @@ def test_a_run_ends_by_saying_where_the_tables_lie_and_what_the_answers_are(
 
 
 def test_failed_documents_exit_with_3_and_the_preview_hides_no_control_character(cli) -> None:
-    done = cli("run", HOSTILE / "records.jsonl", "-o", "out", "--dry-run")
+    done = cli("run", HOSTILE / "records.jsonl", "-o", "out", "--echo")
     assert done.code == 3
     assert done.err.rstrip().endswith("All of it: nlp-pipeline errors out")
     assert "Traceback" not in done.err
@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, sa
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("")
     real_model = {"--device", "--model"} & set(arguments)
-    options = [] if real_model else ["--dry-run"]
+    options = [] if real_model else ["--echo"]
     if "-p" not in arguments and not {"--set", "--model", "--device"} & set(arguments):
         options += ["-p", quick()]
     done = cli("run", *arguments, *options)
