@@ -10,7 +10,11 @@ from typing import Any
 import nlp_pipeline
 
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Runs": ("nlp_pipeline", ("run", "estimate", "retry", "read_run", "evaluate_run", "compare_runs")),
+    "Runs": (
+        "nlp_pipeline",
+        ("run", "estimate", "retry", "read_run", "evaluate_run", "compare_runs"),
+    ),
+    "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),
     "The Llama": ("nlp_pipeline", ("Llama", "SamplingParams", "Chat", "Message")),
     "What a run takes and gives": ("nlp_pipeline.runner.request", ("RunResult", "Progress")),

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from nlp_pipeline.run_folder.completions import (
+    COMPLETIONS,
+    by_digest,
+    read_completions,
+    write_completions,
+)
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.ledger import ENTRY, Entry, PreviousPart, RetryWhen, Rows
+from nlp_pipeline.run_folder.ledger import (
+    ENTRY,
+    Entry,
+    PreviousPart,
+    RetryWhen,
+    Rows,
+    RunSettings,
+)
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -23,6 +37,11 @@ class PartStore(Protocol):
     @property
     def path(self) -> Path:
         """The run's folder."""
+        ...
+
+    @property
+    def settings(self) -> RunSettings:
+        """With which settings rows are made."""
         ...
 
     def has_part(self, number: int) -> bool:
@@ -75,7 +94,12 @@ class Part:
         self._store = store
         self._is_done = store.has_part(number)
         self._previous = PreviousPart(
-            store.path, number, part_size, is_done=self._is_done, retry_when=retry_when
+            store.path,
+            number,
+            part_size,
+            is_done=self._is_done,
+            retry_when=retry_when,
+            settings=store.settings,
         )
         self._entries: list[Entry] = []
         self._rows: dict[int, Rows] = {}
@@ -95,6 +119,7 @@ class Part:
         """Takes the next record; returns whether its rows are there."""
         offset = len(self._entries)
         previous = self._previous.find(offset, entry)
+        entry = replace(entry, settings=self._store.settings.current)
         if previous.entry is None:
             self._entries.append(replace(entry, attempt=previous.attempts + 1))
             self.waiting += 1
@@ -104,6 +129,19 @@ class Part:
             self._rows[offset] = self._previous.journal[offset][1]
         self._moved |= self._entries[-1] != previous.entry
         return True
+
+    def stored(self, offset: int) -> Mapping[str, Mapping[str, Any]]:
+        """What a document that is waited for was answered before, whatever the settings were."""
+        entry = self._entries[offset]
+        completions = list(self._completions.get(entry.id, ()))
+        if offset in self._previous.journal:
+            completions += self._previous.journal[offset][1].get(COMPLETIONS, ())
+        return by_digest(completions)
+
+    @cached_property
+    def _completions(self) -> dict[str, list[dict[str, Any]]]:
+        """Those of the finished part, by document."""
+        return read_completions(self._store.path, self.number) if self._is_done else {}
 
     def add(self, offset: int, rows: Rows) -> tuple[bool, int]:
         """Takes in the rows of a document that was waited for."""
@@ -139,8 +177,17 @@ class Part:
             "output_tokens": _tokens(all_rows),
             "ledger": [_short(entry) for entry in self._entries],
         }
+        write_completions(self._store.path, self.number, self._all_completions())
         self._store.write_part(self.number, dict(iter_tables(all_rows)), **figures)
         self.journal.discard()
+
+    def _all_completions(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Those of each document, new or as they were."""
+        for offset, entry in enumerate(self._entries):
+            if offset in self._rows:
+                yield entry.id, self._rows[offset].get(COMPLETIONS, [])
+            else:
+                yield entry.id, self._completions.get(entry.id, [])
 
     def _old_rows(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """The rows of the finished part by document, where some of them are taken over."""

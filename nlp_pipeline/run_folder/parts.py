@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
@@ -108,6 +108,12 @@ class PartWriter:
             figures = part.add(offset, rows)
             self._write_ready()
         return figures
+
+    def stored(self, position: int) -> Mapping[str, Any]:
+        """What a document that is being computed was answered before."""
+        number, offset = divmod(position, self._size)
+        with self._lock:
+            return next(part for part in self._open if part.number == number).stored(offset)
 
     def finish(self) -> None:
         """Writes what is left.

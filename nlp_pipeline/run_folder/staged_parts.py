@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,20 @@ import pyarrow as pa
 
 from nlp_pipeline.run_folder.files import Format, disk_errors
 from nlp_pipeline.run_folder.journal import Journal
+from nlp_pipeline.run_folder.ledger import RunSettings
 from nlp_pipeline.run_folder.receipts import Receipt, read_receipt, read_table_of, receipt_path
 from nlp_pipeline.run_folder.staging import read_sealed, seal_part, sealed_receipt
+from nlp_pipeline.run_folder.writer import MANIFEST, SETTINGS
 from nlp_pipeline.tables.schemas import TABLES
+
+
+def _recorded_settings(run: Path) -> RunSettings:
+    """Those that whoever holds the folder has written down."""
+    try:
+        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        return RunSettings(**manifest[SETTINGS])
+    except (OSError, ValueError, KeyError, TypeError):
+        return RunSettings()
 
 
 class StagedParts:
@@ -26,6 +38,7 @@ class StagedParts:
     def __init__(self, path: Path, format_: Format) -> None:
         self.path = path
         self.format = format_
+        self.settings = _recorded_settings(path)
         self.receipts: dict[int, Receipt] = {}
         self._whole_parts: dict[int, Receipt] = {}
 

@@ -17,7 +17,7 @@ from nlp_pipeline.run_folder.files import (
     write_text,
 )
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
+from nlp_pipeline.run_folder.ledger import Entry, RunSettings, ledger_path, write_ledger
 from nlp_pipeline.run_folder.receipts import (
     Receipt,
     part_file,
@@ -42,6 +42,8 @@ from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
 CONFIG = "config.cfg"
+SETTINGS = "settings"
+"""What the manifest calls the digests of `RunSettings`."""
 
 
 class RunFolder:
@@ -51,12 +53,24 @@ class RunFolder:
         path: The folder; made by `open_run` where it is missing.
         format_: Of the parts.
         receipts: Of the parts that are done already.
+        settings: With which its rows are made.
+        changes: What has changed in the fingerprint since the last process, as it was and as it is.
     """
 
-    def __init__(self, path: Path, format_: Format, receipts: list[Receipt]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        format_: Format,
+        receipts: list[Receipt],
+        *,
+        settings: RunSettings = RunSettings(),  # noqa: B008  # frozen
+        changes: Mapping[str, tuple[Any, Any]] | None = None,
+    ) -> None:
         self.path = path
         self.format = format_
         self.receipts = receipts
+        self.settings = settings
+        self.changes = dict(changes or {})
         self.sealed: dict[int, Receipt] = sealed_parts(path)
         self.errors = ErrorsFile(path, format_)
         self._written_parts: set[int] = set()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
 
+from nlp_pipeline.components.completion_replay import STORED, USED
 from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
@@ -188,5 +189,7 @@ def _annotate_alone(name: str, pipe: Callable[[Doc], Doc], doc: Doc) -> Doc:
         doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
         return doc
     if result is not doc:  # its rows need what the corpus says of it
-        result.user_data[ORIGIN] = doc.user_data.get(ORIGIN)
+        for key in (ORIGIN, STORED, USED):
+            if key in doc.user_data:
+                result.user_data[key] = doc.user_data[key]
     return result

@@ -55,7 +55,7 @@ def compute_parts(
     """
     parts = PartWriter(store, request.part_size, retry_when)
     try:
-        with closing(document_rows(request, nlp, parts.wanted(units))) as documents:
+        with closing(document_rows(request, nlp, parts.wanted(units), parts.stored)) as documents:
             for rows in documents:
                 yield DocumentFigures(*parts.add(rows))
         parts.finish()

@@ -31,6 +31,11 @@ class RecordSource(Protocol):
         """Which documents that failed before are computed again."""
         ...
 
+    @property
+    def may_change(self) -> bool:
+        """Whether the run may go on with other settings: whether every record can be had."""
+        ...
+
     def check(self) -> None:
         """Finds out, before anything is loaded, whether there can be records.
 
@@ -80,6 +85,7 @@ class CorpusRecords:
     def __init__(self, request: RunRequest, progress: Progress) -> None:
         self._request = request
         self._progress = progress
+        self.may_change = True
         self._stdin: Path | None = None
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
@@ -175,6 +181,7 @@ class FailedRecords:
     ) -> None:
         self._request = request
         self._manifest = manifest
+        self.may_change = False
         # Only a finished run has counts: with them, one that is not finished now is a retry that
         # was interrupted, and no record of it is missing.
         self._finished = manifest.get("state") == FINISHED or "counts" in manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,7 +19,7 @@ from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.resume import ResumePlan, plan_resume
-from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
+from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS, RunFolder
 from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
 from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
@@ -33,6 +34,7 @@ from nlp_pipeline.runner.request import (
     RunResult,
     Silent,
 )
+from nlp_pipeline.runner.setting_changes import changes_message
 
 if TYPE_CHECKING:
     from confection import Config
@@ -293,12 +295,22 @@ def execute(
     executor = _EXECUTORS[request.executor]()
     with executor.start(request, config) as engine, records.open():
         mark = engine.fingerprint
-        with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
-            entries = records.entries(folder)
-            plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
+        may_change = records.may_change
+        with open_run(
+            request.out, mark, request.format, fresh=request.fresh, may_change=may_change
+        ) as folder:
+            plan = plan_resume(
+                request.out,
+                records.entries(folder),
+                request.part_size,
+                retry_when=records.retry_when,
+                settings=folder.settings,
+            )
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
+            _tell_changes(progress, folder, plan)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
+            manifest[SETTINGS] = asdict(folder.settings)
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
             _expect(progress, engine, records, left=(total or 0) - plan.kept)
@@ -312,6 +324,12 @@ def execute(
             result = _result(folder, plan.kept, started)
             books.close(result)
             return result
+
+
+def _tell_changes(progress: Progress, folder: RunFolder, plan: ResumePlan) -> None:
+    """Says beforehand what other settings than those of before cost."""
+    if plan.outdated:
+        progress.warn(changes_message(folder.changes, plan.outdated))
 
 
 def _expect(progress: Progress, engine: PartComputer, records: RecordSource, left: int) -> None:

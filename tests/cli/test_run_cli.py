@@ -256,7 +256,7 @@ def _read_all(handle: int, seen: list[bytes]) -> None:
         seen.append(data)
 
 
-def test_how_the_model_is_held_is_in_the_manifest_and_refused_where_it_differs(
+def test_how_the_model_is_held_is_in_the_manifest_and_answers_anew_where_it_differs(
     cli, quick, corpus, tiny_llama
 ) -> None:
     block = json.dumps({"@llama_generators": "nlp_pipeline.Llama.v1", "model": tiny_llama})
@@ -270,9 +270,12 @@ def test_how_the_model_is_held_is_in_the_manifest_and_refused_where_it_differs(
     assert generator["quantization"] == "int8_dynamic"
     assert generator["activation_bits"] in (7, 8)
     assert mark["components.llama_qa.generator.dtype"] == '"float32"'
+    tokens = json.loads(Path("out/_receipts/part-00000.json").read_text())["digests"]
     done = cli(*command, "--dtype", "float32")
-    assert done.code == 65
-    assert "generator.quantization" in done.err
+    assert done.code == 0
+    mark = json.loads(Path("out/manifest.json").read_text())["fingerprint"]
+    assert "quantization" not in mark["generators"][0]
+    assert json.loads(Path("out/_receipts/part-00000.json").read_text())["digests"] != tokens
 
 
 @pytest.mark.parametrize(
