@@ -350,11 +350,11 @@ class DifferentRun(OutputError):
             f"\n  {escaped(name, 200)}: {' → '.join(_differing_texts(*values))}"
             for name, values in differences.items()
         )
+        if is_old:
+            lines += "\nIt was begun before answers were kept: it goes on with no other settings."
         super().__init__(
             f"The output folder '{path}' holds a different run. What differs (then → now):{lines}"
-            + "\nIt was begun before answers were kept, and cannot go on with other settings."
-            * is_old
-            + "\nName another folder with --out, or start over in this one with --fresh."
+            "\nName another folder with --out, or start over in this one with --fresh."
         )
 
 

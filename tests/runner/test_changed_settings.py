@@ -296,7 +296,7 @@ def test_what_cannot_be_reconciled_is_refused_with_the_reason(
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     del manifest["settings"]  # as before completions were kept
     (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(DifferentRun, match="questions.*\nIt was begun before answers were kept"):
+    with pytest.raises(DifferentRun, match=r"questions.*\nIt was begun before answers were kept: "):
         execute(request)
     before = contents(out)
     assert execute(setup(out, "who")).resumed == 5
