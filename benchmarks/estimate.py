@@ -62,7 +62,7 @@ def round_of(kind: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
         corpus = Path(folder) / "corpus.jsonl"
         make_corpus(kind, args.documents, seed, corpus)
         start = time.process_time()
-        estimate = nlp_pipeline.estimate(corpus, **options)
+        estimate = nlp_pipeline.estimate(corpus, **options, seconds=args.seconds)
         spent = time.process_time() - start
         truth = true_figures(corpus, Path(folder) / "out", options)
     low, high = estimate.cpu_seconds.low, estimate.cpu_seconds.high
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="the pipeline's own by default")
     parser.add_argument("--pipeline", default="en_qa")
     parser.add_argument("--documents", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for the measured documents")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--corpora", nargs="+", choices=KINDS, default=KINDS)
     args = parser.parse_args()

@@ -192,7 +192,10 @@ def _disk_bytes(request: RunRequest, sample: CorpusSample, measured: MeasuredDoc
     empty = empty_part_size(request.format)
     n_sampled = sum(size_of(record) for record in sample.records[: len(measured.tokens)])
     n_parts = ceil((sample.n_documents + sample.n_rejects) / request.part_size)
-    rows = (measured.n_bytes - empty) * float(sample.sizes.sum()) / max(1, n_sampled)
+    sampled_parts = ceil(len(measured.tokens) / request.part_size)
+    rows = (
+        (measured.n_bytes - sampled_parts * empty) * float(sample.sizes.sum()) / max(1, n_sampled)
+    )
     return int(rows + n_parts * empty)
 
 

@@ -1,4 +1,4 @@
-"""Runs some documents the way of a run, and measures what they take; nothing is written."""
+"""Runs some documents the way of a run, and measures what they take; nothing of it stays."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.pipeline import is_llama, split
-from nlp_pipeline.run_folder.files import Format, write_table
+from nlp_pipeline.run_folder.files import Format
+from nlp_pipeline.run_folder.folder import open_run
+from nlp_pipeline.run_folder.ledger import entry_of, retry_nothing
+from nlp_pipeline.run_folder.parts import in_parts
 from nlp_pipeline.runner.annotate import annotate
+from nlp_pipeline.runner.computation import compute_parts
 from nlp_pipeline.runner.limits import batch_size_of
 from nlp_pipeline.runner.metered_generator import metered
 from nlp_pipeline.runner.request import RunRequest
-from nlp_pipeline.runner.stream import document_rows
-from nlp_pipeline.tables.frames import iter_tables
-from nlp_pipeline.tables.rows import Rows
-from nlp_pipeline.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -54,8 +55,8 @@ class MeasuredDocuments:
 
     Attributes:
         tokens: Of each document `prompt`, `shared` and `output` tokens, in their order.
-        seconds: Of all together, the making and writing of their tables included.
-        n_bytes: Of their tables, as one part on disk.
+        seconds: Of all together, from the first to the receipt of the last part.
+        n_bytes: Of their parts on disk.
     """
 
     tokens: tuple[Counter[str], ...]
@@ -85,7 +86,7 @@ def first_prompt_tokens(request: RunRequest, nlp: Language, records: Sequence[Re
 
 
 def run_sample(request: RunRequest, nlp: Language, records: Sequence[Record]) -> MeasuredDocuments:
-    """Sends documents through the pipeline as a run does, and makes their tables.
+    """Runs documents into a folder that is gone afterwards, with all that a run does.
 
     Args:
         request: The run.
@@ -93,31 +94,34 @@ def run_sample(request: RunRequest, nlp: Language, records: Sequence[Record]) ->
         records: The documents.
     """
     in_order = replace(request, on_error="stop")
+    renumbered = [replace(record, index=place) for place, record in enumerate(records)]
+    items = ((entry_of(record), partial(_identity, record)) for record in renumbered)
     start = Seconds.at_present()
-    with metered(nlp) as counts:
-        all_rows: Rows = {name: [] for name in TABLES}
-        for rows in document_rows(in_order, nlp, records):
-            for name, more in rows.items():
-                all_rows[name] += more
-    n_bytes = _size_on_disk(all_rows, request.format)
+    with TemporaryDirectory() as folder, metered(nlp) as counts:
+        with open_run(Path(folder), {}, request.format) as store:
+            units = in_parts(items, request.part_size)
+            for _ in compute_parts(in_order, nlp, units, store=store, retry_when=retry_nothing):
+                pass
+        seconds = Seconds.since(start)
+        n_bytes = _bytes_of_parts(Path(folder))
     tokens = tuple(counts[place] for place in range(len(records)))
-    return MeasuredDocuments(tokens, Seconds.since(start), n_bytes)
-
-
-def _size_on_disk(rows: Rows, format_: Format) -> int:
-    """Bytes of the tables of a part."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "table"
-        n_bytes = 0
-        for _, table in iter_tables(rows):
-            write_table(table, path, format_)
-            n_bytes += path.stat().st_size
-    return n_bytes
+    return MeasuredDocuments(tokens, seconds, n_bytes)
 
 
 def empty_part_size(format_: Format) -> int:
-    """Bytes that the tables of a part have before there is a row in them."""
-    return _size_on_disk({}, format_)
+    """Bytes that a part has before there is a row in it."""
+    with TemporaryDirectory() as folder:
+        with open_run(Path(folder), {}, format_) as store:
+            store.close_books()
+        return _bytes_of_parts(Path(folder))
+
+
+def _bytes_of_parts(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("part-*") if file.is_file())
+
+
+def _identity(record: Record) -> Record:
+    return record
 
 
 def peak_memory() -> int | None:
