@@ -12,7 +12,7 @@ import nlp_pipeline
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Runs": (
         "nlp_pipeline",
-        ("run", "estimate", "retry", "read_run", "evaluate_run", "compare_runs"),
+        ("run", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
     ),
     "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
     from nlp_pipeline.run_folder.read import read_run as read_run
+    from nlp_pipeline.runner.ask import ask as ask
     from nlp_pipeline.runner.run import retry as retry
     from nlp_pipeline.runner.run import run as run
     from nlp_pipeline.runner.run_estimate import estimate as estimate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "ask": "nlp_pipeline.runner.ask",
     "compare_runs": "nlp_pipeline.comparison",
     "Chat": "nlp_pipeline.generation.interface",
     "Llama": "nlp_pipeline.generation.llama",

@@ -17,6 +17,7 @@ from nlp_pipeline.errors.config import ArgumentNotText
 
 _COMMANDS = {
     "run": "nlp_pipeline.cli.run:run",
+    "ask": "nlp_pipeline.cli.ask:ask",
     "retry": "nlp_pipeline.cli.retry:retry",
     "status": "nlp_pipeline.cli.status:status",
     "errors": "nlp_pipeline.cli.errors:errors",

@@ -28,6 +28,7 @@ from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
 from nlp_pipeline.run_folder.completions import ROOM
 from nlp_pipeline.run_folder.errors_file import ERRORS
 from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_json
+from nlp_pipeline.run_folder.further_questions import FILE
 from nlp_pipeline.run_folder.journal import WIP, holds_documents
 from nlp_pipeline.run_folder.ledger import LEDGER, RunSettings
 from nlp_pipeline.run_folder.lock import LOCK, locked
@@ -171,7 +172,7 @@ def _clear(path: Path) -> None:
         write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
         for name in (RECEIPTS, LEDGER, ROOM, WIP, *TABLES):
             _clear_room(path / name)
-        for name in (ERRORS, CONFIG):
+        for name in (ERRORS, CONFIG, FILE):
             (path / name).unlink(missing_ok=True)
 
 

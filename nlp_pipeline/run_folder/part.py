@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from nlp_pipeline.run_folder.completions import (
     read_completions,
     write_completions,
 )
+from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import (
     ENTRY,
@@ -42,6 +43,11 @@ class PartStore(Protocol):
     @property
     def settings(self) -> RunSettings:
         """With which settings rows are made."""
+        ...
+
+    @property
+    def further_questions(self) -> FurtherQuestions:
+        """What documents are asked beside the pipeline's questions and their own."""
         ...
 
     def has_part(self, number: int) -> bool:
@@ -76,6 +82,18 @@ class PartStore(Protocol):
     ) -> None:
         """Writes a part, in place of the one that is there, if there is."""
         ...
+
+
+class KnownOfDocument(NamedTuple):
+    """What a run knows of a document beside its record.
+
+    Attributes:
+        completions: What it was answered before, by the digest of what was asked.
+        questions: What it is asked beside the pipeline's questions and its own.
+    """
+
+    completions: Mapping[str, Mapping[str, Any]]
+    questions: Sequence[Mapping[str, str]]
 
 
 class Part:
@@ -118,8 +136,8 @@ class Part:
     def take(self, entry: Entry) -> bool:
         """Takes the next record; returns whether its rows are there."""
         offset = len(self._entries)
+        entry = self._store.settings.of_now(entry, self._store.further_questions)
         previous = self._previous.find(offset, entry)
-        entry = replace(entry, settings=self._store.settings.current)
         if previous.entry is None:
             self._entries.append(replace(entry, attempt=previous.attempts + 1))
             self.waiting += 1
@@ -130,13 +148,16 @@ class Part:
         self._moved |= self._entries[-1] != previous.entry
         return True
 
-    def stored(self, offset: int) -> Mapping[str, Mapping[str, Any]]:
-        """What a document that is waited for was answered before, whatever the settings were."""
+    def known(self, offset: int) -> KnownOfDocument:
+        """What is known of a document that is waited for, whatever the settings were."""
         entry = self._entries[offset]
         completions = list(self._completions.get(entry.id, ()))
         if offset in self._previous.journal:
             completions += self._previous.journal[offset][1].get(COMPLETIONS, ())
-        return by_digest(completions)
+        # What could not be read cannot be asked.
+        is_reject = entry.state == "rejected"
+        questions = [] if is_reject else self._store.further_questions.of(entry.id)
+        return KnownOfDocument(by_digest(completions), questions)
 
     @cached_property
     def _completions(self) -> dict[str, list[dict[str, Any]]]:
@@ -211,8 +232,8 @@ def _outcome(entry: Entry, rows: Rows) -> Entry:
 
 
 def _short(entry: Entry) -> Entry:
-    """Without what only a failed record is asked for again."""
-    return entry if entry.state == "failed" else replace(entry, meta={}, questions=[])
+    """Without what only a failed record is asked for again; its questions stand in no table."""
+    return entry if entry.state == "failed" else replace(entry, meta={})
 
 
 def _place(rows: Rows, entry: Entry) -> None:

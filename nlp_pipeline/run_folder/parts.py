@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import RecordsLost
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, Rows
-from nlp_pipeline.run_folder.part import Part, PartStore
+from nlp_pipeline.run_folder.part import KnownOfDocument, Part, PartStore
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ class PartWriter:
             self._write_ready()
         return figures
 
-    def stored(self, position: int) -> Mapping[str, Any]:
-        """What a document that is being computed was answered before."""
+    def known(self, position: int) -> KnownOfDocument:
+        """What is known of a document that is being computed."""
         number, offset = divmod(position, self._size)
         with self._lock:
-            return next(part for part in self._open if part.number == number).stored(offset)
+            return next(part for part in self._open if part.number == number).known(offset)
 
     def finish(self) -> None:
         """Writes what is left.

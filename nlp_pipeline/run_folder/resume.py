@@ -11,6 +11,7 @@ from typing import Any
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DifferentRun
 from nlp_pipeline.generation.settings import UNSEEN
+from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import journals
 from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen, RunSettings
 from nlp_pipeline.run_folder.receipts import read_receipts
@@ -53,6 +54,7 @@ def plan_resume(
     *,
     retry_when: RetryWhen,
     settings: RunSettings,
+    further_questions: FurtherQuestions,
 ) -> ResumePlan:
     """Compares a corpus with what was made of it, before anything is written.
 
@@ -62,6 +64,7 @@ def plan_resume(
         part_size: Documents in a part.
         retry_when: Which failed documents are tried again.
         settings: With which rows are made.
+        further_questions: What documents are asked beside the pipeline's questions.
 
     Raises:
         DifferentRun: Records were removed, put in between or reordered: their neighbours would
@@ -95,7 +98,8 @@ def plan_resume(
             )
         if position >= n_done and previous.known(offset) is None:
             continue
-        _compare_one(plan, previous, offset, position, entry)
+        entry_of_now = settings.of_now(entry, further_questions)
+        _compare_one(plan, previous, offset, position, entry_of_now)
         if len(plan._differences) >= _MAX_SHOWN:
             break
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.run_folder.files import Format, disk_errors
+from nlp_pipeline.run_folder.further_questions import read_further_questions
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import RunSettings
 from nlp_pipeline.run_folder.receipts import Receipt, read_receipt, read_table_of, receipt_path
@@ -39,6 +40,7 @@ class StagedParts:
         self.path = path
         self.format = format_
         self.settings = _recorded_settings(path)
+        self.further_questions = read_further_questions(path)
         self.receipts: dict[int, Receipt] = {}
         self._whole_parts: dict[int, Receipt] = {}
 

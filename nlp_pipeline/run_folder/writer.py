@@ -16,6 +16,11 @@ from nlp_pipeline.run_folder.files import (
     write_table,
     write_text,
 )
+from nlp_pipeline.run_folder.further_questions import (
+    FurtherQuestion,
+    read_further_questions,
+    write_further_questions,
+)
 from nlp_pipeline.run_folder.journal import Journal
 from nlp_pipeline.run_folder.ledger import Entry, RunSettings, ledger_path, write_ledger
 from nlp_pipeline.run_folder.receipts import (
@@ -71,6 +76,7 @@ class RunFolder:
         self.receipts = receipts
         self.settings = settings
         self.changes = dict(changes or {})
+        self.further_questions = read_further_questions(path)
         self.sealed: dict[int, Receipt] = sealed_parts(path)
         self.errors = ErrorsFile(path, format_)
         self._written_parts: set[int] = set()
@@ -79,6 +85,11 @@ class RunFolder:
     def documents_done(self) -> int:
         """Records in the parts that are done."""
         return sum(receipt.documents for receipt in self.receipts)
+
+    def ask(self, question: FurtherQuestion) -> None:
+        """Takes a further question in, before anything is computed."""
+        self.further_questions = self.further_questions.plus(question)
+        write_further_questions(self.path, self.further_questions)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replaces the manifest."""

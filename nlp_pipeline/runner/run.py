@@ -252,7 +252,7 @@ def retry_request(
     """
     path = Path(out)
     manifest = run_manifest(path)
-    options = {**_reading_options(manifest), **pace}
+    options = {**reading_options(manifest), **pace}
     request = RunRequest(manifest["corpus"], path, PipelineSpec(str(path / CONFIG)), **options)
     return request, FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
 
@@ -299,25 +299,29 @@ def execute(
         with open_run(
             request.out, mark, request.format, fresh=request.fresh, may_change=may_change
         ) as folder:
+            entries = records.entries(folder)
             plan = plan_resume(
                 request.out,
-                records.entries(folder),
+                entries,
                 request.part_size,
                 retry_when=records.retry_when,
                 settings=folder.settings,
+                further_questions=folder.further_questions,
             )
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
-            _tell_changes(progress, folder, plan)
+            _tell_changes(progress, folder, plan, records)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             manifest[SETTINGS] = asdict(folder.settings)
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
             _expect(progress, engine, records, left=(total or 0) - plan.kept)
             progress.start(total, plan.kept)
+            show = getattr(progress, "answers", _ignore)
             with closing(engine.compute(folder, records, books.report)) as documents:
                 for document in documents:
                     failed = document.failed
+                    show(document.answers)
                     progress.document(failed=failed, output_tokens=document.output_tokens)
                     limit.count(failed=failed)
             folder.close_books()
@@ -326,9 +330,15 @@ def execute(
             return result
 
 
-def _tell_changes(progress: Progress, folder: RunFolder, plan: ResumePlan) -> None:
+def _ignore(rows: object) -> None:
+    """Nobody wants to see answers as they come."""
+
+
+def _tell_changes(
+    progress: Progress, folder: RunFolder, plan: ResumePlan, records: RecordSource
+) -> None:
     """Says beforehand what other settings than those of before cost."""
-    if plan.outdated:
+    if plan.outdated and records.may_change:
         progress.warn(changes_message(folder.changes, plan.outdated))
 
 
@@ -425,7 +435,7 @@ def _result(folder: RunFolder, n_kept: int, started: float) -> RunResult:
     )
 
 
-def _reading_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def reading_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """How a run reads its corpus and writes its parts, as its manifest tells it."""
     names = ("text_key", "id_key", "max_length", "format", "part_size")
     return {name: manifest["fingerprint"][name] for name in names}

@@ -12,8 +12,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nlp_pipeline.components.completion_replay import STORED, USED
+from nlp_pipeline.components.questions import FURTHER
 from nlp_pipeline.pipeline import split
 from nlp_pipeline.run_folder.completions import COMPLETIONS, DIGEST
+from nlp_pipeline.run_folder.part import KnownOfDocument
 from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (
     ORIGIN,
@@ -33,14 +35,14 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-StoredCompletions: TypeAlias = Callable[[int], Mapping[str, Any]]
+Known: TypeAlias = Callable[[int], KnownOfDocument]
 
 
 def document_rows(
     request: RunRequest,
     nlp: Language,
     records: Iterable[Item],
-    stored: StoredCompletions | None = None,
+    known: Known | None = None,
 ) -> Generator[Rows, None, None]:
     """The rows of each record, as soon as they are there.
 
@@ -52,8 +54,8 @@ def document_rows(
         request: How many processes annotate, and how many documents spaCy takes at a time.
         nlp: The pipeline.
         records: Taken by a thread that runs ahead of whoever takes the rows.
-        stored: What a document was answered before, by its position. Where this is given, what the
-            rows are made of comes with them, under `COMPLETIONS`.
+        known: What a run knows of a document, by its position. Where this is given, what the rows
+            are made of comes with them, under `COMPLETIONS`.
     """
     linguistic, generating = split(nlp)
     batch_size = batch_size_of(request, nlp)
@@ -63,10 +65,10 @@ def document_rows(
         for zone in zones:
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
-                docs = (_with_origin(item, stored) for item in annotated)
+                docs = (_with_origin(item, known) for item in annotated)
                 for doc in chain(nlp, generating, docs, in_order=request.on_error == "stop"):
                     rows = doc_rows(doc, doc.user_data[ORIGIN])
-                    if stored is not None:
+                    if known is not None:
                         rows[COMPLETIONS] = _used_completions(doc)
                     yield rows
 
@@ -93,11 +95,13 @@ def _annotated_batches(
     )
 
 
-def _with_origin(item: Annotated, stored: StoredCompletions | None) -> Doc:
+def _with_origin(item: Annotated, known: Known | None) -> Doc:
     """The Doc of a record, which carries its own origin: no component has to keep an order."""
     item.doc.user_data[ORIGIN] = item.origin
-    if stored is not None:
-        item.doc.user_data[STORED] = stored(item.origin.position)
+    if known is not None:
+        completions, questions = known(item.origin.position)
+        item.doc.user_data[STORED] = completions
+        item.doc.user_data[FURTHER] = questions
     return item.doc
 
 

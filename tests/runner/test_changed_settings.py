@@ -291,7 +291,7 @@ def test_what_cannot_be_reconciled_is_refused_with_the_reason(
     out = tmp_path / "out"
     execute(setup(out, "who"))
     request = setup(out, "where")
-    with pytest.raises(DifferentRun, match=r"part_size: 2 → 3\nName another folder"):
+    with pytest.raises(DifferentRun, match="part_size: 2 → 3"):
         run(request.corpus, out, pipeline=request.pipeline.name, part_size=3, format="jsonl")
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     del manifest["settings"]  # as before completions were kept
