@@ -11,7 +11,6 @@ from typing import Any
 from nlp_pipeline.generation.interface import (
     Chat,
     Completion,
-    Constraint,
     EndedHypothesis,
     GenerationRequest,
     GeneratorInfo,
@@ -85,7 +84,7 @@ def _prompt(prompt: Prompt) -> list[Any]:
     return ["ids", [int(token) for token in prompt]]
 
 
-def _constraint(constraint: Constraint | None) -> list[Any] | None:
+def _constraint(constraint: Any) -> list[Any] | None:
     """A constraint's class and fields; those that begin with `_` only save time.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,9 @@ class RunFolder:
         write_further_questions(self.path, self.further_questions)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replaces the manifest."""
+        """Replaces the manifest; with which settings rows are made stands in it too."""
         with disk_errors(self.path, self.documents_done):
-            write_json(self.path / MANIFEST, manifest)
+            write_json(self.path / MANIFEST, {**manifest, SETTINGS: asdict(self.settings)})
 
     def write_config(self, text: str) -> None:
         """Keeps the resolved pipeline config beside the tables."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,7 +18,7 @@ from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.resume import ResumePlan, plan_resume
-from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS, RunFolder
+from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
 from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
 from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
@@ -312,7 +311,6 @@ def execute(
                 return _result(folder, plan.kept, started)
             _tell_changes(progress, folder, plan, records)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
-            manifest[SETTINGS] = asdict(folder.settings)
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
             _expect(progress, engine, records, left=(total or 0) - plan.kept)
