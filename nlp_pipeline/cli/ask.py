@@ -129,6 +129,6 @@ class AnswerPrinter:
         if self._as_json:
             names = ("document_id", "question_id", "answer", "status", "start_char", "end_char")
             return json.dumps({name: row[name] for name in names}, ensure_ascii=False)
-        said = {"ok": row["answer"], "no_answer": "-", "error": f"failed: {row['error']}"}
-        text = escaped(" ".join(str(said[row["status"]]).split()), 500)
+        texts = {"ok": row["answer"], "no_answer": "-", "error": f"failed: {row['error']}"}
+        text = escaped(" ".join(str(texts[row["status"]]).split()), 500)
         return f"{escaped(row['document_id'])}\t{text}"

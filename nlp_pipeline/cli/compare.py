@@ -73,8 +73,8 @@ def compare(
 
     comparison = compare_runs(run_a, run_b, references=references)
     if as_json:
-        given = click.get_current_context().get_parameter_source("limit")
-        all_of_them = given is click.core.ParameterSource.DEFAULT
+        limit_source = click.get_current_context().get_parameter_source("limit")
+        all_of_them = limit_source is click.core.ParameterSource.DEFAULT
         print_json(comparison.as_dict(None if all_of_them else limit))
     else:
         _show(comparison, limit)
@@ -129,9 +129,9 @@ def _show_differences(comparison: RunComparison, limit: int) -> None:
     rows = []
     for difference in comparison.differences[:limit]:
         for pair in difference.pairs:
-            what = pair.a.question or pair.b.question or pair.key.component
+            subject = pair.a.question or pair.b.question or pair.key.component
             texts = [_short(value.text or value.status) for value in (pair.a, pair.b)]
-            rows.append([difference.document_id, what, *texts])
+            rows.append([difference.document_id, subject, *texts])
     n_differ = len(comparison.differences)
     title = f"\nThe documents that differ most ({min(limit, n_differ)} of {n_differ:,})"
     print_table(["document", "", "A", "B"], rows, title)

@@ -91,15 +91,15 @@ def _write(page: IO[str], comparison: RunComparison, heading: str, limit: int) -
 
 def _documents(run: Path, differences: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The documents that differ with their texts and sentences, in the order of the differences."""
-    wanted = {difference["document_id"] for difference in differences}
+    document_ids = {difference["document_id"] for difference in differences}
     texts: dict[str, str | None] = {}
-    sentences: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
+    sentences: dict[str, list[dict[str, Any]]] = {name: [] for name in document_ids}
     for part in parts_of(run, {"documents": ("document_id", "text"), "sentences": _PLACES}):
         for row in part["documents"].to_pylist():
-            if row["document_id"] in wanted:
+            if row["document_id"] in document_ids:
                 texts[row["document_id"]] = row["text"]
         for row in part["sentences"].to_pylist():
-            if row["document_id"] in wanted:
+            if row["document_id"] in document_ids:
                 sentences[row.pop("document_id")].append(row)
     for difference in differences:
         name = difference["document_id"]

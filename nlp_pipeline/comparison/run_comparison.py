@@ -140,8 +140,8 @@ def compare_runs(
     """
     folders = (Path(run_a), Path(run_b))
     a, b = (read_values(folder) for folder in folders)
-    both = [name for name in a.texts if name in b.texts]
-    shared = [name for name in both if a.texts[name] == b.texts[name]]
+    common_ids = [name for name in a.texts if name in b.texts]
+    shared = [name for name in common_ids if a.texts[name] == b.texts[name]]
     if not shared:
         raise NothingShared(str(run_a), str(run_b), [len(a.texts), len(b.texts)])
     renamed = _same_components(a, b)
@@ -153,9 +153,9 @@ def compare_runs(
         runs={name: _facts(f, v) for name, f, v in zip("ab", folders, (a, b), strict=True)},
         documents={
             "shared": len(shared),
-            "changed_texts": len(both) - len(shared),
-            "only_a": len(a.texts) - len(both),
-            "only_b": len(b.texts) - len(both),
+            "changed_texts": len(common_ids) - len(shared),
+            "only_a": len(a.texts) - len(common_ids),
+            "only_b": len(b.texts) - len(common_ids),
         },
         values=rows,
         references=_measures(
@@ -181,13 +181,13 @@ def _all_keys(
     a: RunValues, b: RunValues, renamed: Mapping[tuple[str, str], str]
 ) -> Iterator[tuple[ValueKey, ValueKey, ValueKey]]:
     """Every kind: as it is called, in A and in B."""
-    seen = set()
+    keys_of_a = set()
     for key in a.values:
         key_b = key._replace(component=renamed.get((key.table, key.component), key.component))
-        seen.add(key_b)
+        keys_of_a.add(key_b)
         yield key, key, key_b
     for key in b.values:
-        if key not in seen:
+        if key not in keys_of_a:
             yield key, key, key
 
 
@@ -207,7 +207,7 @@ def _count(
         if a is None or b is None:
             counts["only_a"] += a is not None
             counts["only_b"] += b is not None
-            question = question or (a or b or _NOTHING).question
+            question = question or (a or b or _NO_VALUE).question
             continue
         question = question or b.question
         outcome = value_outcome(a, b)
@@ -219,7 +219,7 @@ def _count(
     return {**key._asdict(), "question": question, **counts}
 
 
-_NOTHING = GeneratedValue("no_answer", None)
+_NO_VALUE = GeneratedValue("no_answer", None)
 
 
 def value_outcome(a: GeneratedValue, b: GeneratedValue) -> str:

@@ -39,9 +39,9 @@ class NoQuestionComponent(AskError):
     """A pipeline without the component that is to be asked."""
 
     def __init__(self, run: str, component: str | None, choices: Iterable[str]) -> None:
-        what = "no llama_qa" if component is None else f"no llama_qa '{escaped(component)}'"
+        absence = "no llama_qa" if component is None else f"no llama_qa '{escaped(component)}'"
         super().__init__(
-            f"The pipeline of the run in '{escaped(run)}' has {what}. Components that answer "
+            f"The pipeline of the run in '{escaped(run)}' has {absence}. Components that answer "
             f"questions: {listing(map(escaped, choices))}."
         )
 
@@ -57,11 +57,11 @@ class QuestionIdTaken(AskError):
     """An id that another question of the run has."""
 
     def __init__(self, id: str, text: str | None) -> None:
-        whose = (
+        owner = (
             "a record's own question" if text is None else f"the question '{escaped(text, 200)}'"
         )
         super().__init__(
-            f"The id '{escaped(id)}' is that of {whose}. Give another with --id, or leave it out."
+            f"The id '{escaped(id)}' is that of {owner}. Give another with --id, or leave it out."
         )
 
 

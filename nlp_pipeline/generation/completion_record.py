@@ -59,15 +59,15 @@ def completion_values(completion: Completion) -> dict[str, Any]:
 
 def completion_of(request_id: str, values: Mapping[str, Any]) -> Completion:
     """The completion that `completion_values` took down, for another request like its own."""
-    given = dict(values)
+    arguments = dict(values)
     for name in ("token_ids", "logprobs", "prompt_token_ids", "prompt_logprobs"):
-        given[name] = tuple(given.get(name, ()))
-    given["hypotheses"] = tuple(map(_hypothesis, given.get("hypotheses", ())))
-    given["top_logprobs"] = tuple(
+        arguments[name] = tuple(arguments.get(name, ()))
+    arguments["hypotheses"] = tuple(map(_hypothesis, arguments.get("hypotheses", ())))
+    arguments["top_logprobs"] = tuple(
         tuple(TokenAlternative(**alternative) for alternative in position)
-        for position in given.get("top_logprobs", ())
+        for position in arguments.get("top_logprobs", ())
     )
-    return Completion(request_id=request_id, **given)
+    return Completion(request_id=request_id, **arguments)
 
 
 def _hypothesis(values: Mapping[str, Any]) -> EndedHypothesis:

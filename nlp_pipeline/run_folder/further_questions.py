@@ -65,22 +65,22 @@ class FurtherQuestions:
 
     def plus(self, question: FurtherQuestion) -> FurtherQuestions:
         """With one more, or with one asked of more documents than before."""
-        same = [
+        matches = [
             q for q in self.questions if (q.id, q.component) == (question.id, question.component)
         ]
-        if not same:
+        if not matches:
             return FurtherQuestions((*self.questions, question))
-        (before,) = same
+        (earlier,) = matches
         documents: Sequence[str] | None = None
-        if before.documents is not None and question.documents is not None:
-            documents = list(dict.fromkeys((*before.documents, *question.documents)))
+        if earlier.documents is not None and question.documents is not None:
+            documents = list(dict.fromkeys((*earlier.documents, *question.documents)))
         merged = FurtherQuestion(
-            before.id,
-            before.text,
-            before.component,
+            earlier.id,
+            earlier.text,
+            earlier.component,
             documents=None if documents is None else tuple(documents),
         )
-        return FurtherQuestions(merged if q is before else q for q in self.questions)
+        return FurtherQuestions(merged if q is earlier else q for q in self.questions)
 
 
 def read_further_questions(run: Path) -> FurtherQuestions:

@@ -70,7 +70,7 @@ class RunSettings:
     current: str = ""
     first: str = ""
 
-    def made(self, entry: Entry) -> bool:
+    def match(self, entry: Entry) -> bool:
         """Whether the rows of a record were made with the settings of now."""
         return (entry.settings or self.first) == self.current
 
@@ -204,7 +204,7 @@ class PreviousPart:
 
     def _is_same(self, previous: Entry, entry: Entry) -> bool:
         is_same = previous.digest == entry.digest and previous.further == entry.further
-        return is_same and self._settings.made(previous)
+        return is_same and self._settings.match(previous)
 
 
 def failed_ones(entry: Entry) -> bool:

@@ -84,7 +84,7 @@ class PartStore(Protocol):
         ...
 
 
-class KnownOfDocument(NamedTuple):
+class DocumentFacts(NamedTuple):
     """What a run knows of a document beside its record.
 
     Attributes:
@@ -148,7 +148,7 @@ class Part:
         self._moved |= self._entries[-1] != previous.entry
         return True
 
-    def known(self, offset: int) -> KnownOfDocument:
+    def facts(self, offset: int) -> DocumentFacts:
         """What is known of a document that is waited for, whatever the settings were."""
         entry = self._entries[offset]
         completions = list(self._completions.get(entry.id, ()))
@@ -157,7 +157,7 @@ class Part:
         # What could not be read cannot be asked.
         is_reject = entry.state == "rejected"
         questions = [] if is_reject else self._store.further_questions.of(entry.id)
-        return KnownOfDocument(by_digest(completions), questions)
+        return DocumentFacts(by_digest(completions), questions)
 
     @cached_property
     def _completions(self) -> dict[str, list[dict[str, Any]]]:

@@ -57,7 +57,7 @@ def compute_parts(
     """
     parts = PartWriter(store, request.part_size, retry_when)
     try:
-        with closing(document_rows(request, nlp, parts.wanted(units), parts.known)) as documents:
+        with closing(document_rows(request, nlp, parts.wanted(units), parts.facts)) as documents:
             for rows in documents:
                 yield DocumentFigures(*parts.add(rows), answers=rows["answers"])
         parts.finish()

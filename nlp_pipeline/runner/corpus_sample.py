@@ -63,11 +63,11 @@ def draw_sample(read: ReadCorpus, n_records: int) -> CorpusSample:
     order = np.argsort(sizes, kind="stable")
     n_records = min(n_records, len(sizes))
     middles = ((np.arange(n_records) + 0.5) * len(sizes) / max(1, n_records)).astype(int)
-    chosen = [positions[place] for place in order[middles]]
+    sampled = [positions[place] for place in order[middles]]
     largest = positions[order[-1]] if len(sizes) else None
-    wanted = {*chosen, largest}
-    records = {r.index: r for r in read() if isinstance(r, Record) and r.index in wanted}
-    spread = [chosen[place] for place in _spread(n_records)]
+    positions_read = {*sampled, largest}
+    records = {r.index: r for r in read() if isinstance(r, Record) and r.index in positions_read}
+    spread = [sampled[place] for place in _spread(n_records)]
     return CorpusSample(
         sizes,
         n_rejects,

@@ -48,11 +48,11 @@ def matching_documents(run: Path, expression: str) -> list[str]:
             statements = database.extract_statements(query)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise WhereNotReadable(expression, "it is no condition", documents.column_names)
-            chosen = {name for (name,) in database.execute(query).fetchall()}
+            matches = {name for (name,) in database.execute(query).fetchall()}
         except duckdb.Error as error:
             reason = str(error).split("\n", 1)[0].rstrip(".!")
             raise WhereNotReadable(expression, reason, documents.column_names) from error
-    ids = [name for name in documents["document_id"].to_pylist() if name in chosen]
+    ids = [name for name in documents["document_id"].to_pylist() if name in matches]
     if not ids:
         raise NoDocumentMatches(expression, documents.num_rows)
     return ids

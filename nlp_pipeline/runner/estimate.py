@@ -49,7 +49,7 @@ _GENERATED = (4, 32)
 _OUTPUT_WEIGHT = 4
 """The work of an output token, as that of so many prompt tokens; only how documents compare."""
 
-_PACE_DEVIATION = 0.08
+_PACE_DEVIATION = 0.15
 """Standard deviation of the pace of a whole run about that of its sample, relative to it: a
 longer run fills its batches better, and a machine has other work (benchmarks/estimate.py)."""
 
@@ -126,7 +126,7 @@ def estimate_documents(
     reading = Seconds.since(start)
     if not sample.records:
         return _of_nothing(sample, loading)
-    known = Seconds(*(a + b for a, b in zip(loading, reading, strict=True)))
+    fixed = Seconds(*(a + b for a, b in zip(loading, reading, strict=True)))
     middle = first_prompt_tokens(request, nlp, sample.records)
     measured = _measure(request, nlp, sample.records, seconds)
     if sample.longest is not None:
@@ -141,8 +141,8 @@ def estimate_documents(
         for name in ("prompt", "shared", "output")
     }
     wall, cpu = (
-        projection.total(_shares(measured, spent), _PACE_DEVIATION**2).scaled(1.0, plus=once)
-        for spent, once in zip(measured.seconds, known, strict=True)
+        projection.total(_shares(measured, duration), _PACE_DEVIATION**2).scaled(1.0, plus=constant)
+        for duration, constant in zip(measured.seconds, fixed, strict=True)
     )
     return RunEstimate(
         sample.n_documents,
@@ -167,14 +167,14 @@ def _measure(
     The last ones go before them: others, so that no prompt is there already.
     """
     warm_up = records[-_WARM_UP:] if len(records) >= 2 * _WARM_UP else records[-1:]
-    spent = run_sample(request, nlp, warm_up).seconds.wall
+    warm_up_seconds = run_sample(request, nlp, warm_up).seconds.wall
     least, most = _GENERATED
-    affordable = int(seconds * len(warm_up) / max(spent, 1e-6))
-    others = records[: len(records) - len(warm_up)] or records
-    return run_sample(request, nlp, others[: max(least, min(most, affordable))])
+    affordable = int(seconds * len(warm_up) / max(warm_up_seconds, 1e-6))
+    sample = records[: len(records) - len(warm_up)] or records
+    return run_sample(request, nlp, sample[: max(least, min(most, affordable))])
 
 
-def _shares(measured: MeasuredDocuments, spent: float) -> np.ndarray:
+def _shares(measured: MeasuredDocuments, duration: float) -> np.ndarray:
     """The time of all documents as that of each, by the work that it was. Shape: (n,)."""
     work = np.array(
         [
@@ -183,7 +183,7 @@ def _shares(measured: MeasuredDocuments, spent: float) -> np.ndarray:
         ],
         dtype=float,
     )
-    shares: np.ndarray = spent * work / work.sum()
+    shares: np.ndarray = duration * work / work.sum()
     return shares
 
 

@@ -36,7 +36,7 @@ class Projected:
 
 
 @dataclass(frozen=True)
-class Line:
+class FittedLine:
     """A straight line through points, and how far they lie from it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Line:
     residuals: np.ndarray
 
     @classmethod
-    def through(cls, places: np.ndarray, values: np.ndarray) -> Line:
+    def through(cls, places: np.ndarray, values: np.ndarray) -> FittedLine:
         """The least squares line; of fewer than four points the one through 0, by their sums.
 
         Args:
@@ -116,9 +116,9 @@ class TwoStepProjection:
             extra_variance: Of what else is uncertain, relative to the square of the sum.
         """
         n_all = len(self.sizes)
-        by_size = Line.through(self.sampled_sizes, self.middle)
+        by_size = FittedLine.through(self.sampled_sizes, self.middle)
         middle = by_size.at(float(self.sizes.mean()))
-        by_middle = Line.through(self.middle[: len(values)], values)
+        by_middle = FittedLine.through(self.middle[: len(values)], values)
         mean = max(0.0, by_middle.at(middle))
         variance = by_middle.mean_variance(middle, n_all)
         variance += by_middle.slope**2 * by_size.mean_variance(float(self.sizes.mean()), n_all)

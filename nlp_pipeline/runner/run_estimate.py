@@ -119,11 +119,11 @@ def estimate_request(
     start = Seconds.at_present()
     nlp = build(config, request.pipeline.name)
     loaded_in = Seconds.since(start)
-    with _temporary_copy_of_stdin(request) as here:
-        records = CorpusRecords(here, Silent())
+    with _temporary_copy_of_stdin(request) as temporary:
+        records = CorpusRecords(temporary, Silent())
         with records.open():
             return estimate_documents(
-                here,
+                temporary,
                 nlp,
                 records.silently,
                 seconds=seconds,

@@ -30,12 +30,12 @@ def _answer_counts(
         questions = [_questions(value) for value in values]
         if not name.endswith(_QUESTIONS) or None in questions:
             return {}
-        before, now = questions
-        assert before is not None
-        assert now is not None
-        n_kept = sum(question in before for question in now)
+        old_questions, new_questions = questions
+        assert old_questions is not None
+        assert new_questions is not None
+        n_kept = sum(question in old_questions for question in new_questions)
         component = name.removesuffix(_QUESTIONS).rpartition(".")[2]
-        counts[component] = ((len(now) - n_kept) * n_documents, n_kept * n_documents)
+        counts[component] = ((len(new_questions) - n_kept) * n_documents, n_kept * n_documents)
     return counts
 
 

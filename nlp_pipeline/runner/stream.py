@@ -15,7 +15,7 @@ from nlp_pipeline.components.completion_replay import STORED, USED
 from nlp_pipeline.components.questions import FURTHER
 from nlp_pipeline.pipeline import split
 from nlp_pipeline.run_folder.completions import COMPLETIONS, DIGEST
-from nlp_pipeline.run_folder.part import KnownOfDocument
+from nlp_pipeline.run_folder.part import DocumentFacts
 from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (
     ORIGIN,
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-Known: TypeAlias = Callable[[int], KnownOfDocument]
+FactsAt: TypeAlias = Callable[[int], DocumentFacts]
 
 
 def document_rows(
     request: RunRequest,
     nlp: Language,
     records: Iterable[Item],
-    known: Known | None = None,
+    facts: FactsAt | None = None,
 ) -> Generator[Rows, None, None]:
     """The rows of each record, as soon as they are there.
 
@@ -54,7 +54,7 @@ def document_rows(
         request: How many processes annotate, and how many documents spaCy takes at a time.
         nlp: The pipeline.
         records: Taken by a thread that runs ahead of whoever takes the rows.
-        known: What a run knows of a document, by its position. Where this is given, what the rows
+        facts: What a run knows of a document, by its position. Where this is given, what the rows
             are made of comes with them, under `COMPLETIONS`.
     """
     linguistic, generating = split(nlp)
@@ -65,10 +65,10 @@ def document_rows(
         for zone in zones:
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
-                docs = (_with_origin(item, known) for item in annotated)
+                docs = (_with_origin(item, facts) for item in annotated)
                 for doc in chain(nlp, generating, docs, in_order=request.on_error == "stop"):
                     rows = doc_rows(doc, doc.user_data[ORIGIN])
-                    if known is not None:
+                    if facts is not None:
                         rows[COMPLETIONS] = _used_completions(doc)
                     yield rows
 
@@ -95,11 +95,11 @@ def _annotated_batches(
     )
 
 
-def _with_origin(item: Annotated, known: Known | None) -> Doc:
+def _with_origin(item: Annotated, facts: FactsAt | None) -> Doc:
     """The Doc of a record, which carries its own origin: no component has to keep an order."""
     item.doc.user_data[ORIGIN] = item.origin
-    if known is not None:
-        completions, questions = known(item.origin.position)
+    if facts is not None:
+        completions, questions = facts(item.origin.position)
         item.doc.user_data[STORED] = completions
         item.doc.user_data[FURTHER] = questions
     return item.doc

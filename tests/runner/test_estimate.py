@@ -21,7 +21,7 @@ from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.read import read_run
 from nlp_pipeline.runner import run as run_module
 from nlp_pipeline.runner.corpus_sample import draw_sample
-from nlp_pipeline.runner.projection import Line, TwoStepProjection
+from nlp_pipeline.runner.projection import FittedLine, TwoStepProjection
 from nlp_pipeline.runner.request import RunRequest, Silent
 from nlp_pipeline.runner.run import execute
 
@@ -69,7 +69,7 @@ def test_intervals_hold_the_true_sum_as_often_as_they_say() -> None:
 
 
 def test_of_one_point_nothing_says_how_the_others_differ() -> None:
-    line = Line.through(np.array([10.0]), np.array([20.0]))
+    line = FittedLine.through(np.array([10.0]), np.array([20.0]))
     assert line.at(5.0) == 10.0
     assert line.mean_variance(10.0, 100) > 0
 

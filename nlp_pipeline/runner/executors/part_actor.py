@@ -166,7 +166,7 @@ class PartActor:
         to_compute = [unit.items[i] for i in waiting if i in (unit.offsets or ())]
         try:
             size = request.part_size
-            for rows in document_rows(request, nlp, to_compute, lambda p: part.known(p % size)):
+            for rows in document_rows(request, nlp, to_compute, lambda p: part.facts(p % size)):
                 offset = rows["documents"][0]["position"] % request.part_size
                 failed, tokens = part.add(offset, rows)
                 self._count(failed=failed, tokens=tokens)
