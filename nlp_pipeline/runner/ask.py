@@ -117,10 +117,10 @@ def question_request(
     spec = PipelineSpec(str(folder / CONFIG))
     request = RunRequest(manifest["corpus"], folder, spec, **{**reading_options(manifest), **pace})
     config = resolve_config(spec)
-    name_asked, own = _component(config, str(run), component)
-    question_id, is_own = _question_id(folder, text, own, name_asked, id)
+    component_name, own = _component(config, str(run), component)
+    question_id, is_own = _question_id(folder, text, own, component_name, id)
     documents = None if where is None else tuple(matching_documents(folder, where))
-    question = FurtherQuestion(question_id, text, name_asked, documents=documents)
+    question = FurtherQuestion(question_id, text, component_name, documents=documents)
     records = OwnRecords(request, manifest, None if is_own else question)
     records.check()
     further = read_further_questions(folder)
@@ -137,8 +137,10 @@ def _component(config: Config, run: str, name: str | None) -> tuple[str, list[di
     }
     if not by_name or (name is not None and name not in by_name):
         raise NoQuestionComponent(run, name, by_name)
-    name_asked = name if name is not None else next(iter(by_name))
-    return name_asked, parse_questions(name_asked, by_name[name_asked].get("questions") or [])
+    component_name = name if name is not None else next(iter(by_name))
+    return component_name, parse_questions(
+        component_name, by_name[component_name].get("questions") or []
+    )
 
 
 def _question_id(
