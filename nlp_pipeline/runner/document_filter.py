@@ -6,6 +6,7 @@ The expression may come from anywhere: it sees this one table, no file, no netwo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from nlp_pipeline.errors.ask import NoDocumentMatches, WhereNeedsDuckdb, WhereNo
 from nlp_pipeline.run_folder.read import iter_parts
 from nlp_pipeline.tables.schemas import TABLES
 
-_CLOSED = {
+_CLOSED: dict[str, Any] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

@@ -163,10 +163,10 @@ def test_no_expression_reads_a_file(out: Path, expression: str, tmp_path: Path) 
 
 def test_what_cannot_be_asked(out: Path, tmp_path: Path) -> None:
     with pytest.raises(WhereNotReadable) as where:
-        ask(out, "Who?", where="yaer = 2021")
-    assert str(where.value).startswith("--where yaer = 2021: Binder Error: Referenced column ")
+        ask(out, "Who?", where="yeer = 2021")
+    assert str(where.value).startswith("--where yeer = 2021: Binder Error: Referenced column ")
     assert "the columns are: document_id, position, source, line, status, text," in str(where.value)
-    with pytest.raises(NoDocumentMatches, match=r"fits none of the 4 documents of the run: noth"):
+    with pytest.raises(NoDocumentMatches, match=r"fits none of the 4 documents of the run"):
         ask(out, "Who?", where="n_chars > 99")
     with pytest.raises(EmptyQuestion):
         ask(out, " \n")
