@@ -128,6 +128,7 @@ setup(
         ],
         "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],
         "nlp_pipeline.report": ["page/*"],
+        "nlp_pipeline.comparison": ["page/*"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,

@@ -114,7 +114,7 @@ def main() -> None:
             Path(pipeline).write_text(SMALL, encoding="utf-8")
         meter = Meter(options.every or max(1, options.documents // 10))
         request = RunRequest(
-            str(folder / "corpus.jsonl"), folder / "out", PipelineSpec(pipeline, dry_run=True)
+            str(folder / "corpus.jsonl"), folder / "out", PipelineSpec(pipeline, echo=True)
         )
         zones: Any = nullcontext()
         if options.without_zones:

@@ -95,7 +95,7 @@ class Ways:
     """The same documents through either half and both."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.spec = PipelineSpec("en_qa", dry_run=options.model is None, model=options.model)
+        self.spec = PipelineSpec("en_qa", echo=options.model is None, model=options.model)
         self.nlp = load_pipeline(self.spec)
         if options.model is None:
             double = Waiting(options.slots, options.tokens, options.step_ms / 1000)

@@ -2,7 +2,7 @@
 
     python benchmarks/run_corpus.py                      # corpora/varied.jsonl, default model
     python benchmarks/run_corpus.py --limit 12 --threads 1
-    python benchmarks/run_corpus.py --pipeline en_qa --dry-run --repeat 8   # what is not the model
+    python benchmarks/run_corpus.py --pipeline en_qa --echo --repeat 8   # what is not the model
 
 The stages run one after the other over all documents, so that each can be timed by itself; a
 real run overlaps them. CPU seconds are steadier than wall seconds on a shared machine. `ratio` is
@@ -75,7 +75,7 @@ def measure(args: argparse.Namespace) -> Stages:
     from nlp_pipeline.tables.schemas import TABLES
 
     spec = PipelineSpec(
-        args.pipeline, model=args.model, settings=tuple(args.settings), dry_run=args.dry_run
+        args.pipeline, model=args.model, settings=tuple(args.settings), echo=args.echo
     )
     nlp = stages.time("load", lambda: load_pipeline(spec))
     stages.time("model", lambda: [generator.info for generator in generators(nlp)])
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads of torch")
-    parser.add_argument("--dry-run", action="store_true", help="the echo generator")
+    parser.add_argument("--echo", action="store_true", help="the echo generator")
     parser.add_argument("--repeat", type=int, default=1, help="read the corpus so many times")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     args = parser.parse_args()

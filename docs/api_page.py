@@ -10,10 +10,19 @@ from typing import Any
 import nlp_pipeline
 
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Runs": ("nlp_pipeline", ("run", "retry", "read_run", "evaluate_run")),
+    "Runs": (
+        "nlp_pipeline",
+        ("run", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
+    ),
+    "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),
     "The Llama": ("nlp_pipeline", ("Llama", "SamplingParams", "Chat", "Message")),
     "What a run takes and gives": ("nlp_pipeline.runner.request", ("RunResult", "Progress")),
+    "Two runs side by side": (
+        "nlp_pipeline.comparison",
+        ("RunComparison", "write_comparison"),
+    ),
+    "What a run will take": ("nlp_pipeline.runner.estimate", ("RunEstimate", "Projected")),
     "Components of your own": ("nlp_pipeline.components.base", ("LlamaComponent", "Ask")),
     "Generators of your own": (
         "nlp_pipeline.generation.interface",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlp_pipeline.comparison import compare_runs as compare_runs
     from nlp_pipeline.corpus import read_corpus as read_corpus
     from nlp_pipeline.evaluation import evaluate_run as evaluate_run
     from nlp_pipeline.generation.chat import Chat as Chat
@@ -16,17 +17,22 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
     from nlp_pipeline.run_folder.read import read_run as read_run
+    from nlp_pipeline.runner.ask import ask as ask
     from nlp_pipeline.runner.run import retry as retry
     from nlp_pipeline.runner.run import run as run
+    from nlp_pipeline.runner.run_estimate import estimate as estimate
     from nlp_pipeline.tables import to_frames as to_frames
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "ask": "nlp_pipeline.runner.ask",
+    "compare_runs": "nlp_pipeline.comparison",
     "Chat": "nlp_pipeline.generation.chat",
     "Llama": "nlp_pipeline.generation.llama",
     "Message": "nlp_pipeline.generation.chat",
     "SamplingParams": "nlp_pipeline.generation.interface",
+    "estimate": "nlp_pipeline.runner.run_estimate",
     "evaluate_run": "nlp_pipeline.evaluation",
     "read_corpus": "nlp_pipeline.corpus",
     "read_run": "nlp_pipeline.run_folder.read",

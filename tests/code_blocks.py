@@ -89,7 +89,7 @@ class Reader:
     @staticmethod
     def _less(words: list[str]) -> list[str]:
         if words[0] in ("run", "evaluate") or words[:2] == ["golden", "record"]:
-            return [*(["--dry-run"] * ("--dry-run" not in words)), "--limit", "2"]
+            return [*(["--echo"] * ("--echo" not in words)), "--limit", "2"]
         if words[0] == "train":  # the echo has no weights, and LoRA needs an extra
             return [
                 "--model",

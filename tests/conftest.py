@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def nlp_en() -> Language:
     """The default pipeline with the echo generator. Shared: add nothing to it."""
     from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 
-    return load_pipeline(PipelineSpec("en_qa_summary", dry_run=True))
+    return load_pipeline(PipelineSpec("en_qa_summary", echo=True))
 
 
 @pytest.fixture
@@ -164,3 +165,43 @@ def _logging_as_it_was() -> Iterator[None]:
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, as the system has it."""
+    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
+    )
+    if program is None:
+        pytest.skip("there is no chromium on this machine")
+    with api.sync_playwright() as player:
+        found = player.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a file in the browser; at the end nothing may have been said on its console."""
+    contexts, said = [], []
+
+    def open_(file: Path, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1300, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on(
+            "request",
+            lambda request: said.append(request.url) if "file:" not in request.url else None,
+        )
+        page.goto(file.as_uri())
+        page.wait_for_selector("#found:not(:empty)", state="attached")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert said == []

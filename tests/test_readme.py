@@ -48,7 +48,7 @@ def test_the_commands_in_their_order(cli, tmp_path, monkeypatch, tiny_llama) -> 
     for command in commands():
         words = shlex.split(command, comments=True)[1:]
         if {"run", "record", "evaluate"} & set(words):
-            words += ["--dry-run", "--limit", "2"]
+            words += ["--echo", "--limit", "2"]
         if words[0] == "train":  # the echo has no weights, and LoRA needs an extra
             words += ["--model", tiny_llama, "--method", "full", "--max-steps", "2"]
         done = cli(*words)

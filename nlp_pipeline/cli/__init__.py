@@ -17,6 +17,7 @@ from nlp_pipeline.errors.config import ArgumentNotText
 
 _COMMANDS = {
     "run": "nlp_pipeline.cli.run:run",
+    "ask": "nlp_pipeline.cli.ask:ask",
     "retry": "nlp_pipeline.cli.retry:retry",
     "status": "nlp_pipeline.cli.status:status",
     "errors": "nlp_pipeline.cli.errors:errors",
@@ -24,6 +25,7 @@ _COMMANDS = {
     "verify": "nlp_pipeline.cli.verify:verify",
     "export": "nlp_pipeline.cli.export:export",
     "report": "nlp_pipeline.cli.report:report",
+    "compare": "nlp_pipeline.cli.compare:compare",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "train": "nlp_pipeline.cli.train:train",
     "models": "nlp_pipeline.cli.models:models",

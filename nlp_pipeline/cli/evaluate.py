@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.completion import complete_file
+from nlp_pipeline.cli.options import without_dry_run
 from nlp_pipeline.cli.output import note, print_table
-from nlp_pipeline.cli.run import run
+from nlp_pipeline.cli.run import ESTIMATE_OPTIONS, run
 from nlp_pipeline.cli.watched_run import run_request, watched_run
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
 
-_NOT_SHARED = ("corpus", "format_", "as_json")
+_NOT_SHARED = ("corpus", "format_", "as_json", *ESTIMATE_OPTIONS)
 _MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
 _TITLES = {
     "exact_match": "exact match",
@@ -36,6 +37,7 @@ def _with_run_options(command: click.Command) -> click.Command:
 
 
 @_with_run_options
+@without_dry_run
 @click.command(short_help="Compare a run with the references in its corpus.")
 @click.argument("corpus", shell_complete=complete_file)
 @click.option(

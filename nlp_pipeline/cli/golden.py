@@ -9,7 +9,7 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
-from nlp_pipeline.cli.options import corpus_and_pipeline
+from nlp_pipeline.cli.options import corpus_and_pipeline, without_dry_run
 from nlp_pipeline.cli.watched_run import fetch_models, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
@@ -33,6 +33,7 @@ def golden() -> None:
 @golden.command()
 @click.argument("corpus", shell_complete=complete_file)
 @corpus_and_pipeline
+@without_dry_run
 @click.option(
     "-d",
     "--dir",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from nlp_pipeline.cli.completion import complete_model, complete_pipeline
+from nlp_pipeline.errors.config import DryRunRenamed
 from nlp_pipeline.generation.setting_fields import least_value, meanings
 from nlp_pipeline.generation.settings import OVERRIDES, LlamaSettings
 
@@ -48,7 +49,7 @@ _CORPUS_AND_PIPELINE = (
     click.option("--id-key", default="id", show_default=True, help="Field or column with the id."),
     click.option("--limit", type=click.IntRange(min=0), help="Only the first N records."),
     click.option(
-        "--dry-run",
+        "--echo",
         is_flag=True,
         help="Use the echo generator: no model, answers are words of the prompt.",
     ),
@@ -149,6 +150,18 @@ _CLUSTER = (
 def corpus_and_pipeline(command: Command) -> Command:
     """What is read, what is done with it and by which model: `run` and `golden record`."""
     return _all_of((*_CORPUS_AND_PIPELINE, *_GENERATOR), command)
+
+
+def without_dry_run(command: Command) -> Command:
+    """Says for one release what the echo generator is called now: where there is no estimate."""
+    return click.option(
+        "--dry-run", is_flag=True, hidden=True, expose_value=False, callback=_refuse_dry_run
+    )(command)
+
+
+def _refuse_dry_run(context: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given:
+        raise DryRunRenamed(context.command_path)
 
 
 def cluster(command: Command) -> Command:

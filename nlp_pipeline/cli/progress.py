@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.estimate_text import estimate_line
 from nlp_pipeline.errors.escapes import escaped
+
+if TYPE_CHECKING:
+    from nlp_pipeline.runner.estimate import RunEstimate
 
 PLAIN_EVERY = 10.0
 """Seconds between two plain lines."""
@@ -73,6 +77,10 @@ class PlainProgress:
         if done:
             click.echo(f"Going on after {done} documents.", err=True)
 
+    def expect(self, estimate: RunEstimate, left: int) -> None:
+        """Says what the run will take."""
+        click.echo(estimate_line(estimate, left), err=True)
+
     def document(self, *, failed: bool, output_tokens: int) -> None:
         """Counts a document, and prints a line where it is time for one."""
         self._figures.add(failed=failed, output_tokens=output_tokens)
@@ -115,6 +123,10 @@ class BarProgress:
         """Shows the bar."""
         self._figures.start(total, done)
         self._task = self._bar.add_task(self._figures.line(), total=total, completed=done)
+
+    def expect(self, estimate: RunEstimate, left: int) -> None:
+        """Says what the run will take, above the bar."""
+        self._bar.console.print(estimate_line(estimate, left), markup=False, highlight=False)
 
     def document(self, *, failed: bool, output_tokens: int) -> None:
         """Moves the bar."""

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.completion import complete_file
+from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.options import cluster, corpus_and_pipeline, pace
-from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS, as_dict, run_request, watched_run
+from nlp_pipeline.cli.output import note, print_json
+from nlp_pipeline.cli.watched_run import (
+    FAILED_DOCUMENTS,
+    as_dict,
+    fetch_models,
+    run_request,
+    watched_run,
+)
+from nlp_pipeline.errors.config import PriceNeedsEstimate, dry_run_is_an_estimate
 
 if TYPE_CHECKING:
-    from nlp_pipeline.runner.request import RunResult
+    from nlp_pipeline.runner.request import RunRequest, RunResult
 
+
+ESTIMATE_OPTIONS = ("estimate", "dry_run", "price_in", "price_out")
 PREVIEW_ROWS = 6
 FAILURES_SHOWN = 3
 
@@ -57,6 +68,25 @@ FAILURES_SHOWN = 3
     show_default=True,
     help="Whether a run that goes on tries again what has failed.",
 )
+@click.option(
+    "--estimate",
+    is_flag=True,
+    help="Only say what the run will take, by a sample of CORPUS: tokens, time, memory, disk. "
+    "Writes nothing.",
+)
+@click.option("--dry-run", is_flag=True, hidden=True)
+@click.option(
+    "--price-in",
+    type=click.FloatRange(min=0),
+    metavar="PRICE",
+    help="With --estimate: what a server takes for a million prompt tokens.",
+)
+@click.option(
+    "--price-out",
+    type=click.FloatRange(min=0),
+    metavar="PRICE",
+    help="The same for a million output tokens.",
+)
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def run(
@@ -66,6 +96,10 @@ def run(
     quiet: bool,
     as_json: bool,
     debug_log: Path | None,
+    estimate: bool,
+    dry_run: bool,
+    price_in: float | None,
+    price_out: float | None,
     **options: Any,
 ) -> None:
     """Annotate CORPUS and answer questions about it.
@@ -79,6 +113,13 @@ def run(
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
     request = run_request(corpus, out, **options)
+    if dry_run:
+        note(dry_run_is_an_estimate())
+    if estimate or dry_run:
+        _estimate(request, price_in, price_out, quiet=quiet, as_json=as_json)
+        return
+    if price_in is not None or price_out is not None:
+        raise PriceNeedsEstimate
     from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.runner.run import execute
 
@@ -92,6 +133,33 @@ def run(
         _show(result)
     if result.failed:
         sys.exit(FAILED_DOCUMENTS)
+
+
+def _estimate(
+    request: RunRequest,
+    price_in: float | None,
+    price_out: float | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Says what a run will take."""
+    from nlp_pipeline.cli.estimate_text import show_estimate
+    from nlp_pipeline.generation.distributed.process_group import is_main
+    from nlp_pipeline.pipeline import resolve_config
+    from nlp_pipeline.runner.run_estimate import estimate_request, token_prices
+
+    show_notes(quiet=quiet or not is_main())
+    config = resolve_config(request.pipeline)
+    if is_main():
+        fetch_models(config, quiet=quiet)
+    estimate = estimate_request(request, config, prices=token_prices(price_in, price_out))
+    if not is_main():
+        return
+    if as_json:
+        print_json(estimate.as_dict())
+    else:
+        show_estimate(estimate, request.corpus)
 
 
 def _show(result: RunResult) -> None:

@@ -65,7 +65,7 @@ def run_request(
     pipeline: str,
     questions: tuple[str, ...],
     settings: tuple[str, ...],
-    dry_run: bool,
+    echo: bool,
     lang: str | None,
     format_: Any,
     address: str | None = None,
@@ -80,7 +80,7 @@ def run_request(
     from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
-    spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, lang=lang, **overrides)
+    spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, **overrides)
     folder = out or _default_out(corpus, pipeline)
     cluster_options = ClusterOptions(
         address=address,

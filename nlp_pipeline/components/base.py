@@ -14,12 +14,14 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import raise_error
 
+from nlp_pipeline.components.completion_replay import CompletionReplay
 from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import InvalidSetting
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import ComponentFailed, DocumentFailed
 from nlp_pipeline.generation.chat import Chat
+from nlp_pipeline.generation.completion_record import generator_identity
 from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.interface import (
     Completion,
@@ -73,6 +75,7 @@ class _Pending:
 
     doc: Doc
     position: int
+    replay: CompletionReplay
     group: str = ""
     sent: int = 0
     missing: int = 0
@@ -109,6 +112,7 @@ class LlamaComponent(ABC):
         self.params = params
         self._error_handler: ErrorHandler | None = None
         self._groups = 0
+        self._identity: tuple[Generator | None, str] = (None, "")
 
     @abstractmethod
     def asks(self, doc: Doc) -> list[Ask]:
@@ -209,7 +213,7 @@ class LlamaComponent(ABC):
         self, doc: Doc, position: int, session: Session, owners: dict[str, tuple[_Pending, str]]
     ) -> _Pending:
         """Submits a Doc's requests to the session."""
-        item = _Pending(doc, position)
+        item = _Pending(doc, position, CompletionReplay(doc, self._generator_identity))
         failure = _earlier_failure(doc)
         if failure is not None:
             item.error, item.reported = failure, True
@@ -236,10 +240,14 @@ class LlamaComponent(ABC):
                 item.completions[ask.key] = Completion.failed("", ask.error)
                 continue
             request = self.request(f"{item.group}-{item.sent}", ask, item.group + ask.piece)
+            item.sent += 1
+            completion = item.replay.find(request)
+            if completion is not None:
+                self._complete(item, ask.key, completion)
+                continue
             session.submit(replace(request, position=item.position))
             # Only now: what could not be sent is not waited for.
             owners[request.id] = (item, ask.key)
-            item.sent += 1
             item.missing += 1
 
     def _go_on(
@@ -277,14 +285,25 @@ class LlamaComponent(ABC):
         item, key = owners.pop(completion.request_id)
         item.missing -= 1
         try:
-            wrong = None if completion.error else self.review(completion)
-            if wrong is not None:
-                completion = replace(completion, error=wrong)
-            item.completions[key] = completion
+            self._complete(item, key, completion)
             if item.error is None:
                 self._go_on(item, session, owners)
         except Exception as error:
             item.error = self._failure(item.doc, error)
+
+    def _complete(self, item: _Pending, key: str, completion: Completion) -> None:
+        """Keeps what a component's own look at it makes of a completion."""
+        wrong = None if completion.error else self.review(completion)
+        if wrong is not None:
+            completion = replace(completion, error=wrong)
+        item.replay.note(completion)
+        item.completions[key] = completion
+
+    def _generator_identity(self) -> str:
+        """A digest of what generates, made once a generator."""
+        if self._identity[0] is not self.generator:
+            self._identity = (self.generator, generator_identity(self.generator.info))
+        return self._identity[1]
 
     def read_ahead(self, answered: Sequence[tuple[Doc, Mapping[str, Completion]]]) -> None:
         """May read what several Docs' completions say, together, before `predict` does.

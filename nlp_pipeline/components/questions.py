@@ -9,6 +9,10 @@ from spacy.tokens import Doc
 from nlp_pipeline.components.extensions import record_id
 from nlp_pipeline.errors.config import DuplicateQuestion, QuestionsInvalid
 
+FURTHER = "nlp_pipeline.further_questions"
+"""The key under which a Doc carries questions that a run was asked later, each with the `component`
+that is asked."""
+
 
 def parse_questions(component: str, questions: Any, prefix: str = "q") -> list[dict[str, str]]:
     """Questions as `{"id", "text"}`; plain texts get the ids q1, q2 and so on.
@@ -28,13 +32,18 @@ def parse_questions(component: str, questions: Any, prefix: str = "q") -> list[d
 
 
 def questions_of(component: str, own: list[dict[str, str]], doc: Doc) -> list[dict[str, str]]:
-    """The pipeline's own questions and the Doc's.
+    """The pipeline's own questions, the Doc's, and those that a run was asked later.
 
     Raises:
         QuestionsInvalid: `doc._.questions` holds something else.
         DuplicateQuestion: Two have one id.
     """
     questions = own + parse_questions(component, doc._.questions, prefix="r")
+    questions += [
+        {"id": question["id"], "text": question["text"]}
+        for question in doc.user_data.get(FURTHER, ())
+        if question["component"] == component
+    ]
     _refuse_duplicates(questions, component, record_id(doc))
     return questions
 

@@ -213,9 +213,36 @@ class UnknownKeyword(ConfigError, TypeError):
         names = list(choices)
         near = get_close_matches(name, names, n=1)
         hint = f"Did you mean '{near[0]}'? " if near else ""
+        if name == "dry_run" and "echo" in names:  # until version 0.3
+            hint = "It is called 'echo' now. "
         super().__init__(
             f"{function}() has no argument '{name}'. {hint}It takes: {listing(names, 40)}."
         )
+
+
+class DryRunRenamed(ConfigError):
+    """`--dry-run`, which was the echo generator, for a command that estimates nothing."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f"{command} has no --dry-run any more: the echo generator is --echo now, and "
+            "`nlp-pipeline run CORPUS --estimate` says what a run will take."
+        )
+
+
+class PriceNeedsEstimate(ConfigError):
+    """Prices for a run that is not estimated."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--price-in and --price-out say what a server takes for a million tokens: add "
+            "--estimate, or leave them out."
+        )
+
+
+def dry_run_is_an_estimate() -> str:
+    """What `run --dry-run` says for one release."""
+    return "--dry-run estimates now what the run will take; the echo generator is --echo."
 
 
 class SettingSyntax(ConfigError):

@@ -358,15 +358,41 @@ class DifferentRun(OutputError):
 
     exit_code = 65
 
-    def __init__(self, path: str, differences: Mapping[str, tuple[Any, Any]]) -> None:
+    def __init__(
+        self, path: str, differences: Mapping[str, tuple[Any, Any]], *, is_old: bool = False
+    ) -> None:
         lines = "".join(
             f"\n  {escaped(name, 200)}: {' → '.join(_differing_texts(*values))}"
             for name, values in differences.items()
         )
+        if is_old:
+            lines += "\nIt was begun before answers were kept: it goes on with no other settings."
         super().__init__(
             f"The output folder '{path}' holds a different run. What differs (then → now):{lines}"
             "\nName another folder with --out, or start over in this one with --fresh."
         )
+
+
+def settings_changed(
+    names: Sequence[str], documents: int, answers: Mapping[str, tuple[int, int]]
+) -> str:
+    """What a run says beforehand that goes on with other settings.
+
+    Args:
+        names: What has changed; nothing where a process before this one said so already.
+        documents: Whose rows are made anew.
+        answers: Per component that has other questions alone, how many answers are computed and
+            how many are kept; empty where something else has changed too.
+    """
+    what = f" ({listing([escaped(name, 80) for name in names], 4)})" if names else ""
+    text = f"The settings are not those of before{what}: {documents:,} documents are made anew. "
+    if not answers:
+        return text + "What is asked to the letter as before keeps its answer."
+    counts = [
+        f"{escaped(name)}: {computed:,} of {computed + kept:,} answers are computed, {kept:,} kept."
+        for name, (computed, kept) in answers.items()
+    ]
+    return text + " ".join(counts)
 
 
 class RunLocked(OutputError):

@@ -13,7 +13,7 @@ Both are there as soon as nlp-pipeline is installed; nothing has to be imported:
 `git diff`. Never give that option in continuous integration.
 
 Folders are relative to pytest's root folder. Record with a model in float64
-(`--set components.llama_qa.generator.dtype=float64`) or with `--dry-run` what other machines
+(`--set components.llama_qa.generator.dtype=float64`) or with `--echo` what other machines
 shall check as well. A golden output of a model in float32 or on a GPU names its platform; on
 another one `golden.check(folder, other_platform="skip")` skips the test.
 

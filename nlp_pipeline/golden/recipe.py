@@ -53,8 +53,13 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
-        """Reads a recipe from the values that `as_json` wrote."""
+        """Reads a recipe from the values that `as_json` wrote.
+
+        Before version 0.2 `echo` was called `dry_run`.
+        """
         options: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if "dry_run" in options:
+            options["echo"] = options.pop("dry_run")
         return cls.of(**options)
 
     def as_json(self) -> dict[str, Any]:
@@ -64,13 +69,13 @@ class Recipe:
             "questions": list(spec.questions),
             "settings": list(spec.settings),
             **spec.overrides,
-            "dry_run": spec.dry_run,
+            "echo": spec.echo,
             "limit": self.limit,
             "text_key": self.text_key,
             "id_key": self.id_key,
             "tables": list(self.tables),
         }
-        plain = {"limit": None, "text_key": "text", "id_key": "id", "dry_run": False}
+        plain = {"limit": None, "text_key": "text", "id_key": "id", "echo": False}
         given = {k: v for k, v in values.items() if v != plain.get(k, [])}
         return {"corpus": self.corpus, "pipeline": spec.name, **given}
 
@@ -82,7 +87,7 @@ class Recipe:
             relative_path(spec.name),
             spec.questions,
             spec.settings,
-            dry_run=spec.dry_run,
+            echo=spec.echo,
             **{**spec.overrides, **paths},
         )
         return replace(self, corpus=relative_path(self.corpus), spec=moved)
@@ -101,7 +106,7 @@ class Recipe:
         for name in (*OVERRIDES, "limit", "text_key", "id_key", "rtol", "atol"):
             if name in values:
                 words += [f"--{name.replace('_', '-')}", str(values[name])]
-        return shlex.join(words + ["--dry-run"] * spec.dry_run)
+        return shlex.join(words + ["--echo"] * spec.echo)
 
     def request(self, out: Path) -> RunRequest:
         """The recipe as a run into a folder."""
@@ -118,7 +123,7 @@ class Recipe:
 
 
 _OWN = ("limit", "text_key", "id_key", "tables")
-_OF_SPEC = ("questions", "settings", "dry_run")
+_OF_SPEC = ("questions", "settings", "echo")
 
 
 def relative_path(name: str | Path) -> str:

@@ -62,7 +62,7 @@ def record(
         rtol: How far numbers may be off, relative to the recorded one.
         atol: The same, absolute; the two add up.
         progress: Is told how the run goes.
-        options: `dry_run`, `limit`, `text_key`, `id_key` as in `run`, and what replaces a setting
+        options: `echo`, `limit`, `text_key`, `id_key` as in `run`, and what replaces a setting
             of every generator: `model`, `device` and the others that `run` has.
 
     Raises:

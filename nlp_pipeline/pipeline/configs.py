@@ -40,7 +40,7 @@ class PipelineSpec:
             an installed spaCy pipeline package.
         questions: Asked instead of the pipeline's own, where there are any.
         settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=32`.
-        dry_run: Replaces every generator by the echo.
+        echo: Replaces every generator by the echo.
         lang: Replaces the language of a pipeline without trained components; its code.
         overrides: What replaces a setting of every generator that has it, such as `model` or
             `device`: those of `OVERRIDES`, given by their names. None leaves a setting as it is.
@@ -52,7 +52,7 @@ class PipelineSpec:
     name: str
     questions: tuple[str, ...]
     settings: tuple[str, ...]
-    dry_run: bool
+    echo: bool
     lang: str | None
     overrides: Mapping[str, Any] = field(hash=False)
 
@@ -62,7 +62,7 @@ class PipelineSpec:
         questions: tuple[str, ...] = (),
         settings: tuple[str, ...] = (),
         *,
-        dry_run: bool = False,
+        echo: bool = False,
         lang: str | None = None,
         **overrides: Any,
     ) -> None:
@@ -70,12 +70,12 @@ class PipelineSpec:
             if key not in OVERRIDES:
                 raise UnknownKeyword("PipelineSpec", key, [*_OWN, *OVERRIDES])
         given = {key: overrides[key] for key in OVERRIDES if overrides.get(key) is not None}
-        values = dict(zip(_OWN, (name, questions, settings, dry_run, lang), strict=True))
+        values = dict(zip(_OWN, (name, questions, settings, echo, lang), strict=True))
         for key, value in {**values, "overrides": given}.items():
             object.__setattr__(self, key, value)
 
 
-_OWN = ("name", "questions", "settings", "dry_run", "lang")
+_OWN = ("name", "questions", "settings", "echo", "lang")
 
 
 def pipeline_names() -> list[str]:
@@ -200,7 +200,7 @@ def _with_generator(config: Config) -> list[dict[str, Any]]:
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:
     """Puts model, device and the like, or the echo, where a component names its generator."""
-    if spec.dry_run:
+    if spec.echo:
         generator.clear()
         generator["@llama_generators"] = ECHO
         return

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import zlib
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from nlp_pipeline.report.colors import entity_colors
 from nlp_pipeline.report.documents import Row, read_documents
 from nlp_pipeline.report.overview import Overview, pace
+from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script
 from nlp_pipeline.run_folder.files import disk_errors, sweep_beside, write_atomically
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.status import run_status
@@ -79,26 +73,23 @@ def write_report(
 
 
 def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:
-    style = _asset("report.css")
-    script = '"use strict";\n' + "\n".join(_asset(name) for name in SCRIPTS)
-    head, tail = _asset("report.html").split("<!-- data -->")
-    policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; "
-        f"style-src '{_digest(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    script = page_script([asset(name) for name in SCRIPTS])
+    head, tail = page_ends(
+        asset("report.html"), title=heading, style=asset("report.css"), script=script
     )
-    for mark, text in {"policy": policy, "title": html.escape(heading), "style": style}.items():
-        head = head.replace("{{ " + mark + " }}", text)
     page.write(head)
     overview = Overview()
     counted = _counted(read_documents(run, limit), overview)
     number = 0
     while block := list(islice(counted, BLOCK)):
-        page.write(_data(f"text-{number}", [_generated_texts(document) for document in block]))
-        page.write(_data(f"block-{number}", block))
+        page.write(
+            packed_data(f"text-{number}", [_generated_texts(document) for document in block])
+        )
+        page.write(packed_data(f"block-{number}", block))
         number += 1
-    page.write(_data("lines", overview.lines))
-    page.write(_data("overview", {**_about(run, heading), **overview.as_dict()}))
-    page.write(tail.replace("{{ script }}", script))
+    page.write(packed_data("lines", overview.lines))
+    page.write(packed_data("overview", {**_about(run, heading), **overview.as_dict()}))
+    page.write(tail)
 
 
 def _counted(documents: Iterable[Row], overview: Overview) -> Iterator[Row]:
@@ -139,17 +130,3 @@ def _generated_texts(document: Row) -> list[str]:
     generated += [row["summary"] for row in document["summaries"]]
     generated += [row["text"] for row in document["generations"]]
     return [document["text"] or "", "\n".join(text for text in generated if text)]
-
-
-def _data(name: str, value: Any) -> str:
-    """Compressed JSON as a script that is none: nothing in it can be read as markup."""
-    packed = zlib.compress(orjson.dumps(value), 6)
-    return f'<script type="text/plain" id="{name}">{base64.b64encode(packed).decode()}</script>\n'
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / "page" / name).read_text("utf-8")

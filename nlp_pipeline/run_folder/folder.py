@@ -5,6 +5,7 @@ The layout, in the order in which a part comes to be:
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
 - `errors.jsonl`, grown by the part's errors
+- `_completions/part-00012.gz`: what the rows of the part are made of, for when settings change
 - `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
 - `_receipts/part-00012.json`, written last: the part is done once it is there
 - `_receipts/block-00000.jsonl`, the receipts of the first thousand parts, in place of their files
@@ -20,21 +21,24 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
+from nlp_pipeline.run_folder.completions import ROOM
 from nlp_pipeline.run_folder.errors_file import ERRORS
 from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_json
+from nlp_pipeline.run_folder.further_questions import FILE
 from nlp_pipeline.run_folder.journal import WIP, holds_documents
-from nlp_pipeline.run_folder.ledger import LEDGER
+from nlp_pipeline.run_folder.ledger import LEDGER, RunSettings
 from nlp_pipeline.run_folder.lock import LOCK, locked
 from nlp_pipeline.run_folder.receipt_list import count_intact, drop_receipts, read_receipts
 from nlp_pipeline.run_folder.receipts import RECEIPTS
-from nlp_pipeline.run_folder.resume import differences
+from nlp_pipeline.run_folder.resume import differences, irreconcilable
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
 from nlp_pipeline.run_folder.stdin import INPUT
-from nlp_pipeline.run_folder.writer import CONFIG
+from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS
 from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
 from nlp_pipeline.run_folder.writer import RunFolder as RunFolder
 from nlp_pipeline.tables.schemas import TABLES
@@ -42,7 +46,7 @@ from nlp_pipeline.tables.schemas import TABLES
 FINISHED = "finished"
 """The state of a run whose every record is in a part."""
 _OURS = re.compile(
-    r"(part|block)-\d{5,}(\.(parquet|csv|jsonl?))?|\.(part|block)-\d{5,}\..*\.tmp-\d+"
+    r"(part|block)-\d{5,}(\.(parquet|csv|jsonl?|gz))?|\.(part|block)-\d{5,}\..*\.tmp-\d+"
 )
 """What the files of parts are called, and those that are not whole yet."""
 CLEARED = "cleared"
@@ -51,7 +55,12 @@ CLEARED = "cleared"
 
 @contextmanager
 def open_run(
-    path: Path, fingerprint: Mapping[str, Any], format_: Format, *, fresh: bool = False
+    path: Path,
+    fingerprint: Mapping[str, Any],
+    format_: Format,
+    *,
+    fresh: bool = False,
+    may_change: bool = False,
 ) -> Iterator[RunFolder]:
     """Opens a folder for a run and holds it until the end of the block.
 
@@ -60,11 +69,13 @@ def open_run(
         fingerprint: Everything that can change a row; JSON values.
         format_: Of the parts.
         fresh: Throw away the run that is there.
+        may_change: Whether the run may go on with other settings.
 
     Raises:
         OutputNotWritable: The folder cannot be made or written to.
         OutputNotARun: It holds something else.
-        DifferentRun: It holds a run with another fingerprint, and not `fresh`.
+        DifferentRun: It holds a run with another fingerprint, not `fresh`, and it cannot go on
+            with this one.
         RunLocked: Another process holds it.
     """
     refuse_strangers(path)
@@ -74,10 +85,9 @@ def open_run(
         manifest = read_manifest(path)
         if manifest is not None and (fresh or _is_empty(path, manifest)):
             _clear(path)
-        elif manifest is not None and (
-            changes := differences(manifest["fingerprint"], fingerprint)
-        ):
-            raise DifferentRun(str(path), changes)
+            manifest = None
+        changes = differences(manifest["fingerprint"], fingerprint) if manifest else {}
+        settings = _settings(path, manifest, fingerprint, changes, may_change=may_change)
         with disk_errors(path):
             _sweep(path)
             (path / RECEIPTS).mkdir(exist_ok=True)
@@ -88,10 +98,38 @@ def open_run(
             receipts = receipts.first(count_intact(path, receipts, format_, every_byte=every_byte))
             drop_receipts(path, receipts)
             receipts.pack()
-            folder = RunFolder(path, format_, receipts)
+            folder = RunFolder(path, format_, receipts, settings=settings, changes=changes)
             if receipts:
                 folder.errors.mend(receipts)
         yield folder
+
+
+def _settings(
+    path: Path,
+    manifest: Mapping[str, Any] | None,
+    fingerprint: Mapping[str, Any],
+    changes: Mapping[str, tuple[Any, Any]],
+    *,
+    may_change: bool,
+) -> RunSettings:
+    """With which settings the run in a folder goes on.
+
+    Raises:
+        DifferentRun: With none: something has changed that cannot be reconciled, or the run began
+            before completions were kept.
+    """
+    text = json.dumps(fingerprint, sort_keys=True, default=str)
+    now = blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+    if manifest is None:
+        return RunSettings(now, now)
+    recorded = manifest.get(SETTINGS)
+    if not changes:
+        return RunSettings(**recorded) if recorded else RunSettings(now, now)
+    if irreconcilable(changes) or not may_change:
+        raise DifferentRun(str(path), changes)
+    if not recorded:
+        raise DifferentRun(str(path), changes, is_old=True)
+    return RunSettings(now, recorded["first"])
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -139,9 +177,9 @@ def _clear(path: Path) -> None:
     with disk_errors(path):
         # A process killed in the middle of this leaves a run that the next one clears again.
         write_json(path / MANIFEST, {"state": CLEARED, "fingerprint": {}})
-        for name in (RECEIPTS, LEDGER, WIP, *TABLES):
+        for name in (RECEIPTS, LEDGER, ROOM, WIP, *TABLES):
             _clear_room(path / name)
-        for name in (ERRORS, CONFIG):
+        for name in (ERRORS, CONFIG, FILE):
             (path / name).unlink(missing_ok=True)
 
 
@@ -161,6 +199,6 @@ def _clear_room(room: Path) -> None:
 
 def _sweep(path: Path) -> None:
     """Removes the temporary files of killed processes."""
-    for name in ("", RECEIPTS, LEDGER, *TABLES):
+    for name in ("", RECEIPTS, LEDGER, ROOM, *TABLES):
         for file in (path / name).glob(f".*{TEMPORARY}*"):
             file.unlink()

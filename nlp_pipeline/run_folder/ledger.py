@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.run_folder.files import write_text
+from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import WIP, journaled
 
 LEDGER = "_ledger"
@@ -37,7 +38,11 @@ class Entry:
         attempt: How often a failed one was tried; 0 for others.
         types: The kinds of its errors.
         meta: Of a failed record, which is tried again without the corpus.
-        questions: Of a failed record, each with `id` and `text`.
+        questions: Of its own, each with `id` and `text`; in a ledger of before settings could
+            change only of a failed record.
+        settings: A digest of the settings that its rows were made with; empty in a ledger of
+            before they could change (`RunSettings`).
+        further: A digest of what it is asked beside its own questions; empty for nothing.
     """
 
     id: str
@@ -49,6 +54,30 @@ class Entry:
     types: list[str] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     questions: list[dict[str, str]] = field(default_factory=list)
+    settings: str = ""
+    further: str = ""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """With which settings the rows of a run are made.
+
+    Attributes:
+        current: A digest of those of now.
+        first: Of those that the run began with: what has no digest was made with them.
+    """
+
+    current: str = ""
+    first: str = ""
+
+    def match(self, entry: Entry) -> bool:
+        """Whether the rows of a record were made with the settings of now."""
+        return (entry.settings or self.first) == self.current
+
+    def of_now(self, entry: Entry, questions: FurtherQuestions) -> Entry:
+        """A record as its rows will be made."""
+        further = "" if entry.state == "rejected" else questions.digest(entry.id)
+        return replace(entry, settings=self.current, further=further)
 
 
 def entry_of(item: Record | Reject) -> Entry:
@@ -115,14 +144,23 @@ class PreviousPart:
         part_size: Documents in a part.
         is_done: Whether the part has a receipt.
         retry_when: Which failed documents do not count.
+        settings: Rows that were made with others do not count.
     """
 
     def __init__(
-        self, run: Path, number: int, part_size: int, *, is_done: bool, retry_when: RetryWhen
+        self,
+        run: Path,
+        number: int,
+        part_size: int,
+        *,
+        is_done: bool,
+        retry_when: RetryWhen,
+        settings: RunSettings = RunSettings(),  # frozen
     ) -> None:
         self.ledger = read_ledger(run, number) if is_done else []
         self.journal: dict[int, tuple[Entry, Rows]] = {}
         self._retry_when = retry_when
+        self._settings = settings
         for line in journaled(run, number):
             rows = dict(line)
             (entry,) = rows.pop(ENTRY)
@@ -146,17 +184,27 @@ class PreviousPart:
         attempts = 0
         if offset in self.journal:
             previous = self.journal[offset][0]
-            if previous.digest == entry.digest:
+            if self._is_same(previous, entry):
                 if not self._retry_when(previous):
                     return PreviousRows("journal", previous)
                 attempts = previous.attempt
         if offset < len(self.ledger):
             previous = self.ledger[offset]
-            if previous.digest == entry.digest:
+            if self._is_same(previous, entry):
                 if not self._retry_when(previous):
                     return PreviousRows("part", previous)
                 attempts = max(attempts, previous.attempt)
         return PreviousRows("nowhere", attempts=attempts)
+
+    def is_outdated(self, offset: int, entry: Entry) -> bool:
+        """Whether a record is as it was, and its rows are not those of the settings of now."""
+        previous = self.known(offset)
+        is_same = previous is not None and previous.digest == entry.digest
+        return is_same and previous is not None and not self._is_same(previous, entry)
+
+    def _is_same(self, previous: Entry, entry: Entry) -> bool:
+        is_same = previous.digest == entry.digest and previous.further == entry.further
+        return is_same and self._settings.match(previous)
 
 
 def failed_ones(entry: Entry) -> bool:

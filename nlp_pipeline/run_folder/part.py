@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from nlp_pipeline.run_folder.completions import (
+    COMPLETIONS,
+    by_digest,
+    read_completions,
+    write_completions,
+)
+from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.ledger import ENTRY, Entry, PreviousPart, RetryWhen, Rows
+from nlp_pipeline.run_folder.ledger import (
+    ENTRY,
+    Entry,
+    PreviousPart,
+    RetryWhen,
+    Rows,
+    RunSettings,
+)
 from nlp_pipeline.tables.frames import iter_tables
 from nlp_pipeline.tables.schemas import TABLES
 
@@ -23,6 +38,16 @@ class PartStore(Protocol):
     @property
     def path(self) -> Path:
         """The folder of the run that the part belongs to."""
+        ...
+
+    @property
+    def settings(self) -> RunSettings:
+        """With which settings rows are made."""
+        ...
+
+    @property
+    def further_questions(self) -> FurtherQuestions:
+        """What documents are asked beside the pipeline's questions and their own."""
         ...
 
     def has_part(self, number: int) -> bool:
@@ -59,6 +84,18 @@ class PartStore(Protocol):
         ...
 
 
+class DocumentFacts(NamedTuple):
+    """What a run knows of a document beside its record.
+
+    Attributes:
+        completions: What it was answered before, by the digest of what was asked.
+        questions: What it is asked beside the pipeline's questions and its own.
+    """
+
+    completions: Mapping[str, Mapping[str, Any]]
+    questions: Sequence[Mapping[str, str]]
+
+
 class Part:
     """A part that is being made, or of which something may have to be made anew.
 
@@ -75,7 +112,12 @@ class Part:
         self._store = store
         self._is_done = store.has_part(number)
         self._previous = PreviousPart(
-            store.path, number, part_size, is_done=self._is_done, retry_when=retry_when
+            store.path,
+            number,
+            part_size,
+            is_done=self._is_done,
+            retry_when=retry_when,
+            settings=store.settings,
         )
         self._entries: list[Entry] = []
         self._rows: dict[int, Rows] = {}
@@ -94,6 +136,7 @@ class Part:
     def take(self, entry: Entry) -> bool:
         """Takes the next record; returns whether its rows are there."""
         offset = len(self._entries)
+        entry = self._store.settings.of_now(entry, self._store.further_questions)
         previous = self._previous.find(offset, entry)
         if previous.entry is None:
             self._entries.append(replace(entry, attempt=previous.attempts + 1))
@@ -104,6 +147,22 @@ class Part:
             self._rows[offset] = self._previous.journal[offset][1]
         self._moved |= self._entries[-1] != previous.entry
         return True
+
+    def facts(self, offset: int) -> DocumentFacts:
+        """What is known of a document that is waited for, whatever the settings were."""
+        entry = self._entries[offset]
+        completions = list(self._completions.get(entry.id, ()))
+        if offset in self._previous.journal:
+            completions += self._previous.journal[offset][1].get(COMPLETIONS, ())
+        # What could not be read cannot be asked.
+        is_reject = entry.state == "rejected"
+        questions = [] if is_reject else self._store.further_questions.of(entry.id)
+        return DocumentFacts(by_digest(completions), questions)
+
+    @cached_property
+    def _completions(self) -> dict[str, list[dict[str, Any]]]:
+        """Those of the finished part, by document."""
+        return read_completions(self._store.path, self.number) if self._is_done else {}
 
     def add(self, offset: int, rows: Rows) -> tuple[bool, int]:
         """Takes in the rows of a document that was waited for."""
@@ -139,8 +198,17 @@ class Part:
             "output_tokens": _tokens(all_rows),
             "ledger": [_short(entry) for entry in self._entries],
         }
+        write_completions(self._store.path, self.number, self._all_completions())
         self._store.write_part(self.number, dict(iter_tables(all_rows)), **figures)
         self.journal.discard()
+
+    def _all_completions(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Those of each document, new or as they were."""
+        for offset, entry in enumerate(self._entries):
+            if offset in self._rows:
+                yield entry.id, self._rows[offset].get(COMPLETIONS, [])
+            else:
+                yield entry.id, self._completions.get(entry.id, [])
 
     def _old_rows(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """The rows of the finished part by document, where some of them are taken over."""
@@ -164,8 +232,8 @@ def _outcome(entry: Entry, rows: Rows) -> Entry:
 
 
 def _short(entry: Entry) -> Entry:
-    """Without what only a failed record is asked for again."""
-    return entry if entry.state == "failed" else replace(entry, meta={}, questions=[])
+    """Without what only a failed record is asked for again; its questions stand in no table."""
+    return entry if entry.state == "failed" else replace(entry, meta={})
 
 
 def _place(rows: Rows, entry: Entry) -> None:

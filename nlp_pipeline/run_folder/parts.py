@@ -18,7 +18,7 @@ from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import RecordsLost
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, Rows
-from nlp_pipeline.run_folder.part import Part, PartStore
+from nlp_pipeline.run_folder.part import DocumentFacts, Part, PartStore
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,12 @@ class PartWriter:
             figures = part.add(offset, rows)
             self._write_ready()
         return figures
+
+    def facts(self, position: int) -> DocumentFacts:
+        """What is known of a document that is being computed."""
+        number, offset = divmod(position, self._size)
+        with self._lock:
+            return next(part for part in self._open if part.number == number).facts(offset)
 
     def finish(self) -> None:
         """Writes what is left.

@@ -11,8 +11,9 @@ from typing import Any
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DifferentRun
 from nlp_pipeline.generation.settings import UNSEEN
+from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import journals
-from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen
+from nlp_pipeline.run_folder.ledger import Entry, PreviousPart, RetryWhen, RunSettings
 from nlp_pipeline.run_folder.receipt_list import read_receipts
 from nlp_pipeline.run_folder.staging import sealed_parts
 
@@ -27,6 +28,7 @@ class ResumePlan:
         kept: Documents whose rows stay.
         failed: Those that failed and are tried again.
         changed: Those whose record is not what it was.
+        outdated: Those whose rows were made with other settings.
         moved: Those whose record is the same in another file or line.
         grown: Whether the corpus holds records that no part holds.
     """
@@ -34,6 +36,7 @@ class ResumePlan:
     kept: int = 0
     failed: int = 0
     changed: int = 0
+    outdated: int = 0
     moved: int = 0
     grown: bool = False
     _differences: dict[str, tuple[Any, Any]] = field(default_factory=dict)
@@ -41,11 +44,17 @@ class ResumePlan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether every part stays as it is."""
-        return not (self.failed or self.changed or self.moved or self.grown)
+        return not (self.failed or self.changed or self.outdated or self.moved or self.grown)
 
 
 def plan_resume(
-    run: Path, entries: Iterable[Entry], part_size: int, retry_when: RetryWhen
+    run: Path,
+    entries: Iterable[Entry],
+    part_size: int,
+    *,
+    retry_when: RetryWhen,
+    settings: RunSettings,
+    further_questions: FurtherQuestions,
 ) -> ResumePlan:
     """Compares a corpus with what was made of it, before anything is written.
 
@@ -54,6 +63,8 @@ def plan_resume(
         entries: The records as they are now, from the first; read no further than was done.
         part_size: Documents in a part.
         retry_when: Which failed documents are tried again.
+        settings: With which rows are made.
+        further_questions: What documents are asked beside the pipeline's questions.
 
     Raises:
         DifferentRun: Records were removed, put in between or reordered: their neighbours would
@@ -77,10 +88,18 @@ def plan_resume(
                 continue
         if previous is None or offset == 0:
             is_done = number < len(receipts) or number in sealed
-            previous = PreviousPart(run, number, part_size, is_done=is_done, retry_when=retry_when)
+            previous = PreviousPart(
+                run,
+                number,
+                part_size,
+                is_done=is_done,
+                retry_when=retry_when,
+                settings=settings,
+            )
         if position >= n_done and previous.known(offset) is None:
             continue
-        _compare_one(plan, previous, offset, position, entry)
+        entry_of_now = settings.of_now(entry, further_questions)
+        _compare_one(plan, previous, offset, position, entry_of_now)
         if len(plan._differences) >= _MAX_SHOWN:
             break
     else:
@@ -106,6 +125,8 @@ def _compare_one(
             entry.source,
             entry.line,
         )
+    elif previous.is_outdated(offset, entry):
+        plan.outdated += 1
     elif was is not None and was.digest == entry.digest:
         plan.failed += 1
     else:
@@ -131,6 +152,21 @@ def differences(
         name: (old_values.get(name), new_values.get(name))
         for name in names
         if old_values.get(name) != new_values.get(name)
+    }
+
+
+_RECONCILABLE = ("nlp.", "components.", "prompts.", "examples.", "generators.", "spacy_pipelines.")
+
+
+def irreconcilable(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    """Of the differences between two fingerprints those that no run can go on with.
+
+    What makes rows of a record may change: all are made anew, and what is asked to the letter as
+    before is not asked again. How records are read, how tables are written, and the versions of
+    packages, of which nobody knows what they change, may not.
+    """
+    return {
+        name: values for name, values in changes.items() if not f"{name}.".startswith(_RECONCILABLE)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,23 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.run_folder.files import Format, disk_errors
+from nlp_pipeline.run_folder.further_questions import read_further_questions
 from nlp_pipeline.run_folder.journal import Journal
+from nlp_pipeline.run_folder.ledger import RunSettings
 from nlp_pipeline.run_folder.receipt_blocks import find_receipt
 from nlp_pipeline.run_folder.receipts import Receipt, read_table_of
 from nlp_pipeline.run_folder.staging import read_sealed, seal_part, sealed_receipt
+from nlp_pipeline.run_folder.writer import MANIFEST, SETTINGS
 from nlp_pipeline.tables.schemas import TABLES
+
+
+def _recorded_settings(run: Path) -> RunSettings:
+    """Those that whoever holds the folder has written down."""
+    try:
+        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        return RunSettings(**manifest[SETTINGS])
+    except (OSError, ValueError, KeyError, TypeError):
+        return RunSettings()
 
 
 class StagedParts:
@@ -27,6 +40,8 @@ class StagedParts:
     def __init__(self, path: Path, format_: Format) -> None:
         self.path = path
         self.format = format_
+        self.settings = _recorded_settings(path)
+        self.further_questions = read_further_questions(path)
         self.receipts: dict[int, Receipt] = {}
         self._whole_parts: dict[int, Receipt] = {}
 

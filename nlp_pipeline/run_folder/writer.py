@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from nlp_pipeline.run_folder.files import (
     write_table,
     write_text,
 )
+from nlp_pipeline.run_folder.further_questions import (
+    FurtherQuestion,
+    read_further_questions,
+    write_further_questions,
+)
 from nlp_pipeline.run_folder.journal import Journal
-from nlp_pipeline.run_folder.ledger import Entry, ledger_path, write_ledger
+from nlp_pipeline.run_folder.ledger import Entry, RunSettings, ledger_path, write_ledger
 from nlp_pipeline.run_folder.receipt_blocks import BLOCK
 from nlp_pipeline.run_folder.receipt_list import ReceiptList
 from nlp_pipeline.run_folder.receipts import (
@@ -44,6 +50,8 @@ from nlp_pipeline.tables.schemas import TABLES
 
 MANIFEST = "manifest.json"
 CONFIG = "config.cfg"
+SETTINGS = "settings"
+"""What the manifest calls the digests of `RunSettings`."""
 
 
 class RunFolder:
@@ -53,12 +61,25 @@ class RunFolder:
         path: The folder; made by `open_run` where it is missing.
         format_: Of the parts.
         receipts: Of the parts that are done already.
+        settings: With which its rows are made.
+        changes: What has changed in the fingerprint since the last process, as it was and as it is.
     """
 
-    def __init__(self, path: Path, format_: Format, receipts: ReceiptList) -> None:
+    def __init__(
+        self,
+        path: Path,
+        format_: Format,
+        receipts: ReceiptList,
+        *,
+        settings: RunSettings = RunSettings(),  # noqa: B008  # frozen
+        changes: Mapping[str, tuple[Any, Any]] | None = None,
+    ) -> None:
         self.path = path
         self.format = format_
         self.receipts = receipts
+        self.settings = settings
+        self.changes = dict(changes or {})
+        self.further_questions = read_further_questions(path)
         self.sealed: dict[int, Receipt] = sealed_parts(path)
         self.errors = ErrorsFile(path, format_)
         self._written_parts: set[int] = set()
@@ -68,10 +89,15 @@ class RunFolder:
         """Records in the parts that are done."""
         return self.receipts.totals.documents
 
+    def ask(self, question: FurtherQuestion) -> None:
+        """Takes a further question in, before anything is computed."""
+        self.further_questions = self.further_questions.plus(question)
+        write_further_questions(self.path, self.further_questions)
+
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replaces the manifest."""
+        """Replaces the manifest; with which settings rows are made stands in it too."""
         with disk_errors(self.path, self.documents_done):
-            write_json(self.path / MANIFEST, manifest)
+            write_json(self.path / MANIFEST, {**manifest, SETTINGS: asdict(self.settings)})
 
     def write_config(self, text: str) -> None:
         """Keeps the resolved pipeline config beside the tables."""

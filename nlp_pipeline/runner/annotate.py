@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
 
+from nlp_pipeline.components.completion_replay import STORED, USED
 from nlp_pipeline.components.extensions import new_error, record_id
+from nlp_pipeline.components.questions import FURTHER
 from nlp_pipeline.corpus import Record, Reject
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import AnnotationFailed
@@ -188,5 +190,7 @@ def _annotate_alone(name: str, pipe: Callable[[Doc], Doc], doc: Doc) -> Doc:
         doc._.errors = [*(errors if isinstance(errors, list | tuple) else ()), failure]
         return doc
     if result is not doc:  # its rows need what the corpus says of it
-        result.user_data[ORIGIN] = doc.user_data.get(ORIGIN)
+        for key in (ORIGIN, STORED, USED, FURTHER):
+            if key in doc.user_data:
+                result.user_data[key] = doc.user_data[key]
     return result

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nlp_pipeline.run_folder.ledger import RetryWhen
 from nlp_pipeline.run_folder.part import PartStore
@@ -22,10 +22,12 @@ class DocumentFigures(NamedTuple):
     Attributes:
         failed: Whether its status is `error`.
         output_tokens: Tokens generated for it.
+        answers: Its rows of `answers`, where it was computed in this process.
     """
 
     failed: bool
     output_tokens: int
+    answers: Sequence[Mapping[str, Any]] = ()
 
 
 def compute_parts(
@@ -55,9 +57,9 @@ def compute_parts(
     """
     parts = PartWriter(store, request.part_size, retry_when)
     try:
-        with closing(document_rows(request, nlp, parts.wanted(units))) as documents:
+        with closing(document_rows(request, nlp, parts.wanted(units), parts.facts)) as documents:
             for rows in documents:
-                yield DocumentFigures(*parts.add(rows))
+                yield DocumentFigures(*parts.add(rows), answers=rows["answers"])
         parts.finish()
     finally:
         parts.close()

@@ -93,7 +93,7 @@ def describe(
 
 def beginning(plan: ResumePlan) -> dict[str, int]:
     """What the manifest of a run that is going on says of earlier processes' work."""
-    return {"kept": plan.kept, "again": plan.failed + plan.changed}
+    return {"kept": plan.kept, "again": plan.failed + plan.changed + plan.outdated}
 
 
 def figures(result: RunResult) -> dict[str, Any]:

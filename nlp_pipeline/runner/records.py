@@ -31,6 +31,11 @@ class RecordSource(Protocol):
         """Which documents that failed before are computed again."""
         ...
 
+    @property
+    def may_change(self) -> bool:
+        """Whether the run may go on with other settings: whether every record can be had."""
+        ...
+
     def check(self) -> None:
         """Finds out, before anything is loaded, whether there can be records.
 
@@ -80,6 +85,7 @@ class CorpusRecords:
     def __init__(self, request: RunRequest, progress: Progress) -> None:
         self._request = request
         self._progress = progress
+        self.may_change = True
         self._stdin: Path | None = None
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
@@ -108,7 +114,7 @@ class CorpusRecords:
     def entries(self, folder: RunFolder) -> Iterable[Entry]:
         """See `RecordSource.entries`. Warnings come with the records, which are read later."""
         self._stems = named_by_stem(read_manifest(folder.path))
-        return map(entry_of, self._read(lambda _: None))
+        return map(entry_of, self.silently())
 
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether the manifest says that all is done, and no part was found damaged."""
@@ -136,6 +142,10 @@ class CorpusRecords:
         """See `RecordSource.records`."""
         for item in self._read(self._progress.warn):
             yield entry_of(item), partial(_identity, item)
+
+    def silently(self) -> Iterator[Record | Reject]:
+        """The records as they are now; what the reader notices is said when the run reads them."""
+        return self._read(lambda _: None)
 
     def _read(self, on_warning: Any) -> Iterator[Record | Reject]:
         request = self._request
@@ -171,6 +181,7 @@ class FailedRecords:
     ) -> None:
         self._request = request
         self._manifest = manifest
+        self.may_change = False
         # Only a finished run has counts: with them, one that is not finished now is a retry that
         # was interrupted, and no record of it is missing.
         self._finished = manifest.get("state") == FINISHED or "counts" in manifest

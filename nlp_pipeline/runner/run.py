@@ -19,7 +19,8 @@ from nlp_pipeline.run_folder.folder import FINISHED, open_run
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.resume import ResumePlan, plan_resume
 from nlp_pipeline.run_folder.writer import CONFIG, RunFolder
-from nlp_pipeline.runner.executors.executor_base import PartExecutor
+from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
+from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
 from nlp_pipeline.runner.manifest import beginning, describe, figures
@@ -32,6 +33,7 @@ from nlp_pipeline.runner.request import (
     RunResult,
     Silent,
 )
+from nlp_pipeline.runner.setting_changes import changes_message
 
 if TYPE_CHECKING:
     from confection import Config
@@ -57,7 +59,7 @@ def run(
     quantization: str | None = None,
     adapter: str | None = None,
     lang: str | None = None,
-    dry_run: bool = False,
+    echo: bool = False,
     text_key: str = "text",
     id_key: str = "id",
     limit: int | None = None,
@@ -100,7 +102,7 @@ def run(
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
         adapter: Folder of a LoRA adapter that was trained on the model.
         lang: The language's code, such as `de`, of a pipeline without trained components.
-        dry_run: Replaces every generator by the echo, which needs no model.
+        echo: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
@@ -143,7 +145,7 @@ def run(
         settings=tuple(settings),
         model=model,
         device=device,
-        dry_run=dry_run,
+        echo=echo,
         dtype=dtype,
         tensor_parallel_size=tensor_parallel_size,
         device_map=device_map,
@@ -249,7 +251,7 @@ def retry_request(
     """
     path = Path(out)
     manifest = run_manifest(path)
-    options = {**_reading_options(manifest), **pace}
+    options = {**reading_options(manifest), **pace}
     request = RunRequest(manifest["corpus"], path, PipelineSpec(str(path / CONFIG)), **options)
     return request, FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
 
@@ -292,24 +294,67 @@ def execute(
     executor = _EXECUTORS[request.executor]()
     with executor.start(request, config) as engine, records.open():
         mark = engine.fingerprint
-        with open_run(request.out, mark, request.format, fresh=request.fresh) as folder:
+        may_change = records.may_change
+        with open_run(
+            request.out, mark, request.format, fresh=request.fresh, may_change=may_change
+        ) as folder:
             entries = records.entries(folder)
-            plan = plan_resume(request.out, entries, request.part_size, records.retry_when)
+            plan = plan_resume(
+                request.out,
+                entries,
+                request.part_size,
+                retry_when=records.retry_when,
+                settings=folder.settings,
+                further_questions=folder.further_questions,
+            )
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
+            _tell_changes(progress, folder, plan, records)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
+            _expect(progress, engine, records, left=(total or 0) - plan.kept)
             progress.start(total, plan.kept)
+            show = getattr(progress, "answers", _ignore)
             with closing(engine.compute(folder, records, books.report)) as documents:
                 for document in documents:
                     failed = document.failed
+                    show(document.answers)
                     progress.document(failed=failed, output_tokens=document.output_tokens)
                     limit.count(failed=failed)
             folder.close_books()
             result = _result(folder, plan.kept, started)
             books.close(result)
             return result
+
+
+def _ignore(rows: object) -> None:
+    """Nobody wants to see answers as they come."""
+
+
+def _tell_changes(
+    progress: Progress, folder: RunFolder, plan: ResumePlan, records: RecordSource
+) -> None:
+    """Says beforehand what other settings than those of before cost."""
+    if plan.outdated and records.may_change:
+        progress.warn(changes_message(folder.changes, plan.outdated))
+
+
+def _expect(progress: Progress, engine: PartComputer, records: RecordSource, left: int) -> None:
+    """Tells who wants to know it what a long run will take, before its first document.
+
+    Args:
+        progress: Wants to know it where it has a method `expect`.
+        engine: Tries some documents.
+        records: A corpus; a `retry` says nothing.
+        left: Documents that are not done.
+    """
+    expect = getattr(progress, "expect", None)
+    if expect is None or left <= ESTIMATED_ABOVE or not isinstance(records, CorpusRecords):
+        return
+    estimate = engine.estimate(records.silently)
+    if estimate is not None:
+        expect(estimate, left)
 
 
 def on_rank0(config: Config, work: Callable[[], _Result]) -> _Result:
@@ -388,7 +433,7 @@ def _result(folder: RunFolder, n_kept: int, started: float) -> RunResult:
     )
 
 
-def _reading_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def reading_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """How a run reads its corpus and writes its parts, as its manifest tells it."""
     names = ("text_key", "id_key", "max_length", "format", "part_size")
     return {name: manifest["fingerprint"][name] for name in names}

@@ -7,11 +7,15 @@ components, and ends as rows of plain values.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nlp_pipeline.components.completion_replay import STORED, USED
+from nlp_pipeline.components.questions import FURTHER
 from nlp_pipeline.pipeline import split
+from nlp_pipeline.run_folder.completions import COMPLETIONS, DIGEST
+from nlp_pipeline.run_folder.part import DocumentFacts
 from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (
     ORIGIN,
@@ -31,9 +35,14 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
+FactsAt: TypeAlias = Callable[[int], DocumentFacts]
+
 
 def document_rows(
-    request: RunRequest, nlp: Language, records: Iterable[Item]
+    request: RunRequest,
+    nlp: Language,
+    records: Iterable[Item],
+    facts: FactsAt | None = None,
 ) -> Generator[Rows, None, None]:
     """The rows of each record, as soon as they are there.
 
@@ -45,6 +54,8 @@ def document_rows(
         request: How many processes annotate, and how many documents spaCy takes at a time.
         nlp: The pipeline.
         records: Taken by a thread that runs ahead of whoever takes the rows.
+        facts: What a run knows of a document, by its position. Where this is given, what the rows
+            are made of comes with them, under `COMPLETIONS`.
     """
     linguistic, generating = split(nlp)
     batch_size = batch_size_of(request, nlp)
@@ -54,9 +65,12 @@ def document_rows(
         for zone in zones:
             # The thread works inside the zone: it ends with what the zone takes in.
             with closing(prefetch(zone, batch_size)) as annotated:
-                docs = (_with_origin(item) for item in annotated)
+                docs = (_with_origin(item, facts) for item in annotated)
                 for doc in chain(nlp, generating, docs, in_order=request.on_error == "stop"):
-                    yield doc_rows(doc, doc.user_data[ORIGIN])
+                    rows = doc_rows(doc, doc.user_data[ORIGIN])
+                    if facts is not None:
+                        rows[COMPLETIONS] = _used_completions(doc)
+                    yield rows
 
 
 def _annotated_batches(
@@ -81,7 +95,17 @@ def _annotated_batches(
     )
 
 
-def _with_origin(item: Annotated) -> Doc:
+def _with_origin(item: Annotated, facts: FactsAt | None) -> Doc:
     """The Doc of a record, which carries its own origin: no component has to keep an order."""
     item.doc.user_data[ORIGIN] = item.origin
+    if facts is not None:
+        completions, questions = facts(item.origin.position)
+        item.doc.user_data[STORED] = completions
+        item.doc.user_data[FURTHER] = questions
     return item.doc
+
+
+def _used_completions(doc: Doc) -> list[dict[str, Any]]:
+    """The completions that the rows of a document are made of, in an order that says nothing."""
+    used: Mapping[str, dict[str, Any]] = doc.user_data.get(USED, {})
+    return [{DIGEST: digest, **used[digest]} for digest in sorted(used)]

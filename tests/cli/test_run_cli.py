@@ -59,7 +59,7 @@ def test_a_run_ends_by_saying_where_the_tables_lie_and_what_the_answers_are(
 
 
 def test_failed_documents_exit_with_3_and_the_preview_hides_no_control_character(cli) -> None:
-    done = cli("run", HOSTILE / "records.jsonl", "-o", "out", "--dry-run")
+    done = cli("run", HOSTILE / "records.jsonl", "-o", "out", "--echo")
     assert done.code == 3
     assert done.err.rstrip().endswith("All of it: nlp-pipeline errors out")
     assert "Traceback" not in done.err
@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, sa
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("")
     real_model = {"--device", "--model"} & set(arguments)
-    options = [] if real_model else ["--dry-run"]
+    options = [] if real_model else ["--echo"]
     if "-p" not in arguments and not {"--set", "--model", "--device"} & set(arguments):
         options += ["-p", quick()]
     done = cli("run", *arguments, *options)
@@ -256,7 +256,7 @@ def _read_all(handle: int, seen: list[bytes]) -> None:
         seen.append(data)
 
 
-def test_how_the_model_is_held_is_in_the_manifest_and_refused_where_it_differs(
+def test_how_the_model_is_held_is_in_the_manifest_and_answers_anew_where_it_differs(
     cli, quick, corpus, tiny_llama
 ) -> None:
     block = json.dumps({"@llama_generators": "nlp_pipeline.Llama.v1", "model": tiny_llama})
@@ -270,9 +270,12 @@ def test_how_the_model_is_held_is_in_the_manifest_and_refused_where_it_differs(
     assert generator["quantization"] == "int8_dynamic"
     assert generator["activation_bits"] in (7, 8)
     assert mark["components.llama_qa.generator.dtype"] == '"float32"'
+    tokens = json.loads(Path("out/_receipts/part-00000.json").read_text())["digests"]
     done = cli(*command, "--dtype", "float32")
-    assert done.code == 65
-    assert "generator.quantization" in done.err
+    assert done.code == 0
+    mark = json.loads(Path("out/manifest.json").read_text())["fingerprint"]
+    assert "quantization" not in mark["generators"][0]
+    assert json.loads(Path("out/_receipts/part-00000.json").read_text())["digests"] != tokens
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_no_reference_reaches_the_model(corpus: Callable[..., str]) -> None:
     from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
     from nlp_pipeline.runner.annotate import annotate
 
-    nlp = load_pipeline(PipelineSpec("en_qa", dry_run=True))
+    nlp = load_pipeline(PipelineSpec("en_qa", echo=True))
     items = read_corpus(corpus(RECORDS[0]))
     (found,) = annotate(nlp, items, pipes=[], batch_size=1)
     assert [set(question) for question in found.doc._.questions] == [{"id", "text"}] * 3
@@ -195,7 +195,7 @@ def test_annotation_against_gold(tmp_path: Path) -> None:
     file = tmp_path / "gold.conllu"
     file.write_text(CONLLU)
     assert count_documents(file) == 2
-    run(file, tmp_path / "out", pipeline="fr_qa", dry_run=True)
+    run(file, tmp_path / "out", pipeline="fr_qa", echo=True)
     scores = evaluate_run(tmp_path / "out", file)["annotation"]
     assert scores["token_acc"] == scores["sents_f"] == 1
     assert 0.5 < scores["pos_acc"] <= 1
@@ -232,7 +232,7 @@ def test_two_label_schemes_are_told(tmp_path: Path, cli: Callable[..., Any]) -> 
     words = "1\tShe\tshe\tPRON\t_\t_\t2\tnsubj\t_\t_\n2\tlives\tlive\tVERB\t_\t_\t0\troot\t_\t_\n"
     words += "3\tin\tin\tADP\t_\t_\t4\tcase\t_\t_\n4\tOslo\tOslo\tPROPN\t_\t_\t2\tobl\t_\t_\n\n"
     file.write_text(words)
-    done = cli("evaluate", file, "-p", "en_qa", "--dry-run", "--out", tmp_path / "out", "--quiet")
+    done = cli("evaluate", file, "-p", "en_qa", "--echo", "--out", tmp_path / "out", "--quiet")
     assert done.code == 0, done.err
     assert "Warning: The pipeline's dependency labels (" in done.err
     assert "are not of the gold annotation's scheme: dep_las counts them as wrong" in done.err
@@ -257,7 +257,7 @@ def test_what_cannot_be_measured_is_not_run(
     options: list[str],
     words: str,
 ) -> None:
-    done = cli("evaluate", corpus(record), "--dry-run", "--out", tmp_path / "out", *options)
+    done = cli("evaluate", corpus(record), "--echo", "--out", tmp_path / "out", *options)
     assert done.code == 1
     assert words in done.err
     assert not (tmp_path / "out").exists()
@@ -287,7 +287,7 @@ def test_labels(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
     corpus = ROOT / "corpora" / "labelled.jsonl"
     out, figures, plot = tmp_path / "out", tmp_path / "figures.json", tmp_path / "plot.svg"
-    options = ("--dry-run", "--out", out, "--json", figures, "--plot", plot, "--resamples", 50)
+    options = ("--echo", "--out", out, "--json", figures, "--plot", plot, "--resamples", 50)
     done = cli("evaluate", corpus, *options, "--quiet")
     assert done.code == 0, done.err
     assert done.out.startswith("Answers (percent; in brackets the 95% interval over documents)")

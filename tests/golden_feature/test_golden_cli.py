@@ -62,7 +62,7 @@ def test_every_option_reaches_the_recipe(project: Path) -> None:
     done = call(
         *RECORD,
         *("-q", "Who?", "--set", "components.llama_qa.max_new_tokens=2", "--table", "answers"),
-        *("--model", "none", "--device", "cpu", "--dry-run", "--limit", "1"),
+        *("--model", "none", "--device", "cpu", "--echo", "--limit", "1"),
         *("--text-key", "id", "--id-key", "text", "--rtol", "0.5", "--atol", "0.25"),
     )
     assert done.exit_code == 0, done.output
@@ -72,7 +72,7 @@ def test_every_option_reaches_the_recipe(project: Path) -> None:
     assert command == (
         "nlp-pipeline golden record corpus.jsonl -p mine.cfg -d golden/mine -q 'Who?' "
         "--set components.llama_qa.max_new_tokens=2 --table answers --model none --device cpu "
-        "--limit 1 --text-key id --id-key text --rtol 0.5 --atol 0.25 --dry-run"
+        "--limit 1 --text-key id --id-key text --rtol 0.5 --atol 0.25 --echo"
     )
     assert call("check", "golden/mine").exit_code == 0
 

@@ -95,13 +95,13 @@ def test_options_are_recorded_and_used(project: Path) -> None:
         settings=["components.llama_qa.max_new_tokens=2"],
         tables=["answers"],
         limit=1,
-        dry_run=True,
+        echo=True,
         rtol=0.5,
     )
     assert made.command == (
         "nlp-pipeline golden record corpus.jsonl -p mine.cfg -d golden/mine "
         "-q 'What'\"'\"'s new?' --set components.llama_qa.max_new_tokens=2 --table answers "
-        "--limit 1 --rtol 0.5 --dry-run"
+        "--limit 1 --rtol 0.5 --echo"
     )
     assert set(contents(FOLDER)) == {"golden.json", "answers.jsonl"}
     (line,) = (FOLDER / "answers.jsonl").read_text(encoding="utf-8").splitlines()

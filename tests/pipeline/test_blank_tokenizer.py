@@ -29,7 +29,7 @@ RECORDS: list[dict[str, Any]] = [
 
 @lru_cache
 def blank(lang: str) -> Language:
-    return load_pipeline(PipelineSpec("blank_qa", lang=lang, dry_run=True))
+    return load_pipeline(PipelineSpec("blank_qa", lang=lang, echo=True))
 
 
 def tokens(lang: str, text: str) -> list[str]:
@@ -67,7 +67,7 @@ class Oracle(EchoGenerator):
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record["id"])
 def test_an_answer_comes_back_where_it_stands(record: dict[str, Any]) -> None:
     answers = record["meta"]["answers"]
-    nlp = load_pipeline(PipelineSpec("blank_qa", lang=record["meta"]["language"], dry_run=True))
+    nlp = load_pipeline(PipelineSpec("blank_qa", lang=record["meta"]["language"], echo=True))
     by_question = {q["text"]: answers[q["id"]] for q in record["questions"]}
     pipe: Any = nlp.get_pipe("llama_qa")
     pipe.generator = Oracle(
@@ -156,7 +156,7 @@ def test_a_pipeline_that_was_trained_for_another() -> None:
 
 def test_from_the_command_line_to_the_tables(cli: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = cli("run", str(CORPUS), "-p", "blank_qa", "--lang", "de", "-o", str(out), "--dry-run")
+    done = cli("run", str(CORPUS), "-p", "blank_qa", "--lang", "de", "-o", str(out), "--echo")
     assert done.code == 0, done
     tables = read_run(out)
     texts = tables["documents"].set_index("document_id").text
@@ -164,6 +164,6 @@ def test_from_the_command_line_to_the_tables(cli: Any, tmp_path: Path) -> None:
     assert set(tables["documents"].language) == {"de"}
     for row in tables["tokens"].itertuples():
         assert texts[str(row.document_id)][row.start_char : row.end_char] == row.text
-    again = run_corpus(CORPUS, tmp_path / "two", pipeline="blank_qa", lang="de", dry_run=True)
+    again = run_corpus(CORPUS, tmp_path / "two", pipeline="blank_qa", lang="de", echo=True)
     assert again.documents == len(RECORDS)
     assert read_run(tmp_path / "two")["tokens"].equals(tables["tokens"])

@@ -82,8 +82,8 @@ def test_where_several_processes_meet(quick) -> None:
     assert shared_place(resolve(quick())) == (None, "cpu")
 
 
-def test_dry_run_makes_every_generator_an_echo() -> None:
-    found = generators_of(resolve(model="x", device="cpu", dry_run=True))
+def test_the_echo_makes_every_generator_an_echo() -> None:
+    found = generators_of(resolve(model="x", device="cpu", echo=True))
     assert found == [ECHO, ECHO]
 
 
@@ -139,7 +139,7 @@ def test_a_broken_config_is_one_line(tmp_path, text, reason) -> None:
 
 
 def test_the_resolved_config_can_be_resolved_again(tmp_path) -> None:
-    config = resolve(dry_run=True, settings=("components.llama_qa.max_new_tokens=7",))
+    config = resolve(echo=True, settings=("components.llama_qa.max_new_tokens=7",))
     path = tmp_path / "config.cfg"
     path.write_text(config.to_str())
     assert resolve(str(path)) == config

@@ -79,9 +79,9 @@ def test_every_shipped_pipeline_builds(name, monkeypatch, tmp_path) -> None:
     if name == "en_trf_qa":
         monkeypatch.setenv("NLP_PIPELINE_CACHE", str(tmp_path))
         with pytest.raises(SpacyPackageMissing, match=r"Type `pip install .*train_en_trf\.py`"):
-            load_pipeline(PipelineSpec(name, dry_run=True))
+            load_pipeline(PipelineSpec(name, echo=True))
         return
-    nlp = load_pipeline(PipelineSpec(name, dry_run=True))
+    nlp = load_pipeline(PipelineSpec(name, echo=True))
     (doc,) = nlp.pipe(["Ada Lovelace est née à Londres."])
     assert doc._.answers or doc._.summary or doc._.extraction or doc.cats
 
@@ -105,7 +105,7 @@ def test_a_saved_pipeline_by_its_folder(with_vectors, monkeypatch) -> None:
     assert nlp.pipe_names == ["sentencizer", "entity_ruler", "llama_qa"]
     check_arrived(nlp)
     monkeypatch.chdir(Path(with_vectors).parent)
-    config = resolve_config(PipelineSpec("saved", questions=("Where?",), dry_run=True))
+    config = resolve_config(PipelineSpec("saved", questions=("Where?",), echo=True))
     assert config["components"]["entity_ruler"]["source"] == with_vectors
     assert config["components"]["llama_qa"]["questions"] == ["Where?"]
 

@@ -21,7 +21,7 @@ from nlp_pipeline.pipeline import (
 )
 from nlp_pipeline.pipeline.small_english import ORIGINAL, REUPLOAD
 
-SPEC = PipelineSpec("en_qa", dry_run=True)
+SPEC = PipelineSpec("en_qa", echo=True)
 Install = Callable[..., Path]
 
 

@@ -1,10 +1,8 @@
-"""A run whose every document ends with its answer, a part of it hostile; a browser."""
+"""A run whose every document ends with its answer, a part of it hostile."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,43 +76,3 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     run(corpus, folder / "out", pipeline=str(config), part_size=4)
     return folder / "out"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium, as the system has it."""
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
-    )
-    if program is None:
-        pytest.skip("there is no chromium on this machine")
-    with api.sync_playwright() as player:
-        found = player.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a file in the browser; at the end nothing may have been said on its console."""
-    contexts, said = [], []
-
-    def open_(file: Path, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1300, "height": 800}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on(
-            "request",
-            lambda request: said.append(request.url) if "file:" not in request.url else None,
-        )
-        page.goto(file.as_uri())
-        page.wait_for_selector("#found:not(:empty)", state="attached")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert said == []

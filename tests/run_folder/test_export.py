@@ -52,7 +52,7 @@ def test_annotation_stays_as_it_is(tmp_path, corpus, cli) -> None:
     text = "The mill (near Graz) froze at -12 degrees. -- Ada @home + 1"
     source = corpus({"id": "-7", "text": text}, {"id": "=me", "text": "- and so on"})
     out = tmp_path / "out"
-    assert cli("run", source, "-p", "en_qa", "--dry-run", "-o", out).code == 0
+    assert cli("run", source, "-p", "en_qa", "--echo", "-o", out).code == 0
     cli("export", out, tmp_path / "tables", "--format", "csv")
     plain: dict[str, Any] = {"dtype": str, "keep_default_na": False}
     written, run = pd.read_csv(tmp_path / "tables" / "tokens.csv", **plain), read_run(out)["tokens"]

@@ -101,7 +101,14 @@ def test_a_part_ahead_of_others_waits_for_the_next_process(tmp_path: Path, forma
     assert (state.done, state.left) == (2, 4)
     with open_run(out, FINGERPRINT, format_) as folder:
         assert (len(folder.receipts), list(folder.sealed)) == (0, [1])
-    plan = plan_resume(out, map(entry_of, RECORDS), 2, failed_ones)
+    plan = plan_resume(
+        out,
+        map(entry_of, RECORDS),
+        2,
+        retry_when=failed_ones,
+        settings=folder.settings,
+        further_questions=folder.further_questions,
+    )
     assert (plan.kept, plan.grown) == (2, True)
     assert fill(out, format_, units(RECORDS)) == ["d0", "d1", "d4", "d5"]
     assert files(out) == files(clean)

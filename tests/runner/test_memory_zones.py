@@ -38,7 +38,7 @@ def rows(nlp: spacy.Language, number: int, **width: int) -> list[dict]:
 @pytest.mark.parametrize("width", [{"documents": 1}, {"documents": 5}, {"characters": 100}])
 def test_the_rows_do_not_depend_on_the_width(width) -> None:
     """With the statistical pipes, whose caches and morphology outlive a zone."""
-    nlp = load_pipeline(PipelineSpec("en_qa_summary", dry_run=True))
+    nlp = load_pipeline(PipelineSpec("en_qa_summary", echo=True))
     wide = rows(nlp, 12)
     assert len(wide) == 12
     assert rows(nlp, 12, **width) == wide

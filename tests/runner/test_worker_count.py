@@ -49,7 +49,7 @@ def test_the_device_of_the_llama_decides(
 
 def test_without_a_llama(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    nlp = load_pipeline(PipelineSpec("en_qa", dry_run=True))
+    nlp = load_pipeline(PipelineSpec("en_qa", echo=True))
     assert worker_count(None, nlp) == 1
 
 

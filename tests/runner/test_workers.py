@@ -62,7 +62,7 @@ def test_two_processes_give_the_tables_of_one(tmp_path, corpus) -> None:
         "",
         {"text": "東京 👩‍👩‍👧 e\u0301.", "questions": ["Where?"], "meta": {"k": 1}},
     )
-    options = {"pipeline": "en_qa_summary", "dry_run": True, "batch_size": 2}
+    options = {"pipeline": "en_qa_summary", "echo": True, "batch_size": 2}
     run(source, tmp_path / "one", **options)
     run(source, tmp_path / "two", n_process=2, **options)
     same_tables(tmp_path / "one", tmp_path / "two")
@@ -164,7 +164,7 @@ def test_worker_processes_are_refused_on_windows(
 ) -> None:
     monkeypatch.setattr("nlp_pipeline.runner.request.sys.platform", "win32")
     request = RunRequest(
-        corpus("Ada."), tmp_path / "out", PipelineSpec(quick(), dry_run=True), n_process=2
+        corpus("Ada."), tmp_path / "out", PipelineSpec(quick(), echo=True), n_process=2
     )
     with pytest.raises(WorkersUnsupported) as error:
         request.check_limits()

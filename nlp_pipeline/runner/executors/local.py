@@ -11,6 +11,8 @@ from nlp_pipeline.pipeline import build
 from nlp_pipeline.run_folder.parts import in_parts
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.computation import DocumentFigures, compute_parts
+from nlp_pipeline.runner.corpus_sample import ReadCorpus
+from nlp_pipeline.runner.estimate import BRIEF_SECONDS, RunEstimate, estimate_documents
 from nlp_pipeline.runner.executors.executor_base import Report
 from nlp_pipeline.runner.manifest import fingerprint
 from nlp_pipeline.runner.records import RecordSource
@@ -39,6 +41,9 @@ class _LocalRun:
     @property
     def pipes(self) -> list[str]:
         return list(self._nlp.pipe_names)
+
+    def estimate(self, read: ReadCorpus) -> RunEstimate:
+        return estimate_documents(self._request, self._nlp, read, seconds=BRIEF_SECONDS)
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:

@@ -165,7 +165,8 @@ class PartActor:
         waiting = [i for i, item in enumerate(unit.items) if not part.take(entry_of(item))]
         to_compute = [unit.items[i] for i in waiting if i in (unit.offsets or ())]
         try:
-            for rows in document_rows(request, nlp, to_compute):
+            size = request.part_size
+            for rows in document_rows(request, nlp, to_compute, lambda p: part.facts(p % size)):
                 offset = rows["documents"][0]["position"] % request.part_size
                 failed, tokens = part.add(offset, rows)
                 self._count(failed=failed, tokens=tokens)

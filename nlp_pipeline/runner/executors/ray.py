@@ -23,6 +23,7 @@ from nlp_pipeline.run_folder.files import TEMPORARY, disk_errors
 from nlp_pipeline.run_folder.resume import differences
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.computation import DocumentFigures
+from nlp_pipeline.runner.corpus_sample import ReadCorpus
 from nlp_pipeline.runner.executors.actor_pool import ActorPool
 from nlp_pipeline.runner.executors.executor_base import Report
 from nlp_pipeline.runner.executors.part_planner import PartPlanner
@@ -78,6 +79,10 @@ class _RayRun:
     @property
     def fingerprint(self) -> dict[str, Any]:
         return dict(self._first.fingerprint) if self._first else {}
+
+    def estimate(self, read: ReadCorpus) -> None:
+        """None: how fast the actors are shows when they compute."""
+        return
 
     def compute(
         self, folder: RunFolder, records: RecordSource, report: Report
