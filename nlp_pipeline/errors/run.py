@@ -8,7 +8,6 @@ from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import described, escaped
-from nlp_pipeline.errors.packages import pip_install
 
 
 class AnnotationFailed(NlpPipelineError):
@@ -331,16 +330,6 @@ class DocumentNotFound(OutputError):
         super().__init__(
             f"The run in '{escaped(path, 300)}' has no document '{escaped(document_id)}' (or has "
             "not come to it yet). The ids are in the column document_id of its table documents."
-        )
-
-
-class DuckdbMissing(OutputError):
-    """An export to DuckDB without the package."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Exporting to DuckDB needs a package that is not installed: type "
-            f"`{pip_install('duckdb')}`."
         )
 
 
