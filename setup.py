@@ -69,6 +69,8 @@ EXTRAS = {
         "tiktoken>=0.8",
         # The report is looked at in a real browser, which is not installed by it.
         "playwright>=1.49,<2",
+        # Tables that `run` takes.
+        "polars>=1,<3",
         # docs/tutorial.ipynb is executed.
         "nbclient>=0.10",
         "nbformat>=5.10",

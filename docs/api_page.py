@@ -10,8 +10,9 @@ from typing import Any
 import nlp_pipeline
 
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Runs": ("nlp_pipeline", ("run", "retry", "read_run", "evaluate_run")),
+    "Runs": ("nlp_pipeline", ("run", "stream", "retry", "read_run", "evaluate_run")),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),
+    "Frames": ("nlp_pipeline.pandas", ("NlpAccessor",)),
     "The Llama": ("nlp_pipeline", ("Llama", "SamplingParams", "Chat", "Message")),
     "What a run takes and gives": ("nlp_pipeline.runner.request", ("RunResult", "Progress")),
     "Components of your own": ("nlp_pipeline.components.base", ("LlamaComponent", "Ask")),

@@ -7,18 +7,19 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.jsonl import read_jsonl
+from nlp_pipeline.corpus.memory import is_in_memory, memory_fields, read_records
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
-from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
+from nlp_pipeline.corpus.sources import MEMORY, CorpusFile, Sources, find_sources
 from nlp_pipeline.corpus.squad import read_squad
 from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.errors.corpus import (
@@ -44,11 +45,12 @@ READERS: dict[str, FormatReader] = {
     "text": read_plain_text,
     "squad": read_squad,
     "conllu": read_conllu,
+    "records": read_records,
 }
 
 
 def read_corpus(
-    source: str | Path,
+    source: Any,
     *,
     text_key: str = "text",
     id_key: str = "id",
@@ -67,14 +69,16 @@ def read_corpus(
         source: A `.jsonl`, `.ndjson`, `.csv` or `.txt` file, plain or with `.gz` or `.zst`; a
             `.parquet` file; a `.json` file in SQuAD's format; a `.conllu` file; a folder of these
             (but `.json`), read recursively and sorted by path; or `"-"` for
-            JSON Lines on standard input.
+            JSON Lines on standard input. Also what a program has at hand: a pandas, polars or
+            Arrow table, a `datasets.Dataset`, an iterable of records, of texts or of pairs of a
+            text and its context.
         text_key: The field that holds the text.
         id_key: The field that holds the id.
         limit: The most items to give, rejects counted; `None` for all.
         max_length: The longest text in characters (Unicode code points).
         on_warning: Takes the text of each warning, such as about a byte order mark; without it
             they go to the logger `nlp_pipeline.corpus`.
-        stdin: A file that holds what came on standard input; read in its place.
+        stdin: As in `find_sources`.
         named_by_stem: As in `find_sources`.
 
     Returns:
@@ -85,11 +89,20 @@ def read_corpus(
     """
     options = ReadOptions(text_key, id_key, max_length)
     notes = Notes(on_warning)
+    if is_in_memory(source):
+        items = memory_fields(source, options, notes)
+        return _limited(_read_memory(items, Builder(options, notes)), limit, notes)
     sources = find_sources(source, stdin, named_by_stem)
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
     rows = _limited(_read(sources, options, notes), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
+
+
+def _read_memory(items: Iterator[NumberedFields], builder: Builder) -> Iterator[Record | Reject]:
+    file = CorpusFile(None, MEMORY, "record", format="records")
+    for number, fields in items:
+        yield builder.build(file, number, fields)
 
 
 def _started(rows: Iterator[Record | Reject]) -> Iterator[Record | Reject]:

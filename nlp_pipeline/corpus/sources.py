@@ -21,6 +21,8 @@ from nlp_pipeline.errors.corpus import (
 )
 
 STDIN = "-"
+MEMORY = "records"
+"""How messages and tables name records that a program has given."""
 FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -98,7 +100,8 @@ def find_sources(
 
     Args:
         source: A file, a folder, or `"-"` for JSON Lines on standard input.
-        stdin: A file that holds what came on standard input; read in its place.
+        stdin: A file that holds what came on standard input, or the records that a program has
+            given (`corpus.memory`); read in its place.
         named_by_stem: Paths within a folder whose files keep the names that a run of before gave
             them (`stem_names`).
 
@@ -110,6 +113,8 @@ def find_sources(
     """
     if str(source) == STDIN:
         return Sources((CorpusFile(stdin, STDIN, "stdin", format="jsonl"),))
+    if stdin is not None:
+        return Sources((CorpusFile(stdin, MEMORY, "record", format="records"),))
     path = Path(source)
     if path.is_dir():
         listing = _folder(path, named_by_stem)

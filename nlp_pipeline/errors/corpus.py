@@ -120,6 +120,54 @@ class ZstdNotInstalled(CorpusError):
         )
 
 
+class NoFrameColumn(CorpusError):
+    """A column that a frame has none of, or more than one of."""
+
+    def __init__(self, column: object, columns: Iterable[object], count: int = 0) -> None:
+        how = f"{count} columns" if count else "no column"
+        super().__init__(
+            f"The frame has {how} '{escaped(str(column), 60)}'; it has: "
+            f"{_fields(map(str, columns))}. Name the one that holds the texts."
+        )
+
+
+class QuestionsUnusable(CorpusError):
+    """Questions for a frame that cannot be asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f'{reason}. Give a list such as ["Who is named?"], each question once, or a dict from '
+            'the name of a column to its question: {"who": "Who is named?"}.'
+        )
+
+
+def rows_without_answer(failed: int, rows: int) -> str:
+    """What is said where some rows of a frame could not be asked about.
+
+    Args:
+        failed: How many.
+        rows: Of so many.
+    """
+    return (
+        f"{failed} of {rows} rows failed and have no answer; details=True gives a column that says "
+        "why."
+    )
+
+
+class NotACorpus(CorpusError):
+    """An object of a program that holds no records."""
+
+    def __init__(self, type_name: str, keys: Iterable[str] = ()) -> None:
+        of = f" with {_fields(keys)}" if keys else ""
+        advice = (
+            "Give one of its values, or a list of records"
+            if keys
+            else "Give a path, a table of pandas, polars or Arrow, a data set, or an iterable of "
+            "texts, of records or of pairs of a text and its context"
+        )
+        super().__init__(f"The corpus is a {escaped(type_name, 60)}{of}. {advice}.")
+
+
 class BadRecord(NlpPipelineError):
     """A record that cannot be used; it becomes a `Reject`, and the reading goes on."""
 
@@ -240,6 +288,16 @@ class NotAnObject(BadRecord):
         super().__init__(
             f"{place} is {type_name}, not an object. Write one object a line, such as "
             '{"id": "1", "text": "…"}.'
+        )
+
+
+class NotARecord(BadRecord):
+    """An item of an iterable that is neither a text nor a record."""
+
+    def __init__(self, place: Place, what: str) -> None:
+        super().__init__(
+            f"{place} is {escaped(what, 120)}. Give a text, a dict such as {{'id': '1', 'text': "
+            "'…'}, or a pair of a text and its context."
         )
 
 

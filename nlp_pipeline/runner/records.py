@@ -6,10 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus, source_files
+from nlp_pipeline.corpus.memory import record_lines
+from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.sources import STDIN
 from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
@@ -17,7 +21,7 @@ from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_stran
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.resume import ResumePlan
-from nlp_pipeline.run_folder.stdin import keep, spooled
+from nlp_pipeline.run_folder.stdin import COPY, RECORDS, LineStream, keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
 from nlp_pipeline.runner.request import Progress, RunRequest
@@ -81,6 +85,7 @@ class CorpusRecords:
         self._request = request
         self._progress = progress
         self._stdin: Path | None = None
+        self._copy = COPY
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
@@ -124,7 +129,7 @@ class CorpusRecords:
         if plan.failed:
             self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
         if self._stdin is not None:
-            self._stdin = keep(self._stdin)
+            self._stdin = keep(self._stdin, self._copy)
         inputs = input_digests(self._request.corpus, self._stdin)
         return {**description, "inputs": inputs, NAMED_BY_STEM: self._stems}
 
@@ -149,6 +154,43 @@ class CorpusRecords:
             stdin=self._stdin,
             named_by_stem=self._stems,
         )
+
+
+class MemoryRecords(CorpusRecords):
+    """Records that a program has given, kept in the run's folder as lines of JSON.
+
+    Args:
+        corpus: As in `read_corpus`; is read once.
+        request: The run.
+        progress: Is told what the reader notices.
+    """
+
+    def __init__(self, corpus: Any, request: RunRequest, progress: Progress) -> None:
+        super().__init__(request, progress)
+        self._corpus = corpus
+        self._copy = RECORDS
+        self._lines: Iterator[bytes] = iter(())
+
+    def check(self) -> None:
+        """See `RecordSource.check`.
+
+        Raises:
+            NotACorpus: The object holds no records.
+            OutputError: The folder holds something else than a run.
+        """
+        options = ReadOptions(self._request.text_key, self._request.id_key)
+        self._lines = record_lines(self._corpus, options, Notes(self._progress.warn))
+        refuse_strangers(self._request.out)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Copies the records into the run's folder."""
+        request = self._request
+        limit = None if request.limit is None else max(0, request.limit)
+        stream = LineStream(islice(self._lines, limit))
+        with spooled(request.out, stream, fresh=request.fresh, name=RECORDS) as copy:
+            self._stdin = copy
+            yield
 
 
 class FailedRecords:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nlp_pipeline.corpus.memory import is_in_memory
+from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0
 from nlp_pipeline.keywords import known_keywords
@@ -23,7 +25,12 @@ from nlp_pipeline.runner.executors.executor_base import PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
 from nlp_pipeline.runner.manifest import beginning, describe, figures
-from nlp_pipeline.runner.records import CorpusRecords, FailedRecords, RecordSource
+from nlp_pipeline.runner.records import (
+    CorpusRecords,
+    FailedRecords,
+    MemoryRecords,
+    RecordSource,
+)
 from nlp_pipeline.runner.request import (
     PART_SIZE,
     ClusterOptions,
@@ -43,7 +50,7 @@ _EXECUTORS: dict[str, Callable[[], PartExecutor]] = {"local": LocalExecutor, "ra
 
 @known_keywords
 def run(
-    corpus: str | Path,
+    corpus: Any,
     out: str | Path,
     *,
     pipeline: str = "en_qa_summary",
@@ -85,7 +92,9 @@ def run(
     changed in the corpus, tries again what failed, and keeps the rest.
 
     Args:
-        corpus: A file, a folder, or `-` for standard input.
+        corpus: A file, a folder, or `-` for standard input; or what the program has at hand: a
+            pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
+            or of pairs of a text and its context. Such records are kept in the run's folder.
         out: The run's folder.
         pipeline: A shipped pipeline's name, the path of a `.cfg` or of a saved pipeline's folder,
             or an installed spaCy pipeline package.
@@ -152,7 +161,7 @@ def run(
         lang=lang,
     )
     request = RunRequest(
-        corpus=str(corpus),
+        corpus=MEMORY if is_in_memory(corpus) else str(corpus),
         out=Path(out),
         pipeline=spec,
         text_key=text_key,
@@ -177,7 +186,9 @@ def run(
             **({} if unit_timeout is None else {"unit_timeout": unit_timeout}),
         ),
     )
-    return execute(request, progress)
+    progress = progress or Silent()
+    records = MemoryRecords(corpus, request, progress) if is_in_memory(corpus) else None
+    return execute(request, progress, records=records)
 
 
 @known_keywords
