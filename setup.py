@@ -43,6 +43,8 @@ EXTRAS = {
     # ROUGE of summaries.
     "evaluate": ["torchmetrics>=1.4,<2"],
     "duckdb": ["duckdb>=1.1,<3"],
+    # PDF, Word, PowerPoint, HTML and Markdown to text: one wheel, no models, no network.
+    "documents": ["kreuzberg>=4.10,<5"],
     # Excel workbooks, read and written.
     "xlsx": ["openpyxl>=3.1,<4"],
     "server": ["openai>=1.55.3,<4"],
@@ -88,7 +90,13 @@ EXTRAS = {
 # The suite tries every format and language, so a test install brings them all; `trf` apart, which
 # would hold transformers at 4.53: its tests are skipped without it.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
-EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["xlsx"] + EXTRAS["structured"] + EXTRAS["evaluate"]
+EXTRAS["test"] += (
+    EXTRAS["duckdb"]
+    + EXTRAS["xlsx"]
+    + EXTRAS["documents"]
+    + EXTRAS["structured"]
+    + EXTRAS["evaluate"]
+)
 EXTRAS["test"] += EXTRAS["train"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 

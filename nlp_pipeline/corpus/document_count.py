@@ -8,14 +8,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nlp_pipeline.corpus.conllu import count_conllu
+from nlp_pipeline.corpus.json_array import count_json
+from nlp_pipeline.corpus.mail import count_messages
 from nlp_pipeline.corpus.parquet_table import count_rows
-from nlp_pipeline.corpus.sources import CorpusFile, find_sources
-from nlp_pipeline.corpus.squad import count_paragraphs
+from nlp_pipeline.corpus.sources import WHOLE_FILE, CorpusFile, find_sources
 from nlp_pipeline.corpus.streams import open_stream
+from nlp_pipeline.corpus.xlsx_table import count_sheets
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
-_BY_READING = {"squad": count_paragraphs, "conllu": count_conllu, "parquet": count_rows}
+_BY_READING = {
+    "squad": count_json,
+    "conllu": count_conllu,
+    "parquet": count_rows,
+    "xlsx": count_sheets,
+    "mbox": count_messages,
+}
 """Formats whose documents are no lines."""
 
 
@@ -49,7 +57,7 @@ def count_documents(
 
 
 def _count(file: CorpusFile, limit: int | None) -> int:
-    if file.format == "text":
+    if file.format in WHOLE_FILE:
         return 1
     total = 0
     try:

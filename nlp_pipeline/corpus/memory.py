@@ -21,7 +21,7 @@ from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import MEMORY, CorpusFile
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
-from nlp_pipeline.errors.corpus import BadRecord, NotACorpus, NotARecord, Place
+from nlp_pipeline.errors.corpus import BadRecord, ItemNotRecord, NotACorpus, Place
 
 _BATCH_ROWS = 1024
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -80,7 +80,7 @@ def _fields(
         value = parse_value(data, place, offset, notes)
     except BadRecord as error:
         return error
-    return value if isinstance(value, dict) else NotARecord(place, str(value))
+    return value if isinstance(value, dict) else ItemNotRecord(place, str(value))
 
 
 def _items(corpus: Any, options: ReadOptions, notes: Notes) -> Iterable[Any]:
@@ -171,7 +171,7 @@ def _record(item: Any, options: ReadOptions) -> dict[Any, Any]:
         own = dict(context) if isinstance(context, Mapping) else {"context": context}
         return {**own, options.text_key: text}
     length = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
-    raise TypeError(f"a {type(item).__name__}{length}")
+    raise TypeError(f"an item of type {type(item).__name__}{length}")
 
 
 def _is_missing(value: Any) -> bool:

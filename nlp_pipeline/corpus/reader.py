@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
+from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.csv_table import read_csv
+from nlp_pipeline.corpus.document_file import read_document
+from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
+from nlp_pipeline.corpus.mail import read_eml, read_mbox
 from nlp_pipeline.corpus.memory import is_in_memory, memory_fields, read_records
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet
@@ -20,8 +24,8 @@ from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.corpus.sources import MEMORY, CorpusFile, Sources, find_sources
-from nlp_pipeline.corpus.squad import read_squad
 from nlp_pipeline.corpus.streams import has_windows_bytes
+from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import (
     BadRecord,
     InvalidUtf8,
@@ -30,6 +34,7 @@ from nlp_pipeline.errors.corpus import (
     TruncatedFile,
     UnreadableFile,
 )
+from nlp_pipeline.errors.documents import ReaderNotInstalled
 from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
@@ -43,7 +48,11 @@ READERS: dict[str, FormatReader] = {
     "csv": read_csv,
     "parquet": read_parquet,
     "text": read_plain_text,
-    "squad": read_squad,
+    "squad": read_json,
+    "xlsx": read_xlsx,
+    "eml": read_eml,
+    "mbox": read_mbox,
+    "document": read_document,
     "conllu": read_conllu,
     "records": read_records,
 }
@@ -59,6 +68,7 @@ def read_corpus(
     on_warning: Callable[[str], None] | None = None,
     stdin: Path | None = None,
     named_by_stem: Collection[str] = (),
+    converter: Converter | None = None,
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -66,12 +76,14 @@ def read_corpus(
     what is wrong with one record never costs another.
 
     Args:
-        source: A `.jsonl`, `.ndjson`, `.csv` or `.txt` file, plain or with `.gz` or `.zst`; a
-            `.parquet` file; a `.json` file in SQuAD's format; a `.conllu` file; a folder of these
-            (but `.json`), read recursively and sorted by path; or `"-"` for
-            JSON Lines on standard input. Also what a program has at hand: a pandas, polars or
-            Arrow table, a `datasets.Dataset`, an iterable of records, of texts or of pairs of a
-            text and its context.
+        source: A `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.txt` file, plain or with `.gz` or
+            `.zst`; a `.parquet` or `.xlsx` file; a `.json` file, an array of records or in SQuAD's
+            format; a `.conllu` file; a mail (`.eml`) or a mailbox (`.mbox`); a document that is
+            converted to text (`.pdf`, `.docx`, `.pptx`, `.html`, `.md`); a pattern such as
+            `notes/**/*.pdf`; a folder of these (but `.json`), read recursively and sorted by
+            path; or `"-"` for JSON Lines on standard input. Also what a program has at hand: a
+            pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
+            or of pairs of a text and its context.
         text_key: The field that holds the text.
         id_key: The field that holds the id.
         limit: The most items to give, rejects counted; `None` for all.
@@ -80,6 +92,7 @@ def read_corpus(
             they go to the logger `nlp_pipeline.corpus`.
         stdin: As in `find_sources`.
         named_by_stem: As in `find_sources`.
+        converter: Makes texts of PDFs and the like, and may remember them.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -87,7 +100,7 @@ def read_corpus(
     Raises:
         CorpusError: The source cannot be read at all; raised by the call itself.
     """
-    options = ReadOptions(text_key, id_key, max_length)
+    options = ReadOptions(text_key, id_key, max_length, converter=converter or Converter())
     notes = Notes(on_warning)
     if is_in_memory(source):
         items = memory_fields(source, options, notes)
@@ -95,6 +108,8 @@ def read_corpus(
     sources = find_sources(source, stdin, named_by_stem)
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
+    for extra, names in sources.unread.items():
+        notes.unread(str(source), extra, names)
     rows = _limited(_read(sources, options, notes), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
 
@@ -125,14 +140,18 @@ def _limited(
 
 def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Record | Reject]:
     builder = Builder(options, notes)
-    for file in sources.files:
-        empty = True
-        items = READERS[file.format](file, options, notes)
-        for row in _read_file(file, items, builder, in_folder=sources.is_folder):
-            empty = False
-            yield row
-        if empty:
-            notes.no_documents(file.source)
+    try:
+        for file in sources.files:
+            empty = True
+            items = READERS[file.format](file, options, notes)
+            for row in _read_file(file, items, builder, in_folder=sources.is_folder):
+                empty = False
+                yield row
+            if empty:
+                notes.no_documents(file.source)
+    finally:
+        if options.converter is not None:
+            options.converter.close()
 
 
 def _read_file(
@@ -144,15 +163,16 @@ def _read_file(
 
     Raises:
         NoTextColumn: The file is the whole corpus; in a folder it is a reject.
+        ReaderNotInstalled: Likewise.
     """
     windows = cache(lambda: file.path is not None and _has_windows_bytes(file))
     line = 0
-    fault: NoTextColumn | BadRecord
+    fault: NoTextColumn | ReaderNotInstalled | BadRecord
     try:
         for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
-    except NoTextColumn as error:
+    except (NoTextColumn, ReaderNotInstalled) as error:
         if not in_folder:
             raise
         fault = error

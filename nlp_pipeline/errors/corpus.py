@@ -86,7 +86,8 @@ class UnsupportedCorpus(CorpusError):
     def __init__(self, source: str, supported: Iterable[str]) -> None:
         super().__init__(
             f"The corpus '{_file(source)}' has no format that is read here; there are: "
-            f"{listing(supported, 20)}. Convert or rename it; JSON Lines is one object a line."
+            f"{listing(supported, 30)}; those of text also with .gz or .zst. Convert or rename it; "
+            "JSON Lines is one object a line."
         )
 
 
@@ -96,7 +97,7 @@ class EmptyCorpusFolder(CorpusError):
     def __init__(self, source: str, supported: Iterable[str], other_files: Iterable[str]) -> None:
         super().__init__(
             f"The folder '{_file(source)}' holds nothing to read: looked for "
-            f"{listing(supported, 20)}; it has: {_fields(other_files)}."
+            f"{listing(supported, 30)}; it has: {_fields(other_files)}."
         )
 
 
@@ -291,7 +292,7 @@ class NotAnObject(BadRecord):
         )
 
 
-class NotARecord(BadRecord):
+class ItemNotRecord(BadRecord):
     """An item of an iterable that is neither a text nor a record."""
 
     def __init__(self, place: Place, what: str) -> None:
@@ -497,6 +498,20 @@ def corpus_warning(
         name=_fields(names),
     )
     return f"{text} Said once; there may be more." if name in SAID_ONCE else text
+
+
+def files_unread(source: str, extra: str, names: Iterable[str]) -> str:
+    """What is said of files in a folder that only lack the package that reads them.
+
+    Args:
+        source: The folder.
+        extra: Its packages read them.
+        names: Of the files.
+    """
+    return (
+        f"Files in '{_file(source)}' were not read, as a package is not installed: "
+        f"{_fields(names)}. Type `{pip_install(extra)}`."
+    )
 
 
 class BadSquad(BadRecord):

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nlp_pipeline.errors.export import NotADatabase
 from nlp_pipeline.export.job import ExportJob
-from nlp_pipeline.export.views import meanings, quoted, views_of
+from nlp_pipeline.export.views import NAMES, meanings, quoted, views_of
 from nlp_pipeline.run_folder.files import lists_as_json
 
 _TYPES = {pa.int64(): "INTEGER", pa.bool_(): "INTEGER", pa.float64(): "REAL"}
@@ -28,7 +28,7 @@ def write_sqlite(job: ExportJob) -> list[Path]:
     try:
         with closing(sqlite3.connect(job.target, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")
-            for view in ("answers_with_text", "entities_by_document"):
+            for view in NAMES:
                 database.execute(f"DROP VIEW IF EXISTS {quoted(view)}")
             for table in job.tables:
                 _write_table(database, job, table)

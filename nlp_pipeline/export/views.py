@@ -11,6 +11,10 @@ _OF_DOCUMENT = ("document_id", "status", "error")
 """Columns of `documents` that stand in `answers` too, where they say something else."""
 
 
+NAMES = ("answers_with_text", "answers_with_page", "entities_by_document")
+"""Of all views that there are."""
+
+
 class View(NamedTuple):
     """A view over exported tables.
 
@@ -31,6 +35,8 @@ def views_of(job: ExportJob) -> Iterator[View]:
     """The views whose tables are all exported."""
     if {"answers", "documents"} <= set(job.tables):
         yield _answers_with_text(job)
+    if {"answers", "layout"} <= set(job.tables):
+        yield _answers_with_page(job)
     if "entities" in job.tables:
         yield _entities_by_document(job)
 
@@ -56,6 +62,20 @@ def _answers_with_text(job: ExportJob) -> View:
         query,
         columns=answers | {name: documents[name] for name in own},
     )
+
+
+def _answers_with_page(job: ExportJob) -> View:
+    answers, layout = meanings(job, "answers"), meanings(job, "layout")
+    names = ("document_id", "question_id", "component", "question", "answer", "start_char")
+    query = (
+        f"SELECT {', '.join(f'a.{name}' for name in names)}, l.page, l.kind, l.section "
+        "FROM answers a JOIN layout l ON l.document_id = a.document_id AND l.kind <> 'page' "
+        "AND a.start_char >= l.start_char AND a.start_char < l.end_char"
+    )
+    columns = {name: answers[name] for name in names}
+    columns |= {name: layout[name] for name in ("page", "kind", "section")}
+    meaning = "an answer with the page, the section and the kind of the part that it stands in"
+    return View("answers_with_page", meaning, query, columns=columns)
 
 
 def _entities_by_document(job: ExportJob) -> View:

@@ -2,6 +2,7 @@
 
 The layout, in the order in which a part comes to be:
 
+- `_input/`: what came as a stream; `_conversions/`: the texts of PDFs and the like, by digest
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
 - `errors.jsonl`, grown by the part's errors
@@ -33,7 +34,7 @@ from nlp_pipeline.run_folder.receipt_list import drop_receipts, read_receipts, s
 from nlp_pipeline.run_folder.receipts import RECEIPTS
 from nlp_pipeline.run_folder.resume import differences
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
-from nlp_pipeline.run_folder.stdin import INPUT
+from nlp_pipeline.run_folder.stdin import CONVERSIONS, INPUT
 from nlp_pipeline.run_folder.writer import CONFIG
 from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
 from nlp_pipeline.run_folder.writer import RunFolder as RunFolder
@@ -124,7 +125,7 @@ def _is_beginning(entry: Path) -> bool:
     """Whether a run that was killed before it had a manifest may have left this."""
     if entry.name == RECEIPTS:
         return not any(entry.iterdir())
-    return entry.name in (LOCK, INPUT) or TEMPORARY in entry.name
+    return entry.name in (LOCK, INPUT, CONVERSIONS) or TEMPORARY in entry.name
 
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:

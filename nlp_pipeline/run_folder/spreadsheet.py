@@ -32,6 +32,7 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
     "classifications": ("document_id", "error"),
     "generations": ("document_id", "text", "reasoning", "error"),
     "chunks": ("document_id",),
+    "layout": ("document_id", "section"),
     "errors": ("document_id", "source", "message"),
 }
 """Per table the columns that a document, a record or a model writes, but for JSON objects."""

@@ -11,6 +11,8 @@ from typing import Protocol
 from nlp_pipeline.run_folder.files import disk_errors, rename_durably, temporary_name
 
 INPUT = "_input"
+CONVERSIONS = "_conversions"
+"""Where the texts of converted documents lie, by digest of file and converter."""
 COPY = "stdin.jsonl"
 RECORDS = "records.jsonl"
 

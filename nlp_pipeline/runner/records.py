@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus, source_files
+from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.memory import record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
@@ -21,7 +22,7 @@ from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_stran
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.resume import ResumePlan
-from nlp_pipeline.run_folder.stdin import COPY, RECORDS, LineStream, keep, spooled
+from nlp_pipeline.run_folder.stdin import CONVERSIONS, COPY, RECORDS, LineStream, keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
 from nlp_pipeline.runner.request import Progress, RunRequest
@@ -86,6 +87,7 @@ class CorpusRecords:
         self._progress = progress
         self._stdin: Path | None = None
         self._copy = COPY
+        self._converter = Converter(request.out / CONVERSIONS)
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
@@ -153,6 +155,7 @@ class CorpusRecords:
             on_warning=on_warning,
             stdin=self._stdin,
             named_by_stem=self._stems,
+            converter=self._converter,
         )
 
 

@@ -108,18 +108,18 @@ def test_a_series_and_its_gaps() -> None:
 @pytest.mark.parametrize(
     ("item", "what"),
     [
-        (5, "a int"),
-        (["a", "b", "c"], "a list of 3"),
-        ((1, 2), "a tuple of 2"),
-        (object(), "a object"),
-        (b"bytes", "a bytes"),
+        (5, "an item of type int"),
+        (["a", "b", "c"], "an item of type list of 3"),
+        ((1, 2), "an item of type tuple of 2"),
+        (object(), "an item of type object"),
+        (b"bytes", "an item of type bytes"),
     ],
 )
 def test_one_item_that_is_none_costs_no_other(item: Any, what: str) -> None:
     first, bad, last = read(["One.", item, "Three."])
     assert (first.id, last.id) == ("record:1", "record:3")
     assert isinstance(bad, Reject)
-    assert bad.kind == "not_a_record"
+    assert bad.kind == "item_not_record"
     assert bad.message == (
         f"records:2 is {what}. Give a text, a dict such as {{'id': '1', 'text': '…'}}, or a pair "
         "of a text and its context."
