@@ -62,7 +62,8 @@ def entry_of(item: Record | Reject) -> Entry:
         )
     questions = [{"id": q.id, "text": q.text} for q in item.questions]
     meta = dict(item.meta)
-    layout = [[dict(row) for row in item.layout]] if item.layout else []
+    # In one order: read back from the table, the columns stand in another.
+    layout = [[dict(sorted(row.items())) for row in item.layout]] if item.layout else []
     digest = _digest([item.id, item.text, meta, questions, *layout])
     return Entry(item.id, digest, item.source, line=item.line, meta=meta, questions=questions)
 
