@@ -69,6 +69,38 @@ class TooManyMetaFields(OutputError):
         )
 
 
+class RunUnfinished(OutputError):
+    """A run that is to be uploaded and has not all of its rows."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The run in '{escaped(path, 300)}' has not come to its end. The command that began it "
+            "goes on with it."
+        )
+
+
+class HubTokenMissing(OutputError):
+    """An upload without a token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no token of the Hugging Face hub. Set HF_TOKEN, or type `hf auth login`."
+        )
+
+
+class HubRefused(OutputError):
+    """An upload that the hub does not take."""
+
+    retryable = True
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The data set '{escaped(name, 100)}' was not uploaded: "
+            f"{escaped(reason, 300).rstrip('.')}. Check the name (owner/name), the rights of the "
+            "token, and the network."
+        )
+
+
 class SheetFull(OutputError):
     """A table of more rows than a sheet of a workbook can have."""
 

@@ -5,6 +5,7 @@ The layout, in the order in which a part comes to be:
 - `_input/`: what came as a stream; `_conversions/`: the texts of PDFs and the like, by digest
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
+- `README.md`, written when all are: the card of a Hugging Face data set
 - `errors.jsonl`, grown by the part's errors
 - `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
 - `_receipts/part-00012.json`, written last: the part is done once it is there
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
+from nlp_pipeline.run_folder.data_set_card import CARD, is_ours
 from nlp_pipeline.run_folder.errors_file import ERRORS
 from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_json
 from nlp_pipeline.run_folder.journal import WIP, holds_documents
@@ -144,6 +146,8 @@ def _clear(path: Path) -> None:
             _clear_room(path / name)
         for name in (ERRORS, CONFIG):
             (path / name).unlink(missing_ok=True)
+        if is_ours(path / CARD):
+            (path / CARD).unlink()
 
 
 def _clear_room(room: Path) -> None:

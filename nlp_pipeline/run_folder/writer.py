@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from nlp_pipeline.run_folder.data_set_card import write_card
 from nlp_pipeline.run_folder.errors_file import ErrorsFile
 from nlp_pipeline.run_folder.files import (
     Format,
@@ -199,6 +200,8 @@ class RunFolder:
                 check(self.path, receipt, self.format)
             self._written_parts.clear()
             self.errors.mend(self.receipts)
+            counts = {n: sum(r.rows.get(n, 0) for r in self.receipts) for n in TABLES}
+            write_card(self.path, self.format, counts)
             self._pack()
 
     def _enter(self, receipt: Receipt) -> None:
