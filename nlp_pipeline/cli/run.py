@@ -16,6 +16,8 @@ from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.options import cluster, corpus_and_pipeline, pace
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
+from nlp_pipeline.cli.setting_arguments import SettingsCommand
+from nlp_pipeline.errors.config import TwoDevices
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run import DebugLogNotWritable
 from nlp_pipeline.generation.settings import OVERRIDES
@@ -31,11 +33,13 @@ PREVIEW_ROWS = 6
 FAILURES_SHOWN = 3
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "-o",
     "--out",
+    "--output",
+    "out",
     type=click.Path(path_type=Path),
     help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]",
 )
@@ -46,11 +50,18 @@ FAILURES_SHOWN = 3
     help="Language of a pipeline without trained components, such as blank_qa: de, zh, ar, …",
 )
 @click.option(
+    "--max-chars",
     "--max-length",
+    "max_length",
     type=click.IntRange(min=1),
     default=100_000,
     show_default=True,
-    help="Longer texts (characters) become error records.",
+    help="Longer texts (characters) become error records. --max-length is the former name.",
+)
+@click.option(
+    "--gpu-id",
+    type=click.IntRange(min=-1),
+    help="As in spaCy: --device cuda:N, or cpu for -1.",
 )
 @pace
 @cluster
@@ -61,7 +72,9 @@ FAILURES_SHOWN = 3
     default="parquet",
     show_default=True,
 )
-@click.option("--fresh", is_flag=True, help="Throw away the run that the folder holds.")
+@click.option(
+    "--fresh", "--force", "fresh", is_flag=True, help="Throw away the run that the folder holds."
+)
 @click.option(
     "--retry/--no-retry",
     default=True,
@@ -162,6 +175,7 @@ def run_request(
     from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
+    overrides["device"] = device_of(options.pop("gpu_id", None), overrides["device"])
     spec = PipelineSpec(pipeline, questions, settings, dry_run=dry_run, lang=lang, **overrides)
     folder = out or _default_out(corpus, pipeline)
     cluster_options = ClusterOptions(
@@ -172,6 +186,19 @@ def run_request(
         unit_timeout=UNIT_TIMEOUT_S if unit_timeout is None else unit_timeout,
     )
     return RunRequest(corpus, folder, spec, format=format_, cluster=cluster_options, **options)
+
+
+def device_of(gpu_id: int | None, device: str | None) -> str | None:
+    """The device that spaCy's `--gpu-id` names: -1 is the CPU.
+
+    Raises:
+        TwoDevices: `--device` names one as well.
+    """
+    if gpu_id is None:
+        return device
+    if device is not None:
+        raise TwoDevices(gpu_id, device)
+    return "cpu" if gpu_id < 0 else f"cuda:{gpu_id}"
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

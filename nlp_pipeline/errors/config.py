@@ -36,6 +36,16 @@ class OptionsOfALoadedPipeline(ConfigError):
         )
 
 
+class TwoDevices(ConfigError):
+    """Two options that name the device."""
+
+    def __init__(self, gpu_id: int, device: str) -> None:
+        super().__init__(
+            f"--gpu-id {gpu_id} and --device {escaped(device, 40)} both say where the model runs. "
+            "Leave one out."
+        )
+
+
 class InvalidSetting(ConfigError):
     """A component's setting of the wrong type or out of its range."""
 

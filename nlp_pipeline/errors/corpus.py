@@ -309,7 +309,7 @@ class LineTooLong(BadRecord):
         length = f"{size:,} bytes" if size is not None else "more bytes than that"
         super().__init__(
             f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
-            f"{length}. Split the document, close an open quote, or raise --max-length."
+            f"{length}. Split the document, close an open quote, or raise --max-chars."
         )
 
 
@@ -380,7 +380,7 @@ class TextTooLong(BadRecord):
     def __init__(self, place: Place, text_key: str, length: int, max_length: int) -> None:
         super().__init__(
             f"{place} has {length:,} characters as its '{escaped(text_key)}' and at most "
-            f"{max_length:,} are read. Split the document or raise --max-length."
+            f"{max_length:,} are read. Split the document or raise --max-chars."
         )
 
 
