@@ -18,7 +18,7 @@ from nlp_pipeline.cli.setting_arguments import SettingsCommand
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
 
-_NOT_SHARED = ("corpus", "format_", "as_json")
+_NOT_SHARED = ("corpus", "format_", "as_json", "query")
 _MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
 _TITLES = {
     "exact_match": "exact match",

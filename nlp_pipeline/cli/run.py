@@ -45,6 +45,11 @@ FAILURES_SHOWN = 3
 )
 @corpus_and_pipeline
 @click.option(
+    "--query",
+    metavar="SELECT",
+    help="What is read of a CORPUS that is an SQLite or DuckDB file.",
+)
+@click.option(
     "--lang",
     metavar="CODE",
     help="Language of a pipeline without trained components, such as blank_qa: de, zh, ar, …",
@@ -94,7 +99,8 @@ def run(
 ) -> None:
     """Annotate CORPUS and answer questions about it.
 
-    CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
+    CORPUS is a .jsonl, .csv, .parquet or .txt file, a PDF or the like, a sheet, a database with
+    --query (docs/documents.md has all), a folder of these, or - for standard input.
     The same command again goes on where an interrupted run stopped. It computes what is new or
     has changed in CORPUS, tries again what failed, and keeps the rest.
 

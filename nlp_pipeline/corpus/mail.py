@@ -6,7 +6,7 @@ import mailbox
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, cast
+from typing import Any
 
 from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
 from nlp_pipeline.corpus.notes import Notes
@@ -55,8 +55,7 @@ def count_messages(file: CorpusFile) -> Iterator[int]:
 
 def _fields(data: bytes, place: Place, options: ReadOptions) -> dict[str, Any] | BadRecord:
     try:
-        # The stub does not know that the policy says which class it makes.
-        message = cast("EmailMessage", message_from_bytes(data, policy=policy.default))
+        message = message_from_bytes(data, policy=policy.default)
         text = _body(message, place, options)
         return {"meta": _meta(message), options.text_key: text}
     except BadRecord as error:

@@ -58,15 +58,23 @@ def read_records(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterat
             yield number, _fields(data, Place(file.source, number), offset, notes)
 
 
-def memory_fields(corpus: Any, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
+def memory_fields(
+    corpus: Any, options: ReadOptions, notes: Notes, source: str = MEMORY
+) -> Iterator[NumberedFields]:
     """The fields of every record of a corpus in memory, which is not copied anywhere.
+
+    Args:
+        corpus: As in `record_lines`.
+        options: Names of the fields.
+        notes: Takes the warnings.
+        source: What messages call the corpus.
 
     Raises:
         NotACorpus: As in `record_lines`.
     """
     lines = record_lines(corpus, options, notes)
     return (
-        (number, _fields(line, Place(MEMORY, number), 0, notes))
+        (number, _fields(line, Place(source, number), 0, notes))
         for number, line in enumerate(lines, 1)
     )
 
@@ -90,7 +98,8 @@ def _items(corpus: Any, options: ReadOptions, notes: Notes) -> Iterable[Any]:
     if _is(corpus, "polars", "LazyFrame"):
         corpus = corpus.collect()
     if _is(corpus, "polars", "DataFrame"):
-        return iter(corpus.iter_rows(named=True))
+        rows: Iterator[dict[str, Any]] = corpus.iter_rows(named=True)
+        return rows
     if _is(corpus, "pyarrow", "Table") or _is(corpus, "pyarrow", "Dataset"):
         return _arrow_rows(corpus.to_batches(), notes)
     if _is(corpus, "pyarrow", "RecordBatch"):
@@ -102,9 +111,10 @@ def _items(corpus: Any, options: ReadOptions, notes: Notes) -> Iterable[Any]:
     if isinstance(corpus, (bytes, bytearray)):
         raise NotACorpus(type(corpus).__name__)
     try:
-        return iter(corpus)
+        items: Iterator[Any] = iter(corpus)
     except TypeError:
         raise NotACorpus(type(corpus).__name__) from None
+    return items
 
 
 def _is(value: object, library: str, name: str) -> bool:

@@ -21,9 +21,11 @@ class ReadOptions:
         id_key: The field that holds the id.
         max_length: The longest text in characters (Unicode code points).
         converter: Makes texts of documents that are none; None for one of its own a file.
+        query: What is read of a database.
     """
 
     text_key: str = "text"
     id_key: str = "id"
     max_length: int = 100_000
     converter: Converter | None = None
+    query: str | None = None

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.csv_table import read_csv
+from nlp_pipeline.corpus.database import read_database
 from nlp_pipeline.corpus.document_file import read_document
 from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
@@ -28,13 +29,12 @@ from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import (
     BadRecord,
+    CorpusError,
     InvalidUtf8,
-    NoTextColumn,
     Place,
     TruncatedFile,
     UnreadableFile,
 )
-from nlp_pipeline.errors.documents import ReaderNotInstalled
 from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ READERS: dict[str, FormatReader] = {
     "eml": read_eml,
     "mbox": read_mbox,
     "document": read_document,
+    "database": read_database,
     "conllu": read_conllu,
     "records": read_records,
 }
@@ -69,6 +70,7 @@ def read_corpus(
     stdin: Path | None = None,
     named_by_stem: Collection[str] = (),
     converter: Converter | None = None,
+    query: str | None = None,
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -93,6 +95,7 @@ def read_corpus(
         stdin: As in `find_sources`.
         named_by_stem: As in `find_sources`.
         converter: Makes texts of PDFs and the like, and may remember them.
+        query: What is read of a `.sqlite`, `.db` or `.duckdb` file: one SELECT.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -100,7 +103,7 @@ def read_corpus(
     Raises:
         CorpusError: The source cannot be read at all; raised by the call itself.
     """
-    options = ReadOptions(text_key, id_key, max_length, converter=converter or Converter())
+    options = ReadOptions(text_key, id_key, max_length, converter or Converter(), query)
     notes = Notes(on_warning)
     if is_in_memory(source):
         items = memory_fields(source, options, notes)
@@ -162,17 +165,17 @@ def _read_file(
     Whatever its reader raises is that reject, in every format: no file costs another.
 
     Raises:
-        NoTextColumn: The file is the whole corpus; in a folder it is a reject.
-        ReaderNotInstalled: Likewise.
+        CorpusError: The file is the whole corpus, and nothing of it can be read; in a folder it
+            is a reject.
     """
     windows = cache(lambda: file.path is not None and _has_windows_bytes(file))
     line = 0
-    fault: NoTextColumn | ReaderNotInstalled | BadRecord
+    fault: CorpusError | BadRecord
     try:
         for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
-    except (NoTextColumn, ReaderNotInstalled) as error:
+    except CorpusError as error:
         if not in_folder:
             raise
         fault = error

@@ -39,10 +39,11 @@ FORMATS = {
     ".conllu": "conllu",
     ".eml": "eml",
     ".mbox": "mbox",
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".duckdb"), "database"),
     **dict.fromkeys(MIME_TYPES, "document"),
 }
 COMPRESSIONS = (".gz", ".zst")
-UNCOMPRESSED = ("parquet", "xlsx", "document", "eml", "mbox")
+UNCOMPRESSED = ("parquet", "database", "xlsx", "document", "eml", "mbox")
 """Formats that are read from where they lie, not as a stream."""
 WHOLE_FILE = ("text", "document", "eml")
 """Formats of which a file is one document."""
@@ -59,8 +60,9 @@ CACHE_TAG = "CACHEDIR.TAG"
 
 README = "readme.md"
 """Says what a folder is; in one it is no document of its own."""
-_BY_NAME_ONLY = "squad"
-"""Of the .json files in a folder hardly one is a corpus: such a file has to be named."""
+_BY_NAME_ONLY = ("squad", "database")
+"""Of the .json files in a folder hardly one is a corpus, and a database needs a query: such a file
+has to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +182,14 @@ def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
     for path in sorted(_walk(root, left_out), key=lambda path: path.relative_to(root).parts):
         kind = _format(path)
         name = _clean(path.relative_to(root).as_posix())
-        if not kind or kind[0] == _BY_NAME_ONLY or path.name.lower() == README:
+        if not kind or kind[0] in _BY_NAME_ONLY or path.name.lower() == README:
             other_files.append(name)
         elif extra := _missing_extra(kind[0]):
             unread[extra] = (*unread.get(extra, ()), name)
         else:
             readable.append(path)
     if not readable:
-        looked = [suffix for suffix, format in FORMATS.items() if format != _BY_NAME_ONLY]
+        looked = [suffix for suffix, format in FORMATS.items() if format not in _BY_NAME_ONLY]
         raise EmptyCorpusFolder(
             str(root),
             looked,

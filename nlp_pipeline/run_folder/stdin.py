@@ -20,7 +20,7 @@ RECORDS = "records.jsonl"
 class Stream(Protocol):
     """Bytes that come once: standard input."""
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """At most so many; none at the end."""
         ...
 
@@ -39,12 +39,12 @@ class LineStream:
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """The next lines, together about as long as asked for."""
         chunk = bytearray()
         for line in self._lines:
             chunk += line
-            if len(chunk) >= size:
+            if 0 <= size <= len(chunk):
                 break
         return bytes(chunk)
 

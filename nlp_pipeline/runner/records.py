@@ -10,12 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus, source_files
+from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
 from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.database import check_query
 from nlp_pipeline.corpus.memory import record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
-from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.corpus.sources import STDIN, find_sources
+from nlp_pipeline.errors.database import QueryNeedsADatabase
 from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
@@ -98,7 +100,7 @@ class CorpusRecords:
             CorpusError: The corpus cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        source_files(self._request.corpus)
+        _check_query(self._request)
         refuse_strangers(self._request.out)
 
     def open(self) -> AbstractContextManager[None]:
@@ -137,7 +139,10 @@ class CorpusRecords:
 
     def total(self, folder: RunFolder) -> int | None:
         """See `RecordSource.total`."""
-        return count_documents(self._request.corpus, self._request.limit, stdin=self._stdin)
+        request = self._request
+        return count_documents(
+            request.corpus, request.limit, stdin=self._stdin, query=request.query
+        )
 
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
         """See `RecordSource.records`."""
@@ -156,6 +161,7 @@ class CorpusRecords:
             stdin=self._stdin,
             named_by_stem=self._stems,
             converter=self._converter,
+            query=request.query,
         )
 
 
@@ -254,6 +260,20 @@ class FailedRecords:
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
         """See `RecordSource.records`."""
         return records_again(folder, self._request.part_size, self._request.corpus)
+
+
+def _check_query(request: RunRequest) -> None:
+    """Looks whether a corpus is there, and can be asked where it is a database.
+
+    Raises:
+        CorpusError: It cannot be read.
+        QueryNeedsADatabase: There is a query, and no database.
+    """
+    files = find_sources(request.corpus).files
+    if files[0].format == "database":
+        check_query(files[0], request.query)
+    elif request.query is not None:
+        raise QueryNeedsADatabase(request.corpus)
 
 
 def _identity(item: Record | Reject) -> Record | Reject:

@@ -67,6 +67,7 @@ def run(
     dry_run: bool = False,
     text_key: str = "text",
     id_key: str = "id",
+    query: str | None = None,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -112,6 +113,7 @@ def run(
         dry_run: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
+        query: What is read of a corpus that is an SQLite or DuckDB file: one SELECT.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -166,6 +168,7 @@ def run(
         pipeline=spec,
         text_key=text_key,
         id_key=id_key,
+        query=query,
         limit=limit,
         max_length=max_length,
         n_process=n_process,
