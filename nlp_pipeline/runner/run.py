@@ -26,10 +26,9 @@ from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
 from nlp_pipeline.runner.manifest import beginning, describe, figures
 from nlp_pipeline.runner.records import (
-    CorpusRecords,
     FailedRecords,
-    MemoryRecords,
     RecordSource,
+    records_of,
 )
 from nlp_pipeline.runner.request import (
     PART_SIZE,
@@ -190,8 +189,7 @@ def run(
         ),
     )
     progress = progress or Silent()
-    records = MemoryRecords(corpus, request, progress) if is_in_memory(corpus) else None
-    return execute(request, progress, records=records)
+    return execute(request, progress, records=records_of(corpus, request, progress))
 
 
 @known_keywords
@@ -299,7 +297,7 @@ def execute(
         return on_rank0(config, again)
     started = time.perf_counter()
     progress = progress or Silent()
-    records = records or CorpusRecords(request, progress)
+    records = records or records_of(request.corpus, request, progress)
     request.check_limits()
     records.check()
     limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
@@ -355,7 +353,7 @@ def check(request: RunRequest, records: RecordSource | None = None) -> None:
         TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
     """
     request.check_limits()
-    (records or CorpusRecords(request, Silent())).check()
+    (records or records_of(request.corpus, request, Silent())).check()
 
 
 class _Books:
