@@ -148,7 +148,7 @@ def _open_duckdb(path: Path, source: str) -> Any:
 
     try:
         # Nothing but this file: a query that reads other files, or fetches any, is refused.
-        settings = {"enable_external_access": "false"}
+        settings: Any = {"enable_external_access": "false"}
         return duckdb.connect(str(path), read_only=True, config=settings)
     except duckdb.Error as error:
         raise QueryFailed(source, str(error)) from error
