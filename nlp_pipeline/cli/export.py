@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nlp_pipeline.export.targets import TARGETS
+from nlp_pipeline.export.export_targets import TARGETS
 
 
 @click.command(short_help="Write the tables of a run for other tools.")

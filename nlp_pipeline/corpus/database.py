@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.corpus.column_names import unique_names
-from nlp_pipeline.corpus.memory import memory_fields
+from nlp_pipeline.corpus.memory_records import memory_fields
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import CorpusFile

@@ -18,7 +18,7 @@ from nlp_pipeline.corpus.document_file import read_document
 from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
 from nlp_pipeline.corpus.mail import read_eml, read_mbox
-from nlp_pipeline.corpus.memory import is_in_memory, memory_fields, read_records
+from nlp_pipeline.corpus.memory_records import is_in_memory, memory_fields, read_records
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
@@ -105,7 +105,9 @@ def read_corpus(
     Raises:
         CorpusError: The source cannot be read at all; raised by the call itself.
     """
-    options = ReadOptions(text_key, id_key, max_length, converter or Converter(), query)
+    options = ReadOptions(
+        text_key, id_key, max_length, converter=converter or Converter(), query=query
+    )
     notes = Notes(on_warning)
     if stdin is None and is_data_set(source):
         source = data_set_records(str(source), text_key)

@@ -117,7 +117,7 @@ def find_sources(
         source: A file, a folder, a pattern such as `notes/**/*.pdf`, or `"-"` for JSON Lines on
             standard input.
         stdin: A file that holds what came on standard input, or the records that a program has
-            given (`corpus.memory`); read in its place.
+            given (`corpus.memory_records`); read in its place.
         named_by_stem: Paths within a folder whose files keep the names that a run of before gave
             them (`stem_names`).
 

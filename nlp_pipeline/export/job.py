@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
 from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.meta_columns import MetaColumns
-from nlp_pipeline.export.targets import TARGETS, writer_of
 from nlp_pipeline.run_folder.files import Format, disk_errors
 from nlp_pipeline.run_folder.read import finished_parts, read_part, run_manifest
 from nlp_pipeline.run_folder.receipts import Receipt
@@ -40,7 +40,7 @@ class ExportJob:
     flatten_meta: bool = False
 
     @cached_property
-    def receipts(self) -> list[Receipt]:
+    def receipts(self) -> Iterable[Receipt]:
         """The finished parts."""
         return finished_parts(self.run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,9 @@ class RunFolder:
                 check(self.path, receipt, self.format)
             self._written_parts.clear()
             self.errors.mend(self.receipts)
-            counts = {n: sum(r.rows.get(n, 0) for r in self.receipts) for n in TABLES}
+            counts = Counter(dict.fromkeys(TABLES, 0))
+            for receipt in self.receipts:
+                counts.update({name: receipt.rows.get(name, 0) for name in TABLES})
             write_card(self.path, self.format, counts)
             self._pack()
 

@@ -14,7 +14,7 @@ from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
 from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import check_query
-from nlp_pipeline.corpus.memory import is_in_memory, record_lines
+from nlp_pipeline.corpus.memory_records import is_in_memory, record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.sources import STDIN, find_sources

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from nlp_pipeline.corpus.memory import is_in_memory
+from nlp_pipeline.corpus.memory_records import is_in_memory
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0

@@ -10,8 +10,8 @@ import pytest
 from nlp_pipeline import read_run
 from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
 from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.job import export_run
-from nlp_pipeline.export.targets import TARGETS, writer_of
 from nlp_pipeline.run_folder.spreadsheet import FREE_TEXT, would_run
 from nlp_pipeline.runner import run as runner
 from nlp_pipeline.tables.schemas import TABLES

@@ -14,7 +14,7 @@ Writer = Callable[["ExportJob"], list[Path]]
 """Writes what the job says, part by part, and returns the files."""
 
 
-class Target(NamedTuple):
+class ExportTarget(NamedTuple):
     """A form that a run can be exported to.
 
     Attributes:
@@ -30,23 +30,25 @@ class Target(NamedTuple):
 
 _FILES = "nlp_pipeline.export.table_files"
 
-TARGETS: dict[str, Target] = {
-    "parquet": Target(f"{_FILES}:write_parquet", "a Parquet file a table"),
-    "csv": Target(f"{_FILES}:write_csv", "a CSV file a table"),
-    "jsonl": Target(f"{_FILES}:write_jsonl", "a file of JSON Lines a table"),
-    "arrow": Target(f"{_FILES}:write_arrow", "an Arrow IPC file (Feather) a table"),
-    "duckdb": Target(
+TARGETS: dict[str, ExportTarget] = {
+    "parquet": ExportTarget(f"{_FILES}:write_parquet", "a Parquet file a table"),
+    "csv": ExportTarget(f"{_FILES}:write_csv", "a CSV file a table"),
+    "jsonl": ExportTarget(f"{_FILES}:write_jsonl", "a file of JSON Lines a table"),
+    "arrow": ExportTarget(f"{_FILES}:write_arrow", "an Arrow IPC file (Feather) a table"),
+    "duckdb": ExportTarget(
         "nlp_pipeline.export.duckdb_file:write_duckdb", "a DuckDB database", is_folder=False
     ),
-    "sqlite": Target(
+    "sqlite": ExportTarget(
         "nlp_pipeline.export.sqlite_file:write_sqlite", "an SQLite database", is_folder=False
     ),
-    "xlsx": Target("nlp_pipeline.export.workbook:write_xlsx", "an Excel workbook", is_folder=False),
+    "xlsx": ExportTarget(
+        "nlp_pipeline.export.workbook:write_xlsx", "an Excel workbook", is_folder=False
+    ),
 }
 """The forms by their names in `--to`."""
 
 
-def writer_of(target: Target) -> Writer:
+def writer_of(target: ExportTarget) -> Writer:
     """The function that writes a target, imported now."""
     module, _, function = target.writer.partition(":")
     writer: Writer = getattr(import_module(module), function)
