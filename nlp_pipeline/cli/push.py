@@ -21,6 +21,6 @@ def push(out: Path, name: str, *, public: bool) -> None:
     Example:
       nlp-pipeline push runs/sample-en_qa_summary ada/harbour
     """  # noqa: D301  (click knows the character itself)
-    from nlp_pipeline.export.hub import push_run
+    from nlp_pipeline.export.hub_upload import push_run
 
     click.echo(push_run(out, name, private=not public))

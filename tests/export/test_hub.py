@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 
 from nlp_pipeline.errors.export import RunUnfinished
-from nlp_pipeline.export.hub import push_run
+from nlp_pipeline.export.hub_upload import push_run
 
 
 class Hub:
