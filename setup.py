@@ -43,6 +43,12 @@ EXTRAS = {
     # ROUGE of summaries.
     "evaluate": ["torchmetrics>=1.4,<2"],
     "duckdb": ["duckdb>=1.1,<3"],
+    # Data sets of the Hugging Face hub as corpora.
+    "hub": ["datasets>=2.19,<6"],
+    # PDF, Word, PowerPoint, HTML and Markdown to text: one wheel, no models, no network.
+    "documents": ["kreuzberg>=4.10,<5"],
+    # Excel workbooks, read and written.
+    "xlsx": ["openpyxl>=3.1,<4"],
     "server": ["openai>=1.55.3,<4"],
     # SentencePiece models of Llama 1 and 2; Llama 3's tokenizer needs nothing.
     "meta": ["sentencepiece>=0.2"],
@@ -67,6 +73,8 @@ EXTRAS = {
         "tiktoken>=0.8",
         # The report is looked at in a real browser, which is not installed by it.
         "playwright>=1.49,<2",
+        # Tables that `run` takes.
+        "polars>=1,<3",
         # docs/tutorial.ipynb is executed.
         "nbclient>=0.10",
         "nbformat>=5.10",
@@ -84,7 +92,13 @@ EXTRAS = {
 # The suite tries every format and language, so a test install brings them all; `trf` apart, which
 # would hold transformers at 4.53: its tests are skipped without it.
 EXTRAS["test"] += EXTRAS["fr"] + EXTRAS["zst"] + EXTRAS["meta"] + EXTRAS["server"]
-EXTRAS["test"] += EXTRAS["duckdb"] + EXTRAS["structured"] + EXTRAS["evaluate"]
+EXTRAS["test"] += (
+    EXTRAS["duckdb"]
+    + EXTRAS["xlsx"]
+    + EXTRAS["documents"]
+    + EXTRAS["structured"]
+    + EXTRAS["evaluate"]
+)
 EXTRAS["test"] += EXTRAS["train"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 

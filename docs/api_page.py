@@ -12,10 +12,11 @@ import nlp_pipeline
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Runs": (
         "nlp_pipeline",
-        ("run", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
+        ("run", "stream", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
     ),
     "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),
+    "Frames": ("nlp_pipeline.pandas", ("NlpAccessor",)),
     "The Llama": ("nlp_pipeline", ("Llama", "SamplingParams", "Chat", "Message")),
     "What a run takes and gives": ("nlp_pipeline.runner.request", ("RunResult", "Progress")),
     "Two runs side by side": (

@@ -17,6 +17,7 @@ ROWS = {
     "classifications": "document and classifier",
     "generations": "document and `llama_prompt`",
     "chunks": "piece of a document that is too long for its prompts",
+    "layout": "page, heading, paragraph or table of a converted document",
     "errors": "failure",
 }
 """What a row of each table stands for."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.llama import Llama as Llama
     from nlp_pipeline.run_folder.read import read_run as read_run
     from nlp_pipeline.runner.ask import ask as ask
+    from nlp_pipeline.runner.row_stream import stream as stream
     from nlp_pipeline.runner.run import retry as retry
     from nlp_pipeline.runner.run import run as run
     from nlp_pipeline.runner.run_estimate import estimate as estimate
@@ -38,6 +39,7 @@ _WHERE = {
     "read_run": "nlp_pipeline.run_folder.read",
     "retry": "nlp_pipeline.runner.run",
     "run": "nlp_pipeline.runner.run",
+    "stream": "nlp_pipeline.runner.row_stream",
     "to_frames": "nlp_pipeline.tables",
 }
 __all__ = [*sorted(_WHERE), "__version__"]

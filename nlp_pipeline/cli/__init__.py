@@ -24,6 +24,7 @@ _COMMANDS = {
     "show": "nlp_pipeline.cli.show:show",
     "verify": "nlp_pipeline.cli.verify:verify",
     "export": "nlp_pipeline.cli.export:export",
+    "push": "nlp_pipeline.cli.push:push",
     "report": "nlp_pipeline.cli.report:report",
     "compare": "nlp_pipeline.cli.compare:compare",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",

@@ -14,12 +14,13 @@ from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.options import without_dry_run
 from nlp_pipeline.cli.output import note, print_table
 from nlp_pipeline.cli.run import ESTIMATE_OPTIONS, run
+from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import run_request, watched_run
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
 
-_NOT_SHARED = ("corpus", "format_", "as_json", *ESTIMATE_OPTIONS)
+_NOT_SHARED = ("corpus", "format_", "as_json", "query", *ESTIMATE_OPTIONS)
 _MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
 _TITLES = {
     "exact_match": "exact match",
@@ -38,7 +39,7 @@ def _with_run_options(command: click.Command) -> click.Command:
 
 @_with_run_options
 @without_dry_run
-@click.command(short_help="Compare a run with the references in its corpus.")
+@click.command(cls=SettingsCommand, short_help="Compare a run with the references in its corpus.")
 @click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "--run",
@@ -46,8 +47,9 @@ def _with_run_options(command: click.Command) -> click.Command:
     type=click.Path(path_type=Path),
     help="Evaluate this run's folder; nothing is run.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="Write all figures to this file."
+    "--json-file", type=click.Path(path_type=Path), help="Write all figures to this file."
 )
 @click.option(
     "--plot",
@@ -74,6 +76,7 @@ def evaluate(
     corpus: str,
     *,
     finished: Path | None,
+    as_json: bool,
     json_file: Path | None,
     plot_file: Path | None,
     fitted_config: Path | None,
@@ -116,6 +119,9 @@ def evaluate(
         json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if plot_file is not None:
         _plot(report, plot_file)
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return
     _show(report)
     if fitted_config is not None:
         _show_fits(report["fits"], fitted_config)

@@ -1,4 +1,4 @@
-"""`nlp-pipeline export`: writes one file for each table of a run."""
+"""`nlp-pipeline export`: a run's tables in the forms of other tools."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.export.export_targets import TARGETS
 
-@click.command(short_help="Write each table of a run as one file.")
+
+@click.command(short_help="Write the tables of a run for other tools.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
+    "--to",
     "--format",
-    "format_",
-    type=click.Choice(["parquet", "csv", "duckdb"]),
+    "to",
+    type=click.Choice(list(TARGETS)),
     default="parquet",
     show_default=True,
-    help="duckdb writes one database file and needs the extra `duckdb`.",
+    help="; ".join(f"{name}: {target.meaning}" for name, target in TARGETS.items()) + ".",
 )
 @click.option("--table", "tables", multiple=True, help="Only this table. Repeatable.")
 @click.option(
+    "--flatten-meta",
+    is_flag=True,
+    help="Each field of the documents' meta as a column of its own, such as meta.author.",
+)
+@click.option(
     "--raw", is_flag=True, help="No quote before texts in CSV that a spreadsheet would run."
 )
-def export(out: Path, target: Path, *, format_: str, tables: tuple[str, ...], raw: bool) -> None:
-    """Write each table of the run in OUT as one file into the folder TARGET.
+def export(
+    out: Path, target: Path, *, to: str, tables: tuple[str, ...], flatten_meta: bool, raw: bool
+) -> None:
+    """Write the tables of the run in OUT to TARGET.
 
-    For DuckDB, TARGET is the database file. In CSV a free text that a spreadsheet would run as a
-    formula, such as =1+1, gets a quote in front; annotation and numbers stay as they are.
+    TARGET is a folder that gets a file for each table; for duckdb, sqlite and xlsx it is the file.
+    In CSV a free text that a spreadsheet would run as a formula, such as =1+1, gets a quote in
+    front; annotation and numbers stay as they are.
 
     \b
     Example:
-      nlp-pipeline export runs/sample-en_qa_summary tables --format csv --table answers
+      nlp-pipeline export runs/sample-en_qa_summary tables --to csv --table answers
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.cli.log_handlers import show_notes
-    from nlp_pipeline.run_folder.export import ExportFormat, export_run
+    from nlp_pipeline.export.job import export_run
 
     show_notes()
-    export_format: ExportFormat = format_  # type: ignore[assignment]
-    for file in export_run(out, target, export_format, tables or None, raw=raw):
+    for file in export_run(out, target, to, tables or None, raw=raw, flatten_meta=flatten_meta):
         click.echo(str(file))

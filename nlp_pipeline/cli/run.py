@@ -13,6 +13,7 @@ from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.options import cluster, corpus_and_pipeline, pace
 from nlp_pipeline.cli.output import note, print_json
+from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import (
     FAILED_DOCUMENTS,
     as_dict,
@@ -31,26 +32,40 @@ PREVIEW_ROWS = 6
 FAILURES_SHOWN = 3
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "-o",
     "--out",
+    "--output",
+    "out",
     type=click.Path(path_type=Path),
     help="Folder for the tables.  [default: runs/CORPUS-PIPELINE]",
 )
 @corpus_and_pipeline
+@click.option(
+    "--query",
+    metavar="SELECT",
+    help="What is read of a CORPUS that is an SQLite or DuckDB file.",
+)
 @click.option(
     "--lang",
     metavar="CODE",
     help="Language of a pipeline without trained components, such as blank_qa: de, zh, ar, …",
 )
 @click.option(
+    "--max-chars",
     "--max-length",
+    "max_length",
     type=click.IntRange(min=1),
     default=100_000,
     show_default=True,
-    help="Longer texts (characters) become error records.",
+    help="Longer texts (characters) become error records. --max-length is the former name.",
+)
+@click.option(
+    "--gpu-id",
+    type=click.IntRange(min=-1),
+    help="As in spaCy: --device cuda:N, or cpu for -1.",
 )
 @pace
 @cluster
@@ -61,7 +76,9 @@ FAILURES_SHOWN = 3
     default="parquet",
     show_default=True,
 )
-@click.option("--fresh", is_flag=True, help="Throw away the run that the folder holds.")
+@click.option(
+    "--fresh", "--force", "fresh", is_flag=True, help="Throw away the run that the folder holds."
+)
 @click.option(
     "--retry/--no-retry",
     default=True,
@@ -104,7 +121,8 @@ def run(
 ) -> None:
     """Annotate CORPUS and answer questions about it.
 
-    CORPUS is a .jsonl, .csv, .parquet or .txt file, a folder of these, or - for standard input.
+    CORPUS is a .jsonl, .csv, .parquet or .txt file, a PDF or the like, a sheet, a database with
+    --query (docs/documents.md has all), a folder of these, or - for standard input.
     The same command again goes on where an interrupted run stopped. It computes what is new or
     has changed in CORPUS, tries again what failed, and keeps the rest.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
+from nlp_pipeline.errors.config import TwoDevices
 from nlp_pipeline.generation.settings import OVERRIDES
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def run_request(
     from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
+    overrides["device"] = device_of(options.pop("gpu_id", None), overrides["device"])
     spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, **overrides)
     folder = out or _default_out(corpus, pipeline)
     cluster_options = ClusterOptions(
@@ -90,6 +92,19 @@ def run_request(
         unit_timeout=UNIT_TIMEOUT_S if unit_timeout is None else unit_timeout,
     )
     return RunRequest(corpus, folder, spec, format=format_, cluster=cluster_options, **options)
+
+
+def device_of(gpu_id: int | None, device: str | None) -> str | None:
+    """The device that spaCy's `--gpu-id` names: -1 is the CPU.
+
+    Raises:
+        TwoDevices: `--device` names one as well.
+    """
+    if gpu_id is None:
+        return device
+    if device is not None:
+        raise TwoDevices(gpu_id, device)
+    return "cpu" if gpu_id < 0 else f"cuda:{gpu_id}"
 
 
 def _default_out(corpus: str, pipeline: str) -> Path:

@@ -1,4 +1,4 @@
-"""The corpus: files of many formats in, `Record`s and `Reject`s out; knows nothing of spaCy."""
+"""The corpus: files and objects in, `Record`s and `Reject`s out; knows nothing of spaCy."""
 
 from nlp_pipeline.corpus.document_count import count_documents as count_documents
 from nlp_pipeline.corpus.reader import read_corpus as read_corpus

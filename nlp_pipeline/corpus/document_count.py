@@ -8,19 +8,32 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nlp_pipeline.corpus.conllu import count_conllu
+from nlp_pipeline.corpus.database import count_database
+from nlp_pipeline.corpus.json_array import count_json
+from nlp_pipeline.corpus.mail import count_messages
 from nlp_pipeline.corpus.parquet_table import count_rows
-from nlp_pipeline.corpus.sources import CorpusFile, find_sources
-from nlp_pipeline.corpus.squad import count_paragraphs
+from nlp_pipeline.corpus.sources import WHOLE_FILE, CorpusFile, find_sources
 from nlp_pipeline.corpus.streams import open_stream
+from nlp_pipeline.corpus.xlsx_table import count_sheets
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
-_BY_READING = {"squad": count_paragraphs, "conllu": count_conllu, "parquet": count_rows}
+_BY_READING = {
+    "squad": count_json,
+    "conllu": count_conllu,
+    "parquet": count_rows,
+    "xlsx": count_sheets,
+    "mbox": count_messages,
+}
 """Formats whose documents are no lines."""
 
 
 def count_documents(
-    source: str | Path, limit: int | None = None, *, stdin: Path | None = None
+    source: str | Path,
+    limit: int | None = None,
+    *,
+    stdin: Path | None = None,
+    query: str | None = None,
 ) -> int | None:
     """A total for a progress bar: lines, rows and text files.
 
@@ -31,6 +44,7 @@ def count_documents(
         source: As in `read_corpus`.
         limit: The most that will be read; counting stops there.
         stdin: As in `read_corpus`.
+        query: As in `read_corpus`.
 
     Returns:
         The total, never more than `limit`; `None` for standard input without a copy.
@@ -42,18 +56,18 @@ def count_documents(
     for file in find_sources(source, stdin).files:
         if file.path is None:
             return None
-        total += _count(file, None if limit is None else limit - total)
+        total += _count(file, None if limit is None else limit - total, query)
         if limit is not None and total >= limit:
             return limit
     return total
 
 
-def _count(file: CorpusFile, limit: int | None) -> int:
-    if file.format == "text":
+def _count(file: CorpusFile, limit: int | None, query: str | None) -> int:
+    if file.format in WHOLE_FILE:
         return 1
     total = 0
     try:
-        for documents in _counts(file):
+        for documents in _counts(file, query):
             total += documents
             if limit is not None and total > limit:
                 break
@@ -63,8 +77,11 @@ def _count(file: CorpusFile, limit: int | None) -> int:
     return max(0, total - 1) if file.format == "csv" else total
 
 
-def _counts(file: CorpusFile) -> Iterator[int]:
+def _counts(file: CorpusFile, query: str | None) -> Iterator[int]:
     """Numbers of documents, one after the other, whose sum is the file's."""
+    if file.format == "database":
+        yield from count_database(file, query)
+        return
     if file.format in _BY_READING:
         yield from _BY_READING[file.format](file)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nlp_pipeline.errors.corpus import Place, corpus_warning
+from nlp_pipeline.errors.corpus import Place, corpus_warning, files_unread
 
 _log = logging.getLogger("nlp_pipeline.corpus")
 
@@ -41,6 +41,10 @@ class Notes:
         """Says which folders of a folder are not looked into, each with the reason."""
         if names:
             self._emit(corpus_warning("folders_left_out", source=source, names=names))
+
+    def unread(self, source: str, extra: str, names: tuple[str, ...]) -> None:
+        """Says which files of a folder could be read if a package were installed."""
+        self._emit(files_unread(source, extra, names))
 
     def blank_line(self) -> None:
         """Counts a line that holds no document."""

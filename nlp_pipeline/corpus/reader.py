@@ -7,24 +7,31 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
+from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.csv_table import read_csv
+from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
+from nlp_pipeline.corpus.database import read_database
+from nlp_pipeline.corpus.document_file import read_document
+from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
+from nlp_pipeline.corpus.mail import read_eml, read_mbox
+from nlp_pipeline.corpus.memory_records import is_in_memory, memory_fields, read_records
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet
 from nlp_pipeline.corpus.plain_text import read_plain_text
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
-from nlp_pipeline.corpus.sources import CorpusFile, Sources, find_sources
-from nlp_pipeline.corpus.squad import read_squad
+from nlp_pipeline.corpus.sources import MEMORY, CorpusFile, Sources, find_sources
 from nlp_pipeline.corpus.streams import has_windows_bytes
+from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import (
     BadRecord,
+    CorpusError,
     InvalidUtf8,
-    NoTextColumn,
     Place,
     TruncatedFile,
     UnreadableFile,
@@ -42,13 +49,19 @@ READERS: dict[str, FormatReader] = {
     "csv": read_csv,
     "parquet": read_parquet,
     "text": read_plain_text,
-    "squad": read_squad,
+    "squad": read_json,
+    "xlsx": read_xlsx,
+    "eml": read_eml,
+    "mbox": read_mbox,
+    "document": read_document,
+    "database": read_database,
     "conllu": read_conllu,
+    "records": read_records,
 }
 
 
 def read_corpus(
-    source: str | Path,
+    source: Any,
     *,
     text_key: str = "text",
     id_key: str = "id",
@@ -57,6 +70,8 @@ def read_corpus(
     on_warning: Callable[[str], None] | None = None,
     stdin: Path | None = None,
     named_by_stem: Collection[str] = (),
+    converter: Converter | None = None,
+    query: str | None = None,
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -64,18 +79,25 @@ def read_corpus(
     what is wrong with one record never costs another.
 
     Args:
-        source: A `.jsonl`, `.ndjson`, `.csv` or `.txt` file, plain or with `.gz` or `.zst`; a
-            `.parquet` file; a `.json` file in SQuAD's format; a `.conllu` file; a folder of these
-            (but `.json`), read recursively and sorted by path; or `"-"` for
-            JSON Lines on standard input.
+        source: A `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.txt` file, plain or with `.gz` or
+            `.zst`; a `.parquet` or `.xlsx` file; a `.json` file, an array of records or in SQuAD's
+            format; a `.conllu` file; a mail (`.eml`) or a mailbox (`.mbox`); a document that is
+            converted to text (`.pdf`, `.docx`, `.pptx`, `.html`, `.md`); a pattern such as
+            `notes/**/*.pdf`; a folder of these (but `.json`), read recursively and sorted by
+            path; a data set (`hf://datasets/NAME`, or a folder of `save_to_disk`); or `"-"` for
+            JSON Lines on standard input. Also what a program has at hand: a
+            pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
+            or of pairs of a text and its context.
         text_key: The field that holds the text.
         id_key: The field that holds the id.
         limit: The most items to give, rejects counted; `None` for all.
         max_length: The longest text in characters (Unicode code points).
         on_warning: Takes the text of each warning, such as about a byte order mark; without it
             they go to the logger `nlp_pipeline.corpus`.
-        stdin: A file that holds what came on standard input; read in its place.
+        stdin: As in `find_sources`.
         named_by_stem: As in `find_sources`.
+        converter: Makes texts of PDFs and the like, and may remember them.
+        query: What is read of a `.sqlite`, `.db` or `.duckdb` file: one SELECT.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -83,13 +105,28 @@ def read_corpus(
     Raises:
         CorpusError: The source cannot be read at all; raised by the call itself.
     """
-    options = ReadOptions(text_key, id_key, max_length)
+    options = ReadOptions(
+        text_key, id_key, max_length, converter=converter or Converter(), query=query
+    )
     notes = Notes(on_warning)
+    if stdin is None and is_data_set(source):
+        source = data_set_records(str(source), text_key)
+    if is_in_memory(source):
+        items = memory_fields(source, options, notes)
+        return _limited(_read_memory(items, Builder(options, notes)), limit, notes)
     sources = find_sources(source, stdin, named_by_stem)
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
+    for extra, names in sources.unread.items():
+        notes.unread(str(source), extra, names)
     rows = _limited(_read(sources, options, notes), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
+
+
+def _read_memory(items: Iterator[NumberedFields], builder: Builder) -> Iterator[Record | Reject]:
+    file = CorpusFile(None, MEMORY, "record", format="records")
+    for number, fields in items:
+        yield builder.build(file, number, fields)
 
 
 def _started(rows: Iterator[Record | Reject]) -> Iterator[Record | Reject]:
@@ -112,14 +149,18 @@ def _limited(
 
 def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Record | Reject]:
     builder = Builder(options, notes)
-    for file in sources.files:
-        empty = True
-        items = READERS[file.format](file, options, notes)
-        for row in _read_file(file, items, builder, in_folder=sources.is_folder):
-            empty = False
-            yield row
-        if empty:
-            notes.no_documents(file.source)
+    try:
+        for file in sources.files:
+            empty = True
+            items = READERS[file.format](file, options, notes)
+            for row in _read_file(file, items, builder, in_folder=sources.is_folder):
+                empty = False
+                yield row
+            if empty:
+                notes.no_documents(file.source)
+    finally:
+        if options.converter is not None:
+            options.converter.close()
 
 
 def _read_file(
@@ -130,16 +171,17 @@ def _read_file(
     Whatever its reader raises is that reject, in every format: no file costs another.
 
     Raises:
-        NoTextColumn: The file is the whole corpus; in a folder it is a reject.
+        CorpusError: The file is the whole corpus, and nothing of it can be read; in a folder it
+            is a reject.
     """
     windows = cache(lambda: file.path is not None and _has_windows_bytes(file))
     line = 0
-    fault: NoTextColumn | BadRecord
+    fault: CorpusError | BadRecord
     try:
         for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
-    except NoTextColumn as error:
+    except CorpusError as error:
         if not in_folder:
             raise
         fault = error

@@ -37,6 +37,8 @@ class Record:
         source: The file the record stands in as the user named it, `"-"` for standard input.
         line: 1-based line (JSONL; of a CSV row the line it starts on), row (Parquet) or 1 (a
             text file).
+        layout: Where the pages, headings, paragraphs and tables of a converted document stand in
+            its text: rows of the table `layout`, without the document's id.
     """
 
     index: int
@@ -46,6 +48,7 @@ class Record:
     questions: tuple[Question, ...] = ()
     source: str = "-"
     line: int = 1
+    layout: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

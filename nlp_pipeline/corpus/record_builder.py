@@ -6,6 +6,7 @@ import logging
 from hashlib import blake2b
 from typing import Any
 
+from nlp_pipeline.corpus.document_file import LaidOutFields
 from nlp_pipeline.corpus.json_object import type_name
 from nlp_pipeline.corpus.nested_fields import lifted
 from nlp_pipeline.corpus.notes import Notes
@@ -103,6 +104,7 @@ class Builder:
 
     def _record(self, file: CorpusFile, line: int, fields: dict[str, Any]) -> Record:
         place = Place(file.source, line)
+        layout = fields.layout if isinstance(fields, LaidOutFields) else ()
         text = checked_text(fields, place, self._options)
         id = checked_id(fields, place, self._options.id_key)
         questions = parse_questions(fields.pop("questions", None), place)
@@ -119,6 +121,7 @@ class Builder:
             questions=questions,
             source=file.source,
             line=line,
+            layout=layout,
         )
 
     def _own_id(self, file: CorpusFile, line: int) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from glob import glob, has_magic
+from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import orjson
 
+from nlp_pipeline.corpus.conversion import MIME_TYPES, is_converter_installed
 from nlp_pipeline.corpus.streams import require_zstd
 from nlp_pipeline.errors.corpus import (
     CorpusIsARun,
@@ -21,20 +25,28 @@ from nlp_pipeline.errors.corpus import (
 )
 
 STDIN = "-"
+MEMORY = "records"
+"""How messages and tables name records that a program has given."""
 FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".tsv": "csv",
+    ".xlsx": "xlsx",
     ".txt": "text",
     ".parquet": "parquet",
     ".json": "squad",
     ".conllu": "conllu",
+    ".eml": "eml",
+    ".mbox": "mbox",
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".duckdb"), "database"),
+    **dict.fromkeys(MIME_TYPES, "document"),
 }
 COMPRESSIONS = (".gz", ".zst")
-SUPPORTED = (
-    *FORMATS,
-    *(f"{suffix}{c}" for suffix in FORMATS if suffix != ".parquet" for c in COMPRESSIONS),
-)
+UNCOMPRESSED = ("parquet", "database", "xlsx", "document", "eml", "mbox")
+"""Formats that are read from where they lie, not as a stream."""
+WHOLE_FILE = ("text", "document", "eml")
+"""Formats of which a file is one document."""
 
 MANIFEST = "manifest.json"
 """The file that makes a folder a run's."""
@@ -46,8 +58,11 @@ CACHES = ("__pycache__", "node_modules", "__MACOSX")
 CACHE_TAG = "CACHEDIR.TAG"
 """The file by which programs mark a folder as a cache (bford.info/cachedir)."""
 
-_BY_NAME_ONLY = "squad"
-"""Of the .json files in a folder hardly one is a corpus: such a file has to be named."""
+README = "readme.md"
+"""Says what a folder is; in one it is no document of its own."""
+_BY_NAME_ONLY = ("squad", "database")
+"""Of the .json files in a folder hardly one is a corpus, and a database needs a query: such a file
+has to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class CorpusFile:
         source: How messages and tables name it: as the user did.
         name: What the ids of its records start with: in a folder its path there, whatever else
             lies beside it; else its stem.
-        format: `"jsonl"`, `"csv"`, `"text"`, `"parquet"`, `"squad"` or `"conllu"`.
+        format: A name of `READERS`.
         compression: `".gz"`, `".zst"` or `""`.
     """
 
@@ -71,7 +86,7 @@ class CorpusFile:
 
     def id_at(self, line: int) -> str:
         """The id of a record without its own: a text file is one document and needs no line."""
-        return self.name if self.format == "text" else f"{self.name}:{line}"
+        return self.name if self.format in WHOLE_FILE else f"{self.name}:{line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +98,14 @@ class Sources:
         passed_over: Files that no reader knows.
         left_out: Folders that are not looked into, each with the reason.
         is_folder: Whether the corpus is a folder.
+        unread: Files that a package would read which is not installed, by its extra.
     """
 
     files: tuple[CorpusFile, ...]
     passed_over: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     is_folder: bool = False
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def find_sources(
@@ -97,8 +114,10 @@ def find_sources(
     """The files behind what the user named.
 
     Args:
-        source: A file, a folder, or `"-"` for JSON Lines on standard input.
-        stdin: A file that holds what came on standard input; read in its place.
+        source: A file, a folder, a pattern such as `notes/**/*.pdf`, or `"-"` for JSON Lines on
+            standard input.
+        stdin: A file that holds what came on standard input, or the records that a program has
+            given (`corpus.memory_records`); read in its place.
         named_by_stem: Paths within a folder whose files keep the names that a run of before gave
             them (`stem_names`).
 
@@ -110,11 +129,15 @@ def find_sources(
     """
     if str(source) == STDIN:
         return Sources((CorpusFile(stdin, STDIN, "stdin", format="jsonl"),))
+    if stdin is not None:
+        return Sources((CorpusFile(stdin, str(source), "record", format="records"),))
     path = Path(source)
     if path.is_dir():
         listing = _folder(path, named_by_stem)
     elif path.exists():
         listing = Sources((_single(path),))
+    elif has_magic(str(source)):
+        listing = _pattern(str(source), named_by_stem)
     else:
         raise CorpusNotFound(str(source))
     for file in listing.files:
@@ -138,7 +161,7 @@ def source_files(source: str | Path) -> list[Path]:
 def _single(path: Path) -> CorpusFile:
     kind = _format(path)
     if kind is None:
-        raise UnsupportedCorpus(str(path), SUPPORTED)
+        raise UnsupportedCorpus(str(path), FORMATS)
     if not path.is_file():
         raise CorpusNotAFile(str(path))
     try:
@@ -155,19 +178,56 @@ def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
     readable: list[Path] = []
     other_files: list[str] = []
     left_out: list[str] = []
+    unread: dict[str, tuple[str, ...]] = {}
     for path in sorted(_walk(root, left_out), key=lambda path: path.relative_to(root).parts):
         kind = _format(path)
-        if kind and kind[0] != _BY_NAME_ONLY:
-            readable.append(path)
+        name = _clean(path.relative_to(root).as_posix())
+        if not kind or kind[0] in _BY_NAME_ONLY or path.name.lower() == README:
+            other_files.append(name)
+        elif extra := _missing_extra(kind[0]):
+            unread[extra] = (*unread.get(extra, ()), name)
         else:
-            other_files.append(_clean(path.relative_to(root).as_posix()))
+            readable.append(path)
     if not readable:
-        looked = [suffix for suffix in SUPPORTED if not suffix.startswith(".json.")]
+        looked = [suffix for suffix, format in FORMATS.items() if format not in _BY_NAME_ONLY]
         raise EmptyCorpusFolder(
-            str(root), [s for s in looked if s != ".json"], other_files + left_out
+            str(root),
+            looked,
+            [*other_files, *(name for names in unread.values() for name in names), *left_out],
         )
+    files = _files_in(root, readable, named_by_stem)
+    return Sources(
+        files, tuple(other_files), tuple(sorted(left_out)), is_folder=True, unread=unread
+    )
+
+
+def _pattern(pattern: str, named_by_stem: Collection[str]) -> Sources:
+    """The files that a pattern names, as those of the folder that is above them all.
+
+    Raises:
+        CorpusNotFound: It names none.
+        UnsupportedCorpus: It names one that no reader knows: that is a mistake, not a find.
+    """
+    fixed = list(takewhile(lambda part: not has_magic(part), Path(pattern).parts))
+    root = Path(*fixed)
+    paths = sorted(
+        (path for name in glob(pattern, recursive=True) if (path := Path(name)).is_file()),
+        key=lambda path: path.relative_to(root).parts,
+    )
+    if not paths:
+        raise CorpusNotFound(pattern)
+    for path in paths:
+        if _format(path) is None:
+            raise UnsupportedCorpus(str(path), FORMATS)
+    return Sources(_files_in(root, paths, named_by_stem), is_folder=True)
+
+
+def _files_in(
+    root: Path, paths: Iterable[Path], named_by_stem: Collection[str]
+) -> tuple[CorpusFile, ...]:
+    """Files with the names that they have in their folder."""
     stems = stem_names(named_by_stem)
-    files = tuple(
+    return tuple(
         CorpusFile(
             path,
             _clean(str(path)),
@@ -175,11 +235,17 @@ def _folder(root: Path, named_by_stem: Collection[str]) -> Sources:
             format=format,
             compression=compression,
         )
-        for path in readable
+        for path in paths
         for name in [_clean(path.relative_to(root).as_posix())]
         for format, compression in [_format(path) or ("", "")]
     )
-    return Sources(files, tuple(other_files), tuple(sorted(left_out)), is_folder=True)
+
+
+def _missing_extra(format: str) -> str:
+    """The extra that reads a format and is not installed; nothing where it can be read."""
+    if format == "document" and not is_converter_installed():
+        return "documents"
+    return "xlsx" if format == "xlsx" and find_spec("openpyxl") is None else ""
 
 
 def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:
@@ -257,7 +323,7 @@ def _format(path: Path) -> tuple[str, str] | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
-    if kind is None or (compression and kind == "parquet"):
+    if kind is None or (compression and kind in UNCOMPRESSED):
         return None
     return kind, compression
 

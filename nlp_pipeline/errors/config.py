@@ -26,6 +26,26 @@ class ArgumentNotText(ConfigError):
         )
 
 
+class OptionsOfALoadedPipeline(ConfigError):
+    """Options for a pipeline that is loaded already."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(
+            f"A loaded pipeline takes no {listing(names)}: it has settings of its own. Change them "
+            "before, or give the pipeline's name or path."
+        )
+
+
+class TwoDevices(ConfigError):
+    """Two options that name the device."""
+
+    def __init__(self, gpu_id: int, device: str) -> None:
+        super().__init__(
+            f"--gpu-id {gpu_id} and --device {escaped(device, 40)} both say where the model runs. "
+            "Leave one out."
+        )
+
+
 class InvalidSetting(ConfigError):
     """A component's setting of the wrong type or out of its range."""
 

@@ -86,7 +86,8 @@ class UnsupportedCorpus(CorpusError):
     def __init__(self, source: str, supported: Iterable[str]) -> None:
         super().__init__(
             f"The corpus '{_file(source)}' has no format that is read here; there are: "
-            f"{listing(supported, 20)}. Convert or rename it; JSON Lines is one object a line."
+            f"{listing(supported, 30)}; those of text also with .gz or .zst. Convert or rename it; "
+            "JSON Lines is one object a line."
         )
 
 
@@ -96,7 +97,7 @@ class EmptyCorpusFolder(CorpusError):
     def __init__(self, source: str, supported: Iterable[str], other_files: Iterable[str]) -> None:
         super().__init__(
             f"The folder '{_file(source)}' holds nothing to read: looked for "
-            f"{listing(supported, 20)}; it has: {_fields(other_files)}."
+            f"{listing(supported, 30)}; it has: {_fields(other_files)}."
         )
 
 
@@ -118,6 +119,54 @@ class ZstdNotInstalled(CorpusError):
             f"{_file(source)} is compressed with Zstandard, and the package that reads it is not "
             f"installed. Type `{pip_install('zst')}`."
         )
+
+
+class NoFrameColumn(CorpusError):
+    """A column that a frame has none of, or more than one of."""
+
+    def __init__(self, column: object, columns: Iterable[object], count: int = 0) -> None:
+        how = f"{count} columns" if count else "no column"
+        super().__init__(
+            f"The frame has {how} '{escaped(str(column), 60)}'; it has: "
+            f"{_fields(map(str, columns))}. Name the one that holds the texts."
+        )
+
+
+class QuestionsUnusable(CorpusError):
+    """Questions for a frame that cannot be asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f'{reason}. Give a list such as ["Who is named?"], each question once, or a dict from '
+            'the name of a column to its question: {"who": "Who is named?"}.'
+        )
+
+
+def rows_without_answer(failed: int, rows: int) -> str:
+    """What is said where some rows of a frame could not be asked about.
+
+    Args:
+        failed: How many.
+        rows: Of so many.
+    """
+    return (
+        f"{failed} of {rows} rows failed and have no answer; details=True gives a column that says "
+        "why."
+    )
+
+
+class NotACorpus(CorpusError):
+    """An object of a program that holds no records."""
+
+    def __init__(self, type_name: str, keys: Iterable[str] = ()) -> None:
+        of = f" with {_fields(keys)}" if keys else ""
+        advice = (
+            "Give one of its values, or a list of records"
+            if keys
+            else "Give a path, a table of pandas, polars or Arrow, a data set, or an iterable of "
+            "texts, of records or of pairs of a text and its context"
+        )
+        super().__init__(f"The corpus is a {escaped(type_name, 60)}{of}. {advice}.")
 
 
 class BadRecord(NlpPipelineError):
@@ -243,6 +292,16 @@ class NotAnObject(BadRecord):
         )
 
 
+class ItemNotRecord(BadRecord):
+    """An item of an iterable that is neither a text nor a record."""
+
+    def __init__(self, place: Place, what: str) -> None:
+        super().__init__(
+            f"{place} is {escaped(what, 120)}. Give a text, a dict such as {{'id': '1', 'text': "
+            "'…'}, or a pair of a text and its context."
+        )
+
+
 class LineTooLong(BadRecord):
     """A line, or a row of a CSV file, that is too long to be read into memory."""
 
@@ -250,7 +309,7 @@ class LineTooLong(BadRecord):
         length = f"{size:,} bytes" if size is not None else "more bytes than that"
         super().__init__(
             f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
-            f"{length}. Split the document, close an open quote, or raise --max-length."
+            f"{length}. Split the document, close an open quote, or raise --max-chars."
         )
 
 
@@ -321,7 +380,7 @@ class TextTooLong(BadRecord):
     def __init__(self, place: Place, text_key: str, length: int, max_length: int) -> None:
         super().__init__(
             f"{place} has {length:,} characters as its '{escaped(text_key)}' and at most "
-            f"{max_length:,} are read. Split the document or raise --max-length."
+            f"{max_length:,} are read. Split the document or raise --max-chars."
         )
 
 
@@ -439,6 +498,20 @@ def corpus_warning(
         name=_fields(names),
     )
     return f"{text} Said once; there may be more." if name in SAID_ONCE else text
+
+
+def files_unread(source: str, extra: str, names: Iterable[str]) -> str:
+    """What is said of files in a folder that only lack the package that reads them.
+
+    Args:
+        source: The folder.
+        extra: Its packages read them.
+        names: Of the files.
+    """
+    return (
+        f"Files in '{_file(source)}' were not read, as a package is not installed: "
+        f"{_fields(names)}. Type `{pip_install(extra)}`."
+    )
 
 
 class BadSquad(BadRecord):

@@ -8,7 +8,6 @@ from typing import Any
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import described, escaped
-from nlp_pipeline.errors.packages import pip_install
 
 
 class AnnotationFailed(NlpPipelineError):
@@ -105,7 +104,8 @@ class InvalidNumber(NlpPipelineError):
     stage = "config"
 
     def __init__(self, name: str, value: object, least: int, most: int) -> None:
-        option = name if "." in name else f"{name} (--{name.replace('_', '-')})"
+        typed = "max-chars" if name == "max_length" else name.replace("_", "-")
+        option = name if "." in name else f"{name} (--{typed})"
         super().__init__(
             f"{option} is {escaped(repr(value), 40)}; give an integer from {least:,} to {most:,}."
         )
@@ -301,7 +301,7 @@ class RunDamaged(OutputError):
 
 def _call(command: Sequence[str], corpus: str) -> str:
     """How a run is called again: by its command, or from Python."""
-    words = [word for word in command if word != "--fresh"]
+    words = [word for word in command if word not in ("--fresh", "--force")]
     if words and words[0] in ("run", "retry"):
         return f"type:\n  {shlex.join(['nlp-pipeline', *words])}"
     return f"call `run` again as before, with the corpus '{escaped(corpus)}'."
@@ -331,16 +331,6 @@ class DocumentNotFound(OutputError):
         super().__init__(
             f"The run in '{escaped(path, 300)}' has no document '{escaped(document_id)}' (or has "
             "not come to it yet). The ids are in the column document_id of its table documents."
-        )
-
-
-class DuckdbMissing(OutputError):
-    """An export to DuckDB without the package."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Exporting to DuckDB needs a package that is not installed: type "
-            f"`{pip_install('duckdb')}`."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from typing import Any
 
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
@@ -47,7 +48,10 @@ def ledger_entries(folder: RunFolder, corpus: str) -> Iterator[Entry]:
 
 
 def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tuple[Entry, Load]]:
-    """The records of the finished parts, each with a way to have it back from the tables."""
+    """The records of the finished parts, each with a way to have it back from the tables.
+
+    That raises `CorpusNeeded` where the tables do not give it back as it was.
+    """
 
     @lru_cache(maxsize=1)  # they are asked for in their order
     def texts(part: int) -> list[str | None]:
@@ -56,24 +60,29 @@ def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tu
         values: list[str | None] = table["text"].to_pylist()
         return values
 
+    @lru_cache(maxsize=1)
+    def layouts(part: int) -> dict[str, list[dict[str, Any]]]:
+        by_document: dict[str, list[dict[str, Any]]] = {}
+        table = read_table_of(folder.path, folder.receipts[part], "layout", folder.format)
+        for row in table.to_pylist():
+            by_document.setdefault(row.pop("document_id"), []).append(row)
+        return by_document
+
     def record(entry: Entry, position: int) -> Record:
         part, offset = divmod(position, part_size)
-        return _record(folder, entry, position, texts(part)[offset], corpus)
+        again = _record(entry, position, texts(part)[offset], layouts(part).get(entry.id, []))
+        if entry_of(again).digest != entry.digest:
+            raise CorpusNeeded(str(folder.path), corpus, entry.id)
+        return again
 
     for position, entry in enumerate(ledger_entries(folder, corpus)):
         yield entry, partial(record, entry, position)
 
 
-def _record(
-    folder: RunFolder, entry: Entry, position: int, text: str | None, corpus: str
-) -> Record:
-    """A record as the corpus gave it; its digest says that nothing of it is lost.
-
-    Raises:
-        CorpusNeeded: The tables do not give it back as it was.
-    """
+def _record(entry: Entry, position: int, text: str | None, layout: list[dict[str, Any]]) -> Record:
+    """A record as the corpus gave it, if its digest says that nothing of it is lost."""
     questions = tuple(Question(q["id"], q["text"]) for q in entry.questions)
-    record = Record(
+    return Record(
         position,
         entry.id,
         text=text or "",
@@ -81,7 +90,5 @@ def _record(
         questions=questions,
         source=entry.source,
         line=entry.line,
+        layout=tuple(layout),
     )
-    if entry_of(record).digest != entry.digest:
-        raise CorpusNeeded(str(folder.path), corpus, entry.id)
-    return record

@@ -2,8 +2,10 @@
 
 The layout, in the order in which a part comes to be:
 
+- `_input/`: what came as a stream; `_conversions/`: the texts of PDFs and the like, by digest
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
+- `README.md`, written when all are: the card of a Hugging Face data set
 - `errors.jsonl`, grown by the part's errors
 - `_completions/part-00012.gz`: what the rows of the part are made of, for when settings change
 - `_ledger/part-00012.jsonl`: what each record of the part was, and what became of it
@@ -27,6 +29,7 @@ from typing import Any
 
 from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
 from nlp_pipeline.run_folder.completions import ROOM
+from nlp_pipeline.run_folder.data_set_card import CARD, is_ours
 from nlp_pipeline.run_folder.errors_file import ERRORS
 from nlp_pipeline.run_folder.files import TEMPORARY, Format, disk_errors, write_json
 from nlp_pipeline.run_folder.further_questions import FILE
@@ -37,7 +40,7 @@ from nlp_pipeline.run_folder.receipt_list import count_intact, drop_receipts, re
 from nlp_pipeline.run_folder.receipts import RECEIPTS
 from nlp_pipeline.run_folder.resume import differences, irreconcilable
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
-from nlp_pipeline.run_folder.stdin import INPUT
+from nlp_pipeline.run_folder.stdin import CONVERSIONS, INPUT
 from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS
 from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
 from nlp_pipeline.run_folder.writer import RunFolder as RunFolder
@@ -162,7 +165,7 @@ def _is_beginning(entry: Path) -> bool:
     """Whether a run that was killed before it had a manifest may have left this."""
     if entry.name == RECEIPTS:
         return not any(entry.iterdir())
-    return entry.name in (LOCK, INPUT) or TEMPORARY in entry.name
+    return entry.name in (LOCK, INPUT, CONVERSIONS) or TEMPORARY in entry.name
 
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:
@@ -181,6 +184,8 @@ def _clear(path: Path) -> None:
             _clear_room(path / name)
         for name in (ERRORS, CONFIG, FILE):
             (path / name).unlink(missing_ok=True)
+        if is_ours(path / CARD):
+            (path / CARD).unlink()
 
 
 def _clear_room(room: Path) -> None:

@@ -31,7 +31,8 @@ class Entry:
 
     Attributes:
         id: The document's id.
-        digest: Of all that the record says: id, text, meta, questions; of a reject its reason.
+        digest: Of all that the record says: id, text, meta, questions, layout; of a reject its
+            reason.
         source: The file it stands in.
         line: Its line there.
         state: What became of it; `rejected` where no record could be read.
@@ -90,7 +91,9 @@ def entry_of(item: Record | Reject) -> Entry:
         )
     questions = [{"id": q.id, "text": q.text} for q in item.questions]
     meta = dict(item.meta)
-    digest = _digest([item.id, item.text, meta, questions])
+    # In one order: read back from the table, the columns stand in another.
+    layout = [[dict(sorted(row.items())) for row in item.layout]] if item.layout else []
+    digest = _digest([item.id, item.text, meta, questions, *layout])
     return Entry(item.id, digest, item.source, line=item.line, meta=meta, questions=questions)
 
 

@@ -8,6 +8,7 @@ lemmas, labels) is never changed: `-LRB-` is a tag.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
     "classifications": ("document_id", "error"),
     "generations": ("document_id", "text", "reasoning", "error"),
     "chunks": ("document_id",),
+    "layout": ("document_id", "section"),
     "errors": ("document_id", "source", "message"),
 }
 """Per table the columns that a document, a record or a model writes, but for JSON objects."""
@@ -81,7 +83,7 @@ def would_run(text: str) -> bool:
     return bool(_CALLS.search(rest) or _ARITHMETIC.fullmatch(rest.rstrip()))
 
 
-def guarded(name: str, table: pa.Table) -> Guarded:
+def guarded(name: str, table: pa.Table, also: Iterable[str] = ()) -> Guarded:
     """A table in which a quote stands before each cell of free text that would be run.
 
     A cell that looks like one with its quote gets another, so that `unguarded` gives back what
@@ -90,9 +92,10 @@ def guarded(name: str, table: pa.Table) -> Guarded:
     Args:
         name: The table's.
         table: Some of its rows.
+        also: Further columns of free text.
     """
     cells = 0
-    for column in _free_texts(name, table):
+    for column in (*_free_texts(name, table), *also):
         values = table[column].to_pylist()
         marks = [value is not None and would_run(value.lstrip("'")) for value in values]
         if any(marks):

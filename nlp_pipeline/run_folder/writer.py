@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from nlp_pipeline.run_folder.data_set_card import write_card
 from nlp_pipeline.run_folder.errors_file import ErrorsFile
 from nlp_pipeline.run_folder.files import (
     Format,
@@ -225,6 +227,10 @@ class RunFolder:
                 check(self.path, receipt, self.format)
             self._written_parts.clear()
             self.errors.mend(self.receipts)
+            counts = Counter(dict.fromkeys(TABLES, 0))
+            for receipt in self.receipts:
+                counts.update({name: receipt.rows.get(name, 0) for name in TABLES})
+            write_card(self.path, self.format, counts)
             self._pack()
 
     def _enter(self, receipt: Receipt) -> None:

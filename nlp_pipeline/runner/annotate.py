@@ -140,8 +140,17 @@ def dress(doc: Doc, item: Record | Reject) -> Doc:
 
 def origin_of(item: Record | Reject) -> Origin:
     """What the corpus says of an item."""
-    text, meta = (item.text, dict(item.meta)) if isinstance(item, Record) else (None, {})
-    return Origin(item.id, item.index, source=item.source, line=item.line, text=text, meta=meta)
+    if isinstance(item, Reject):
+        return Origin(item.id, item.index, source=item.source, line=item.line)
+    return Origin(
+        item.id,
+        item.index,
+        source=item.source,
+        line=item.line,
+        text=item.text,
+        meta=dict(item.meta),
+        layout=item.layout,
+    )
 
 
 def chain(

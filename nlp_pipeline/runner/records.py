@@ -6,18 +6,26 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus, source_files
-from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
+from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
+from nlp_pipeline.corpus.database import check_query
+from nlp_pipeline.corpus.memory_records import is_in_memory, record_lines
+from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.read_options import ReadOptions
+from nlp_pipeline.corpus.sources import STDIN, find_sources
+from nlp_pipeline.errors.database import QueryNeedsADatabase
 from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.resume import ResumePlan
-from nlp_pipeline.run_folder.stdin import keep, spooled
+from nlp_pipeline.run_folder.stdin import CONVERSIONS, COPY, RECORDS, LineStream, keep, spooled
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
 from nlp_pipeline.runner.request import Progress, RunRequest
@@ -87,6 +95,8 @@ class CorpusRecords:
         self._progress = progress
         self.may_change = True
         self._stdin: Path | None = None
+        self._copy = COPY
+        self._converter = Converter(request.out / CONVERSIONS)
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
@@ -97,7 +107,7 @@ class CorpusRecords:
             CorpusError: The corpus cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        source_files(self._request.corpus)
+        _check_query(self._request)
         refuse_strangers(self._request.out)
 
     def open(self) -> AbstractContextManager[None]:
@@ -130,13 +140,16 @@ class CorpusRecords:
         if plan.failed:
             self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
         if self._stdin is not None:
-            self._stdin = keep(self._stdin)
+            self._stdin = keep(self._stdin, self._copy)
         inputs = input_digests(self._request.corpus, self._stdin)
         return {**description, "inputs": inputs, NAMED_BY_STEM: self._stems}
 
     def total(self, folder: RunFolder) -> int | None:
         """See `RecordSource.total`."""
-        return count_documents(self._request.corpus, self._request.limit, stdin=self._stdin)
+        request = self._request
+        return count_documents(
+            request.corpus, request.limit, stdin=self._stdin, query=request.query
+        )
 
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
         """See `RecordSource.records`."""
@@ -158,7 +171,63 @@ class CorpusRecords:
             on_warning=on_warning,
             stdin=self._stdin,
             named_by_stem=self._stems,
+            converter=self._converter,
+            query=request.query,
         )
+
+
+def records_of(corpus: Any, request: RunRequest, progress: Progress) -> CorpusRecords:
+    """Where the records of a corpus come from: files, or what is read once and kept.
+
+    Args:
+        corpus: As in `read_corpus`.
+        request: The run.
+        progress: Is told what the reader notices.
+    """
+    if is_in_memory(corpus) or is_data_set(corpus):
+        return MemoryRecords(corpus, request, progress)
+    return CorpusRecords(request, progress)
+
+
+class MemoryRecords(CorpusRecords):
+    """Records that a program or a data set gives, kept in the run's folder as lines of JSON.
+
+    Args:
+        corpus: As in `read_corpus`; is read once.
+        request: The run.
+        progress: Is told what the reader notices.
+    """
+
+    def __init__(self, corpus: Any, request: RunRequest, progress: Progress) -> None:
+        super().__init__(request, progress)
+        self._corpus = corpus
+        self._copy = RECORDS
+        self._lines: Iterator[bytes] = iter(())
+
+    def check(self) -> None:
+        """See `RecordSource.check`.
+
+        Raises:
+            CorpusError: The object holds no records, or the data set cannot be read.
+            OutputError: The folder holds something else than a run.
+        """
+        request = self._request
+        corpus = self._corpus
+        if is_data_set(corpus):
+            corpus = data_set_records(str(corpus), request.text_key)
+        options = ReadOptions(request.text_key, request.id_key)
+        self._lines = record_lines(corpus, options, Notes(self._progress.warn))
+        refuse_strangers(request.out)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Copies the records into the run's folder."""
+        request = self._request
+        limit = None if request.limit is None else max(0, request.limit)
+        stream = LineStream(islice(self._lines, limit))
+        with spooled(request.out, stream, fresh=request.fresh, name=RECORDS) as copy:
+            self._stdin = copy
+            yield
 
 
 class FailedRecords:
@@ -220,6 +289,20 @@ class FailedRecords:
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
         """See `RecordSource.records`."""
         return records_again(folder, self._request.part_size, self._request.corpus)
+
+
+def _check_query(request: RunRequest) -> None:
+    """Looks whether a corpus is there, and can be asked where it is a database.
+
+    Raises:
+        CorpusError: It cannot be read.
+        QueryNeedsADatabase: There is a query, and no database.
+    """
+    files = find_sources(request.corpus).files
+    if files[0].format == "database":
+        check_query(files[0], request.query)
+    elif request.query is not None:
+        raise QueryNeedsADatabase(request.corpus)
 
 
 def _identity(item: Record | Reject) -> Record | Reject:

@@ -91,6 +91,7 @@ class RunRequest:
         pipeline: The pipeline and its overrides.
         text_key: The field or column that holds the text.
         id_key: The one that holds the id.
+        query: What is read of a corpus that is a database.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -114,6 +115,7 @@ class RunRequest:
     pipeline: PipelineSpec = field(default_factory=lambda: PipelineSpec("en_qa_summary"))
     text_key: str = "text"
     id_key: str = "id"
+    query: str | None = None
     limit: int | None = None
     max_length: int = 100_000
     n_process: int | None = None

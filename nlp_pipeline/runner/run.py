@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nlp_pipeline.corpus.memory_records import is_in_memory
+from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0
 from nlp_pipeline.keywords import known_keywords
@@ -24,7 +26,12 @@ from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecut
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
 from nlp_pipeline.runner.manifest import beginning, describe, figures
-from nlp_pipeline.runner.records import CorpusRecords, FailedRecords, RecordSource
+from nlp_pipeline.runner.records import (
+    CorpusRecords,
+    FailedRecords,
+    RecordSource,
+    records_of,
+)
 from nlp_pipeline.runner.request import (
     PART_SIZE,
     ClusterOptions,
@@ -45,7 +52,7 @@ _EXECUTORS: dict[str, Callable[[], PartExecutor]] = {"local": LocalExecutor, "ra
 
 @known_keywords
 def run(
-    corpus: str | Path,
+    corpus: Any,
     out: str | Path,
     *,
     pipeline: str = "en_qa_summary",
@@ -62,6 +69,7 @@ def run(
     echo: bool = False,
     text_key: str = "text",
     id_key: str = "id",
+    query: str | None = None,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -87,7 +95,9 @@ def run(
     changed in the corpus, tries again what failed, and keeps the rest.
 
     Args:
-        corpus: A file, a folder, or `-` for standard input.
+        corpus: A file, a folder, or `-` for standard input; or what the program has at hand: a
+            pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
+            or of pairs of a text and its context. Such records are kept in the run's folder.
         out: The run's folder.
         pipeline: A shipped pipeline's name, the path of a `.cfg` or of a saved pipeline's folder,
             or an installed spaCy pipeline package.
@@ -105,6 +115,7 @@ def run(
         echo: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
+        query: What is read of a corpus that is an SQLite or DuckDB file: one SELECT.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -154,11 +165,12 @@ def run(
         lang=lang,
     )
     request = RunRequest(
-        corpus=str(corpus),
+        corpus=MEMORY if is_in_memory(corpus) else str(corpus),
         out=Path(out),
         pipeline=spec,
         text_key=text_key,
         id_key=id_key,
+        query=query,
         limit=limit,
         max_length=max_length,
         n_process=n_process,
@@ -179,7 +191,8 @@ def run(
             **({} if unit_timeout is None else {"unit_timeout": unit_timeout}),
         ),
     )
-    return execute(request, progress)
+    progress = progress or Silent()
+    return execute(request, progress, records=records_of(corpus, request, progress))
 
 
 @known_keywords
@@ -287,7 +300,7 @@ def execute(
         return on_rank0(config, again)
     started = time.perf_counter()
     progress = progress or Silent()
-    records = records or CorpusRecords(request, progress)
+    records = records or records_of(request.corpus, request, progress)
     request.check_limits()
     records.check()
     limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
@@ -386,7 +399,7 @@ def check(request: RunRequest, records: RecordSource | None = None) -> None:
         TimeoutNeedsWorkers: There is a time limit and no process that could be ended.
     """
     request.check_limits()
-    (records or CorpusRecords(request, Silent())).check()
+    (records or records_of(request.corpus, request, Silent())).check()
 
 
 class _Books:

@@ -77,6 +77,7 @@ class Origin:
         line: 1-based line or row of the file.
         text: The text as read; None where none could be.
         meta: The record's other fields.
+        layout: Rows of the table `layout`, without the document's id.
     """
 
     document_id: str
@@ -85,6 +86,7 @@ class Origin:
     line: int | None = None
     text: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    layout: tuple[Mapping[str, Any], ...] = ()
 
 
 def doc_rows(doc: Doc, origin: Origin) -> Rows:
@@ -108,6 +110,8 @@ class _RowMaker:
     def tables(self) -> Rows:
         """The rows of every table."""
         rows = {name: self._rows(name, source) for name, source in _SOURCES.items()}
+        layout = _RowSource(lambda _: self._origin.layout, lambda _, row: iter([dict(row)]))
+        rows["layout"] = self._rows("layout", layout)
         errors = self._rows("errors", _RowSource(_rows_of_extension("errors"), self._error))
         # What is noted last is what the errors themselves are unreadable by.
         errors += [self._failure(error) for error in self._failures.values()]

@@ -361,6 +361,25 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "(`character`) where even that is too long",
         ),
     ),
+    "layout": (
+        _DOCUMENT_ID,
+        Column("page", INT, "1-based page or slide; null where the format knows none"),
+        _key(
+            "kind",
+            STRING,
+            "`page`, `heading`, `paragraph`, `list_item`, `table`, `code` or what else the "
+            "document's format calls it",
+        ),
+        _key("start_char", INT, "first character in the document's text"),
+        _key("end_char", INT, "one past the last character"),
+        Column("level", INT, "of a heading, from 1"),
+        Column("section", STRING, "the headings above it, outermost first, with ` / ` between"),
+        Column(
+            "bbox",
+            pa.list_(pa.float64()),
+            "its box on the page in points: left, bottom, right, top; null where it is not known",
+        ),
+    ),
     "errors": (
         _DOCUMENT_ID,
         Column("source", STRING, "the file of the record"),

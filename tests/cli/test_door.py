@@ -142,7 +142,7 @@ def test_a_document_that_a_run_has_not_is_shown_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--max-length", 10**18], "max_length (--max-length) is 1000000000000000000; give an "
+        (["--max-length", 10**18], "max_length (--max-chars) is 1000000000000000000; give an "
          "integer from 1 to 1,000,000,000."),
         (["--batch-size", 10**20], "batch_size (--batch-size) is 100000000000000000000; give an "
          "integer from 1 to 1,000,000."),

@@ -126,7 +126,7 @@ def test_a_busy_folder(cli, quick, corpus) -> None:
     ("arguments", "said"),
     [
         (["nowhere.jsonl"], "The corpus 'nowhere.jsonl' was not found."),
-        (["x.docx"], "has no format that is read here"),
+        (["x.odt"], "has no format that is read here"),
         (["c.jsonl", "-p", "nope"], "There is no pipeline 'nope'."),
         (["c.jsonl", "-p", "broken.cfg"], "The pipeline 'broken.cfg' cannot be built: "),
         (["c.jsonl", "--set", "a.b=1"], "--set a.b: the pipeline has no such setting."),

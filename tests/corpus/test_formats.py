@@ -246,7 +246,7 @@ def test_a_csv_row_over_the_limit(read):
     assert reject.kind == "line_too_long"
     assert reject.message == (
         "x.csv:2 is too long: at most 16,777,216 bytes are read as one record and it has more "
-        "bytes than that. Split the document, close an open quote, or raise --max-length."
+        "bytes than that. Split the document, close an open quote, or raise --max-chars."
     )
     assert {row.kind for row in rest} == {"bad_csv_row"}
 

@@ -106,7 +106,7 @@ CASES = [
         '{"text": "' + "é" * 1001 + '"}',
         "text_too_long",
         "x.jsonl:2 has 1,001 characters as its 'text' and at most 1,000 are read. Split the "
-        "document or raise --max-length.",
+        "document or raise --max-chars.",
     ),
     (
         '{"id": 1.5, "text": "a"}',
@@ -216,7 +216,7 @@ def test_a_line_of_20_mb_is_refused_and_the_next_one_read(read):
     assert reject.kind == "line_too_long"
     assert reject.message == (
         "x.jsonl:1 is too long: at most 16,777,216 bytes are read as one record and it has "
-        "20,000,013 bytes. Split the document, close an open quote, or raise --max-length."
+        "20,000,013 bytes. Split the document, close an open quote, or raise --max-chars."
     )
     assert (record.id, record.text) == ("x:2", "b")
 

@@ -21,11 +21,10 @@ from nlp_pipeline.errors.corpus import (
 )
 
 SUPPORTED = (
-    ".jsonl, .ndjson, .csv, .txt, .parquet, .json, .conllu, .jsonl.gz, .jsonl.zst, .ndjson.gz, "
-    ".ndjson.zst, .csv.gz, .csv.zst, .txt.gz, .txt.zst, .json.gz, .json.zst, .conllu.gz, "
-    ".conllu.zst"
+    ".jsonl, .ndjson, .csv, .tsv, .xlsx, .txt, .parquet, .json, .conllu, .eml, .mbox, .pdf, .docx, "
+    ".pptx, .html, .htm, .md"
 )
-IN_FOLDERS = SUPPORTED.replace(" .json,", "").replace(" .json.gz, .json.zst,", "")
+IN_FOLDERS = SUPPORTED.replace(" .json,", "")
 
 
 def test_a_source_that_is_not_there(tmp_path, monkeypatch):
@@ -44,8 +43,8 @@ def test_a_suffix_nobody_reads(write, name):
     with pytest.raises(UnsupportedCorpus) as error:
         read_corpus(source)
     assert str(error.value) == (
-        f"The corpus '{name}' has no format that is read here; there are: {SUPPORTED}. Convert or "
-        "rename it; JSON Lines is one object a line."
+        f"The corpus '{name}' has no format that is read here; there are: {SUPPORTED}; those of "
+        "text also with .gz or .zst. Convert or rename it; JSON Lines is one object a line."
     )
 
 
@@ -64,11 +63,11 @@ def test_a_file_that_may_not_be_opened(write, monkeypatch):
 
 
 def test_a_folder_with_nothing_to_read(write):
-    write("d/notes.md", "a")
+    write("d/notes.rst", "a")
     with pytest.raises(EmptyCorpusFolder) as error:
         read_corpus("d")
     assert str(error.value) == (
-        f"The folder 'd' holds nothing to read: looked for {IN_FOLDERS}; it has: notes.md."
+        f"The folder 'd' holds nothing to read: looked for {IN_FOLDERS}; it has: notes.rst."
     )
 
 
@@ -79,7 +78,7 @@ def test_a_folder_is_read_recursively_in_order_of_paths(write):
     write("d/.hidden.jsonl", "broken")
     write("d/.git/x.jsonl", "broken")
     write("d/README.md", "not read")
-    write("d/a/x.html", "not read")
+    write("d/a/x.xml", "not read")
     said: list[str] = []
     rows = list(read_corpus("d", on_warning=said.append))
     assert [(row.index, row.id, row.source, row.line) for row in rows] == [
@@ -89,7 +88,7 @@ def test_a_folder_is_read_recursively_in_order_of_paths(write):
         (3, "b.jsonl:2", "d/b.jsonl", 2),
     ]
     assert said == [
-        "Files of other formats in 'd' were passed over: README.md, a/x.html.",
+        "Files of other formats in 'd' were passed over: README.md, a/x.xml.",
         "Folders in 'd' were left out: .git (hidden).",
     ]
     assert source_files("d") == [Path("d/a/c.csv"), Path("d/a/z.txt"), Path("d/b.jsonl")]

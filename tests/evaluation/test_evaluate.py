@@ -287,7 +287,7 @@ def test_labels(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
     corpus = ROOT / "corpora" / "labelled.jsonl"
     out, figures, plot = tmp_path / "out", tmp_path / "figures.json", tmp_path / "plot.svg"
-    options = ("--echo", "--out", out, "--json", figures, "--plot", plot, "--resamples", 50)
+    options = ("--echo", "--out", out, "--json-file", figures, "--plot", plot, "--resamples", 50)
     done = cli("evaluate", corpus, *options, "--quiet")
     assert done.code == 0, done.err
     assert done.out.startswith("Answers (percent; in brackets the 95% interval over documents)")
@@ -298,6 +298,8 @@ def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
     assert plot.read_text().startswith("<svg ")
     again = cli("evaluate", corpus, "--run", out, "--resamples", 50)
     assert again.out == done.out, "what is evaluated is the run's folder"
+    printed = cli("evaluate", corpus, "--run", out, "--resamples", 50, "--json")
+    assert json.loads(printed.out) == found
 
 
 def test_the_labelled_corpus_is_what_it_says() -> None:

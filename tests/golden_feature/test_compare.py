@@ -203,11 +203,13 @@ def test_a_table_without_names_counts_its_rows() -> None:
 
 
 def test_tables() -> None:
-    empty = Table([], [])
-    assert report({"a": empty}, {"b": empty}) == (
+    empty, table = Table([], []), Table(["n"], [{"n": 1}])
+    assert report({"a": empty}, {"b": table}) == (
         "a: 1 difference\n  the table is missing\n"
         "b: 1 difference\n  the table is not in the golden output"
     )
+    # A table that has come since the golden was recorded, and is empty, is no difference.
+    assert differences({"a": empty}, {"a": empty, "b": empty}) == []
 
 
 def test_of_many_differences_the_rest_is_counted() -> None:

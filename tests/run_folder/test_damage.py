@@ -15,8 +15,8 @@ import pytest
 from nlp_pipeline import read_run
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
+from nlp_pipeline.export.job import export_run
 from nlp_pipeline.report import write_report
-from nlp_pipeline.run_folder.export import export_run
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.read import document_rows, iter_rows, row_counts

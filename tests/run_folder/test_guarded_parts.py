@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline import read_run, retry
+from nlp_pipeline.export.job import export_run
 from nlp_pipeline.report import write_report
-from nlp_pipeline.run_folder.export import export_run
 from nlp_pipeline.run_folder.spreadsheet import guarded, unguarded, would_run
 from nlp_pipeline.runner.run import run
 

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from nlp_pipeline import read_run
+from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
 from nlp_pipeline.errors.run import TableNotFound
-from nlp_pipeline.run_folder.export import export_run
+from nlp_pipeline.export.export_targets import TARGETS, writer_of
+from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.spreadsheet import FREE_TEXT, would_run
 from nlp_pipeline.runner import run as runner
 from nlp_pipeline.tables.schemas import TABLES
@@ -106,14 +108,25 @@ def test_the_columns_of_free_text_are_there() -> None:
         assert set(columns) - {"reasoning"} <= set(TABLES[table].names), table
 
 
-def test_duckdb_joins_the_tables(out, tmp_path) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    (file,) = export_run(out, tmp_path / "run.duckdb", "duckdb")
-    with duckdb.connect(str(file)) as database:
-        rows = database.execute(
-            "select count(*) from tokens join documents using (document_id)"
-        ).fetchall()
-    assert rows == [(len(read_run(out)["tokens"]),)]
+def test_every_target_has_its_writer() -> None:
+    assert [writer_of(target).__name__ for target in TARGETS.values()] == [
+        f"write_{name}" for name in TARGETS
+    ]
+
+
+def test_targets_that_cannot_be(out, tmp_path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UnknownTarget, match=r"cannot be exported to 'xml'; there are: parquet, "):
+        export_run(out, tmp_path / "tables", "xml")
+    with pytest.raises(TargetIsNoFolder, match=r"file' is a file, and csv is a file for each"):
+        export_run(out, tmp_path / "file", "csv")
+    with pytest.raises(TargetIsAFolder, match=r"is a folder, and xlsx is one file: .*/run\.xlsx'"):
+        export_run(out, tmp_path, "xlsx")
+
+
+def test_the_former_name_of_the_option(out, tmp_path, cli) -> None:
+    done = cli("export", out, tmp_path / "tables", "--format", "jsonl", "--table", "errors")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'tables' / 'errors.jsonl'}\n")
 
 
 def test_no_such_table(out, tmp_path) -> None:

@@ -1,0 +1,46 @@
+"""PDF, Word, PowerPoint, HTML and Markdown: a file is a document, converted to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
+from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
+from nlp_pipeline.corpus.sources import CorpusFile
+from nlp_pipeline.errors.corpus import BadRecord, Place
+from nlp_pipeline.errors.documents import ReaderNotInstalled
+
+
+class LaidOutFields(dict[str, Any]):
+    """The fields of a document of which it is known what stands where.
+
+    Attributes:
+        layout: Rows of the table `layout`, without the document's id.
+    """
+
+    layout: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_document(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
+    """The text of a file with what the file says of itself, or why there is none.
+
+    Raises:
+        ReaderNotInstalled: The library that converts it is not there.
+    """
+    if not is_converter_installed():
+        raise ReaderNotInstalled(file.source, "documents")
+    assert file.path is not None
+    converter = options.converter or Converter()
+    try:
+        answer = converter.convert(file.path, Place(file.source, 1))
+    except BadRecord as error:
+        yield 1, error
+    else:
+        fields = LaidOutFields({"meta": answer["meta"], options.text_key: answer["text"]})
+        fields.layout = tuple(answer["layout"])
+        yield 1, fields
+    finally:
+        if options.converter is None:
+            converter.close()

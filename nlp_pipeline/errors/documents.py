@@ -1,0 +1,90 @@
+"""Errors of documents that have to be converted: each costs its own document alone."""
+
+from __future__ import annotations
+
+from nlp_pipeline.errors.corpus import BadRecord, CorpusError, Place
+from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.packages import pip_install
+
+
+class ReaderNotInstalled(CorpusError):
+    """A document that needs a package."""
+
+    def __init__(self, source: str, extra: str) -> None:
+        super().__init__(
+            f"Reading {escaped(source, 300)} needs a package that is not installed: type "
+            f"`{pip_install(extra)}`."
+        )
+
+
+class MailOfHtml(BadRecord):
+    """A mail without plain text, where nothing converts the other."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"{_file(place)} is a mail in HTML alone, and the package that converts it is not "
+            f"installed. Type `{pip_install('documents')}`."
+        )
+
+
+class DocumentLocked(BadRecord):
+    """A document with a password."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"{_file(place)} is protected by a password, or of an older Office format. Save it "
+            "without one, as .docx, .pptx, .xlsx or .pdf."
+        )
+
+
+class DocumentBroken(BadRecord):
+    """A document that the converter cannot read."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        super().__init__(
+            f"{_file(place)} cannot be converted: {escaped(reason, 160).rstrip('.')}. Check that "
+            "the file is whole and that its suffix is right."
+        )
+
+
+class DocumentTooLarge(BadRecord):
+    """A document that is or unpacks to more than is read."""
+
+    def __init__(self, place: Place, size: int, limit: int) -> None:
+        super().__init__(
+            f"{_file(place)} unpacks to {size:,} bytes. At most {limit:,} are read, and not where "
+            "they pack so well that they are no document. Split it, or take out what is no text."
+        )
+
+
+class DocumentTooSlow(BadRecord):
+    """A document whose conversion takes too long."""
+
+    def __init__(self, place: Place, seconds: float) -> None:
+        super().__init__(
+            f"{_file(place)} was not converted in {seconds:g} seconds, and its process was ended. "
+            "Split it, or convert it to text beforehand."
+        )
+
+
+class DocumentScanned(BadRecord):
+    """A PDF of pictures."""
+
+    def __init__(self, place: Place, pages: int) -> None:
+        super().__init__(
+            f"{_file(place)} has {pages} pages and no text: it is a scan, or drawn. Recognize its "
+            "text beforehand, such as with `ocrmypdf`."
+        )
+
+
+class DocumentEmpty(BadRecord):
+    """A document in which there is no text."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(
+            f"{_file(place)} has no text: nothing is left of it when it is converted. Leave it out."
+        )
+
+
+def _file(place: Place) -> str:
+    return str(place).removesuffix(f":{place.line}") if place.line == 1 else str(place)

@@ -1,0 +1,125 @@
+"""Errors of the export: forms, targets, what a file of another tool cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.packages import pip_install
+from nlp_pipeline.errors.run import OutputError
+
+
+class UnknownTarget(OutputError):
+    """A name that no form of export has."""
+
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
+        super().__init__(
+            f"A run cannot be exported to '{escaped(name, 40)}'; there are: {listing(choices, 30)}."
+        )
+
+
+class ExtraMissing(OutputError):
+    """A form whose package is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs a package that is not installed: type `{pip_install(extra)}`."
+        )
+
+
+class TargetIsAFolder(OutputError):
+    """A file is to be written where a folder is."""
+
+    def __init__(self, path: str, to: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' is a folder, and {to} is one file: name the file, such as "
+            f"'{escaped(path.rstrip('/'), 300)}/run.{to}'."
+        )
+
+
+class TargetIsNoFolder(OutputError):
+    """Files are to be written into what is a file."""
+
+    def __init__(self, path: str, to: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' is a file, and {to} is a file for each table: name a folder."
+        )
+
+
+class NotADatabase(OutputError):
+    """A file that a database cannot be written into."""
+
+    def __init__(self, path: str, kind: str, reason: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' cannot be written to as a {kind} database "
+            f"({escaped(reason.splitlines()[0], 160).rstrip('.')}). Name a file that is not there "
+            "yet, or close the program that has it open."
+        )
+
+
+class TooManyMetaFields(OutputError):
+    """A `meta` whose keys are data."""
+
+    def __init__(self, limit: int, fields: Iterable[str]) -> None:
+        names = listing((escaped(name, 40) for name in fields), 4)
+        super().__init__(
+            f"The meta of the documents has more than {limit} different fields ({names}): they "
+            "make no columns. Leave --flatten-meta out; meta is then one column of JSON."
+        )
+
+
+class RunUnfinished(OutputError):
+    """A run that is to be uploaded and has not all of its rows."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The run in '{escaped(path, 300)}' has not come to its end. The command that began it "
+            "goes on with it."
+        )
+
+
+class HubTokenMissing(OutputError):
+    """An upload without a token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no token of the Hugging Face hub. Set HF_TOKEN, or type `hf auth login`."
+        )
+
+
+class HubRefused(OutputError):
+    """An upload that the hub does not take."""
+
+    retryable = True
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The data set '{escaped(name, 100)}' was not uploaded: "
+            f"{escaped(reason, 300).rstrip('.')}. Check the name (owner/name), the rights of the "
+            "token, and the network."
+        )
+
+
+class SheetFull(OutputError):
+    """A table of more rows than a sheet of a workbook can have."""
+
+    def __init__(self, table: str, rows: int, limit: int) -> None:
+        super().__init__(
+            f"The table '{table}' has {rows:,} rows and a sheet of a workbook has at most "
+            f"{limit:,}. Name other tables with --table, or export to parquet or duckdb."
+        )
+
+
+def cells_cut(table: str, cells: int, limit: int) -> str:
+    """What is said of a sheet in which texts are not what they were.
+
+    Args:
+        table: Its name.
+        cells: How many.
+        limit: Characters that a cell can hold.
+    """
+    return (
+        f"{table}: {cells} texts were changed for the workbook, which holds at most {limit:,} "
+        "characters a cell and no control characters; the other forms have them whole."
+    )

@@ -1,0 +1,1 @@
+"""A run's tables in the forms of other tools: files, databases, workbooks."""

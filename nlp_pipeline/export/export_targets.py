@@ -1,0 +1,55 @@
+"""What a run can be exported to: one entry a form, imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nlp_pipeline.export.job import ExportJob
+
+Writer = Callable[["ExportJob"], list[Path]]
+"""Writes what the job says, part by part, and returns the files."""
+
+
+class ExportTarget(NamedTuple):
+    """A form that a run can be exported to.
+
+    Attributes:
+        writer: `module:function` of its `Writer`.
+        meaning: What comes out, for the help.
+        is_folder: Whether TARGET is a folder of files, or one file.
+    """
+
+    writer: str
+    meaning: str
+    is_folder: bool = True
+
+
+_FILES = "nlp_pipeline.export.table_files"
+
+TARGETS: dict[str, ExportTarget] = {
+    "parquet": ExportTarget(f"{_FILES}:write_parquet", "a Parquet file a table"),
+    "csv": ExportTarget(f"{_FILES}:write_csv", "a CSV file a table"),
+    "jsonl": ExportTarget(f"{_FILES}:write_jsonl", "a file of JSON Lines a table"),
+    "arrow": ExportTarget(f"{_FILES}:write_arrow", "an Arrow IPC file (Feather) a table"),
+    "duckdb": ExportTarget(
+        "nlp_pipeline.export.duckdb_file:write_duckdb", "a DuckDB database", is_folder=False
+    ),
+    "sqlite": ExportTarget(
+        "nlp_pipeline.export.sqlite_file:write_sqlite", "an SQLite database", is_folder=False
+    ),
+    "xlsx": ExportTarget(
+        "nlp_pipeline.export.workbook:write_xlsx", "an Excel workbook", is_folder=False
+    ),
+}
+"""The forms by their names in `--to`."""
+
+
+def writer_of(target: ExportTarget) -> Writer:
+    """The function that writes a target, imported now."""
+    module, _, function = target.writer.partition(":")
+    writer: Writer = getattr(import_module(module), function)
+    return writer
