@@ -144,7 +144,7 @@ def test_a_busy_folder(cli, quick, corpus) -> None:
 def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, said) -> None:
     corpus("a", name="c.jsonl")
     Path("c.csv").write_text("body\na\n")
-    Path("x.docx").write_text("")
+    Path("x.odt").write_text("")
     Path("broken.cfg").write_text("[nlp\n")
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("")

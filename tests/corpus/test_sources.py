@@ -21,10 +21,10 @@ from nlp_pipeline.errors.corpus import (
 )
 
 SUPPORTED = (
-    ".jsonl, .ndjson, .csv, .tsv, .xlsx, .txt, .parquet, .json, .conllu, .eml, .mbox, .pdf, .docx, "
-    ".pptx, .html, .htm, .md"
+    ".jsonl, .ndjson, .csv, .tsv, .xlsx, .txt, .parquet, .json, .conllu, .eml, .mbox, .sqlite, "
+    ".sqlite3, .db, .duckdb, .pdf, .docx, .pptx, .html, .htm, .md"
 )
-IN_FOLDERS = SUPPORTED.replace(" .json,", "")
+IN_FOLDERS = SUPPORTED.replace(" .json,", "").replace(" .sqlite, .sqlite3, .db, .duckdb,", "")
 
 
 def test_a_source_that_is_not_there(tmp_path, monkeypatch):
