@@ -36,14 +36,14 @@ def test_whatever_a_reader_raises_is_one_reject(write, monkeypatch, caplog, form
         yield 1, {"text": "first"}
         raise error
 
-    names = {"text": "b.txt", "squad": "b.json", "document": "b.pdf"}
+    names = {"text": "b.txt", "squad": "b.json", "document": "b.pdf", "database": "b.db"}
     name = names.get(format_, f"b.{format_}")
     write("d/a.jsonl", '{"text": "a"}')
     write(f"d/{name}", "x")
     write("d/c.jsonl", '{"text": "c"}')
     monkeypatch.setattr(reader, "READERS", {**reader.READERS, format_: bad})
-    if format_ in ("jsonl", "squad"):  # of which one file has to be named
-        rows = list(read_corpus(f"d/{name}" if format_ == "squad" else "d/c.jsonl"))
+    if format_ in ("jsonl", "squad", "database"):  # of which one file has to be named
+        rows = list(read_corpus("d/c.jsonl" if format_ == "jsonl" else f"d/{name}"))
         assert outcome(rows) == ["first", "unreadable_file"]
         return
     with caplog.at_level(logging.DEBUG, "nlp_pipeline"):
