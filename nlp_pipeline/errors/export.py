@@ -69,7 +69,7 @@ class TooManyMetaFields(OutputError):
         )
 
 
-class RunUnfinished(OutputError):
+class UploadTooEarly(OutputError):
     """A run that is to be uploaded and has not all of its rows."""
 
     def __init__(self, path: str) -> None:

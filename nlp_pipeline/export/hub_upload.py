@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nlp_pipeline.errors.export import HubRefused, HubTokenMissing, RunUnfinished
+from nlp_pipeline.errors.export import HubRefused, HubTokenMissing, UploadTooEarly
 from nlp_pipeline.run_folder.data_set_card import CARD
 from nlp_pipeline.run_folder.folder import FINISHED
 from nlp_pipeline.run_folder.read import finished_parts, run_manifest
@@ -26,7 +26,7 @@ def push_run(run: str | Path, name: str, *, private: bool = True) -> str:
 
     Raises:
         RunNotFound: There is no run.
-        RunUnfinished: It has not come to its end.
+        UploadTooEarly: It has not come to its end.
         HubTokenMissing: There is no token, neither in `HF_TOKEN` nor of `hf auth login`.
         HubRefused: The hub cannot be reached or does not take it.
     """
@@ -35,7 +35,7 @@ def push_run(run: str | Path, name: str, *, private: bool = True) -> str:
     folder = Path(run)
     manifest = run_manifest(folder)
     if manifest.get("state") != FINISHED:
-        raise RunUnfinished(str(folder))
+        raise UploadTooEarly(str(folder))
     finished_parts(folder)
     token = huggingface_hub.get_token()
     if not token:
