@@ -82,8 +82,6 @@ def test_a_run_that_is_not_finished(hub, meta_run: Path, tmp_path: Path) -> None
     shutil.copytree(meta_run, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     (tmp_path / "out" / "manifest.json").write_text(json.dumps({**manifest, "state": "running"}))
-    with pytest.raises(
-        UploadTooEarly, match=r"out' has not come to its end\. The command that beg"
-    ):
+    with pytest.raises(UploadTooEarly, match=r"out' has not come to its end\. The comm"):
         push_run(tmp_path / "out", "ada/harbour")
     assert hub.calls == []
