@@ -71,7 +71,7 @@ def adapter_name(adapter: str | None, model: str) -> str | None:
     """
     if adapter != AUTO:
         return adapter
-    names = (known.name for known in KNOWN_ADAPTERS.values() if known.model == model)
+    names = (entry.name for entry in KNOWN_ADAPTERS.values() if entry.model == model)
     return next(names, None)
 
 
@@ -81,10 +81,10 @@ def adapter_folder(adapter: str) -> Path:
     Raises:
         AdapterUnreadable: A known one is not what it was when it was shipped.
     """
-    known = KNOWN_ADAPTERS.get(adapter)
-    if known is None:
+    entry = KNOWN_ADAPTERS.get(adapter)
+    if entry is None:
         return Path(adapter).expanduser()
-    if not known.folder.is_dir() or digest(known.folder) != known.digest:
+    if not entry.folder.is_dir() or digest(entry.folder) != entry.digest:
         reason = "its files are not those that ship with this package. Install the package again"
         raise AdapterUnreadable(adapter, reason)
-    return known.folder
+    return entry.folder

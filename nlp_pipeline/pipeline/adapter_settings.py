@@ -9,7 +9,7 @@ from typing import Any
 from confection import Config
 from spacy.language import Language
 
-from nlp_pipeline.models import AUTO, KNOWN_ADAPTERS, adapter_name
+from nlp_pipeline.models import AUTO, KNOWN_ADAPTERS, KnownAdapter, adapter_name
 from nlp_pipeline.pipeline.overrides import components
 
 
@@ -25,22 +25,31 @@ def suit_adapter(component: dict[str, Any]) -> None:
     generator = component["generator"]
     if generator.get("adapter") == AUTO:
         generator["adapter"] = adapter_name(AUTO, str(generator.get("model")))
-    known = KNOWN_ADAPTERS.get(str(generator.get("adapter")))
-    if known is None or component.get("factory") != known.component:
+    entry = _trained_for(component)
+    if entry is None:
         return
-    defaults = Language.get_factory_meta(known.component).default_config or {}
-    for name, value in known.settings.items():
+    defaults = Language.get_factory_meta(entry.component).default_config or {}
+    for name, value in entry.settings.items():
         if component.get(name) == defaults.get(name):
             component[name] = deepcopy(value)
 
 
 def suited(config: Config) -> list[str]:
     """The settings of a resolved config that an adapter brought, as `--set` takes them."""
-    return [
-        f"components.{name}.{key}={json.dumps(value)}"
-        for name, component in components(config).items()
-        for known in (KNOWN_ADAPTERS.get(str((component.get("generator") or {}).get("adapter"))),)
-        if known is not None and component.get("factory") == known.component
-        for key, value in known.settings.items()
-        if component.get(key) == value
-    ]
+    lines = []
+    for name, component in components(config).items():
+        entry = _trained_for(component)
+        settings = {} if entry is None else entry.settings
+        lines += [
+            f"components.{name}.{key}={json.dumps(value)}"
+            for key, value in settings.items()
+            if component.get(key) == value
+        ]
+    return lines
+
+
+def _trained_for(component: dict[str, Any]) -> KnownAdapter | None:
+    """The adapter that ships and that a component uses, if it was trained for its kind."""
+    generator = component.get("generator") or {}
+    entry = KNOWN_ADAPTERS.get(str(generator.get("adapter")))
+    return entry if entry is not None and component.get("factory") == entry.component else None
