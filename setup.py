@@ -139,6 +139,7 @@ setup(
             "py.typed",
             "prompts/*.jinja",
             "generation/loading/chat_templates/*.jinja",
+            "models/adapters/*/*.*",
         ],
         "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],
         "nlp_pipeline.report": ["page/*"],

@@ -5,9 +5,10 @@
 
 FILE holds records with a reference under `meta.summary` (or `meta.highlights`: a text, or a list of
 them). Ways: the first sentences; `llama_summarizer` in the extractive mode, with and without the
-Llama's likelihood; in the free mode. ROUGE-1, -2 and -L are F1 (torchmetrics, extra `evaluate`).
-Differences are to the first sentences, with a 95% bootstrap interval over the documents. `whole` is
-the share of summaries that end with a sentence, `none` of the documents that got no summary.
+Llama's likelihood, and with the default model and its adapter; in the free mode. ROUGE-1, -2 and -L
+are F1 (torchmetrics, extra `evaluate`). Differences are to the first sentences, with a 95%
+bootstrap interval over the documents. `whole` is the share of summaries that end with a sentence,
+`none` of the documents that got no summary.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ WAYS: dict[str, dict[str, Any] | None] = {
     "first sentences": None,
     "extractive, no Llama": {"mode": "extractive", "generator": {"@llama_generators": ECHO}},
     "extractive": {"mode": "extractive"},
+    "extractive, adapter": {
+        "mode": "extractive",
+        "generator": {"@llama_generators": LLAMA, "model": DEFAULT_MODEL, "adapter": "auto"},
+    },
     "free": {"mode": "free"},
 }
 """The echo generator finds every sentence equally likely."""

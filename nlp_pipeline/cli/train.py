@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -79,6 +80,13 @@ _TITLES = {
     multiple=True,
     help="A linear layer that LoRA is put beside. Repeatable.  [default: all of a block]",
 )
+@click.option(
+    "--adapter-dtype",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Number format in which LoRA's matrices are written.",
+)
 @click.option("--dropout", type=float, default=0.0, show_default=True, help="Of LoRA's inputs.")
 @click.option(
     "--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True
@@ -114,6 +122,13 @@ _TITLES = {
     default="cosine",
     show_default=True,
     help="How the learning rate falls then.",
+)
+@click.option(
+    "--cooldown",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Share of the steps, the last, in which it falls to 0.",
 )
 @click.option(
     "--unanswerable",
@@ -290,7 +305,12 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
         rows = [_proof_row(_TITLES[name], measure) for name, measure in proof.items()]
         title = "On documents that were held out (percent; in brackets the 95% interval)"
         print_table(["measure", "n", "before", "after", "gain", "shown"], rows, title)
-    click.echo(f"The model lies in {out}/. To use it, type --model {out}")
+    options = [
+        "--model",
+        str(out),
+        *(w for s in report.get("asked_with", ()) for w in ("--set", s)),
+    ]
+    click.echo(f"The model lies in {out}/. To use it, type {shlex.join(options)}")
 
 
 def _proof_row(title: str, measure: Mapping[str, Any]) -> list[Any]:

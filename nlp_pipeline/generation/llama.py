@@ -147,7 +147,8 @@ class Llama:
             threads: CPU threads of torch; None leaves torch's own choice.
             chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
             adapter: Folder of a LoRA adapter that was trained on this model, as
-                `nlp-pipeline train` and peft write it; one at most.
+                `nlp-pipeline train` and peft write it, or the name of one that ships; `auto` is
+                the one that ships for the model, if one does.
             seed: For samples of calls that give none.
 
         Raises:

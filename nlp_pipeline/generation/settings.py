@@ -51,7 +51,8 @@ class LlamaSettings:
         cuda_graphs: Record decode steps and replay them; None does on CUDA in one process.
         async_scheduling: Launch a step before the last one is read; None does on CUDA.
         chat_template_kwargs: Variables for the chat template, such as `enable_thinking`.
-        adapter: Folder of a LoRA adapter that was trained on this model, one at most.
+        adapter: Folder of a LoRA adapter that was trained on this model, or the name of one that
+            ships; `auto` is the one that ships for the model, if one does.
 
     Raises:
         InvalidModelSetting: A value is of the wrong type or out of its range.
@@ -81,7 +82,9 @@ class LlamaSettings:
     chat_template_kwargs: Mapping[str, Any] = setting(
         Mapping, template_kwargs.ALLOWED, TemplateKwargs.possible, default=TemplateKwargs()
     )
-    adapter: str | None = setting(str, "the folder of an adapter", bool, option=True, path=True)
+    adapter: str | None = setting(
+        str, "the folder or the name of an adapter", bool, option=True, path=True
+    )
 
     def __post_init__(self) -> None:
         for wrong in wrong_values(self):

@@ -18,6 +18,11 @@ from nlp_pipeline.models.known import DEFAULT_MODEL as DEFAULT_MODEL
 from nlp_pipeline.models.known import KNOWN_MODELS as KNOWN_MODELS
 from nlp_pipeline.models.known import KnownModel as KnownModel
 from nlp_pipeline.models.known import known_model as known_model
+from nlp_pipeline.models.known_adapters import AUTO as AUTO
+from nlp_pipeline.models.known_adapters import KNOWN_ADAPTERS as KNOWN_ADAPTERS
+from nlp_pipeline.models.known_adapters import KnownAdapter as KnownAdapter
+from nlp_pipeline.models.known_adapters import adapter_folder as adapter_folder
+from nlp_pipeline.models.known_adapters import adapter_name as adapter_name
 from nlp_pipeline.models.location import offline as offline
 from nlp_pipeline.models.resolved_model import ResolvedModel as ResolvedModel
 from nlp_pipeline.models.resolved_model import resolve as resolve

@@ -25,6 +25,7 @@ from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.settings import OVERRIDES
+from nlp_pipeline.pipeline.adapter_settings import suit_adapter
 from nlp_pipeline.pipeline.overrides import check_integers, components, fill_defaults, override
 from nlp_pipeline.pipeline.setting_names import check_names
 from nlp_pipeline.pipeline.small_english import installed_name
@@ -120,6 +121,7 @@ def _resolved(spec: PipelineSpec) -> Config:
         _set_language(config, spec.name, spec.lang)
     for component in _with_generator(config):
         _apply(component["generator"], spec)
+        suit_adapter(component)
     for component in components(config).values():
         if isinstance(component.get("source"), str):
             component["source"] = installed_name(component["source"])

@@ -110,7 +110,7 @@ def run(
         tensor_parallel_size: Processes that share a model; all that torchrun started by default.
         device_map: `auto` spreads a model over all GPUs of one process.
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
-        adapter: Folder of a LoRA adapter that was trained on the model.
+        adapter: Folder of a LoRA adapter that was trained on the model, or the name of one.
         lang: The language's code, such as `de`, of a pipeline without trained components.
         echo: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.

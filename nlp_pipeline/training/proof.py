@@ -56,7 +56,7 @@ def reduced_config(
 
 
 def with_model(config: Config, model: str) -> Config:
-    """The pipeline with another model, whose tokenizer is its own."""
+    """The pipeline with another model, whose tokenizer is its own, and that has no adapter."""
     changed = config.copy()
     for component in components(changed).values():
         generator = component.get("generator")
@@ -64,6 +64,8 @@ def with_model(config: Config, model: str) -> Config:
             generator["model"] = model
             if "tokenizer" in generator:
                 generator["tokenizer"] = None
+            if "adapter" in generator:
+                generator["adapter"] = None
     return changed
 
 

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from nlp_pipeline.errors.training import LossNotFinite, NotTrainable, no_proof
 from nlp_pipeline.generation.distributed.process_group import world_size
-from nlp_pipeline.generation.loading.load import LoadedModel, load
+from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.keywords import known_keywords
-from nlp_pipeline.pipeline import PipelineSpec, recorded_config
+from nlp_pipeline.pipeline import PipelineSpec, recorded_config, suited
 from nlp_pipeline.runner.manifest import input_digests, versions
-from nlp_pipeline.training.finished_model import write_model
+from nlp_pipeline.training.finished_model import base_of, write_model
 from nlp_pipeline.training.materials import (
     Examples,
     Materials,
@@ -23,8 +23,15 @@ from nlp_pipeline.training.materials import (
     read_materials,
 )
 from nlp_pipeline.training.shared_sequences import TrainingExample, shared_sequences
-from nlp_pipeline.training.trained_weights import TrainedWeights
-from nlp_pipeline.training.trainer import NotFinite, Step, StepFigures, Trainer, planned_steps
+from nlp_pipeline.training.trained_base import adapter_facts, load_base
+from nlp_pipeline.training.trainer import (
+    NotFinite,
+    Step,
+    StepFigures,
+    Trainer,
+    planned_steps,
+    scheduled_steps,
+)
 from nlp_pipeline.training.training_estimate import (
     TrainingEstimate,
     check_memory,
@@ -39,6 +46,9 @@ from nlp_pipeline.training.training_settings import TrainingSettings
 
 UNSEEN = ("save_every",)
 """Settings that change nothing of what comes out."""
+
+NAMED_LATER = {"adapter_dtype": "float32", "cooldown": 0.0}
+"""Settings that trainings of before had not, with what they had instead."""
 
 
 class TrainingProgress(Protocol):
@@ -148,14 +158,18 @@ def _manifest(
     command: Iterable[str] | None,
 ) -> dict[str, Any]:
     """What is trained on what. The fingerprint holds all that can change a weight."""
-    settings = {f"--{k.replace('_', '-')}": v for k, v in asdict(training).items()}
-    relevant = {k: v for k, v in settings.items() if k.strip("-").replace("-", "_") not in UNSEEN}
+    relevant = {
+        f"--{name.replace('_', '-')}": value
+        for name, value in asdict(training).items()
+        if name not in UNSEEN and NAMED_LATER.get(name) != value
+    }
     return {
         "corpus": materials.corpus,
         "pipeline": materials.pipeline,
         "model": materials.llama.model,
         "command": None if command is None else list(command),
         "settings": asdict(training),
+        "asked_with": suited(materials.config),
         "data": data_facts(materials, examples),
         "inputs": input_digests(materials.corpus),
         "fingerprint": {
@@ -168,6 +182,7 @@ def _manifest(
             "held out": sorted(record.id for record in materials.split.held_out),
             "pipeline": recorded_config(materials.config).to_str(),
             "versions": versions(),
+            **adapter_facts(materials.llama),
         },
     }
 
@@ -192,16 +207,20 @@ def _train(
     def sequences(of: Sequence[TrainingExample]) -> Any:
         return shared_sequences(of, training.batch_size)
 
-    llama = materials.llama
     steps = planned_steps(sequences(examples.training), training)
-    loaded = load(llama.model, device=llama.device, dtype=llama.dtype, tokenizer=llama.tokenizer)
-    base = {"model": loaded.name, "digest": loaded.details["digest"]}
+    loaded, weights = load_base(materials.llama, training)
+    base = base_of(loaded)
     manifest["base"] = base
     folder.check_base(base)
     folder.write_manifest({**manifest, "state": "running", "steps": len(steps)})
-    weights = TrainedWeights(loaded.model, loaded.name, training)
     max_tokens = tokens_of_a_pass(training, loaded.model.device)
-    trainer = Trainer(weights, steps, sequences(examples.stopping), max_tokens=max_tokens)
+    trainer = Trainer(
+        weights,
+        steps,
+        sequences(examples.stopping),
+        max_tokens=max_tokens,
+        scheduled=scheduled_steps(sequences(examples.training), training),
+    )
     checkpoint = folder.load()
     if checkpoint is not None:
         trainer.restore(checkpoint)

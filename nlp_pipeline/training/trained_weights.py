@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nlp_pipeline.errors.training import NotTrainable, PeftMissing
-from nlp_pipeline.generation.loading.adapter import CONFIG, MANIFEST, WEIGHTS, add_product
+from nlp_pipeline.generation.loading.adapter import add_product
+from nlp_pipeline.generation.loading.adapter_files import CONFIG, MANIFEST, WEIGHTS, AdapterFiles
 from nlp_pipeline.run_folder.files import write_atomically, write_json
 from nlp_pipeline.training.training_settings import TrainingSettings
 
@@ -25,6 +26,7 @@ class TrainedWeights:
         model: A causal language model whose weights nobody else uses.
         name: Its name, for messages.
         settings: The method, and of LoRA the rest.
+        adapter: LoRA's matrices begin with the values of this one, and go on from there.
 
     Attributes:
         model: To compute with; LoRA's layers stand in it.
@@ -33,10 +35,17 @@ class TrainedWeights:
 
     Raises:
         PeftMissing: LoRA is wanted and peft is not installed.
-        NotTrainable: No layer has one of the names in `targets`.
+        NotTrainable: No layer has one of the names in `targets`, or the adapter has more than
+            is trained.
     """
 
-    def __init__(self, model: Any, name: str, settings: TrainingSettings) -> None:
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        settings: TrainingSettings,
+        adapter: AdapterFiles | None = None,
+    ) -> None:
         self.model = model
         self.settings = settings
         torch.manual_seed(settings.seed)  # of the matrices' first values
@@ -47,6 +56,8 @@ class TrainedWeights:
                 parameter.data = parameter.data.clone()
         named = model.named_parameters()
         self.parameters: dict[str, Tensor] = {n: p for n, p in named if p.requires_grad}
+        if adapter is not None:
+            self._begin_with(adapter, name)
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         model.train()
@@ -82,6 +93,33 @@ class TrainedWeights:
                 )
         return config
 
+    def _begin_with(self, adapter: AdapterFiles, name: str) -> None:
+        """Gives LoRA's matrices the products of an adapter.
+
+        Rows of A that it has not keep their first values, and columns of B are 0: the sums are
+        those of the adapter.
+        """
+        with torch.no_grad():
+            for layer, product in adapter.products.items():
+                down = self.parameters.get(f"{layer}.lora_A.{_ADAPTER}.weight")
+                up = self.parameters.get(f"{layer}.lora_B.{_ADAPTER}.weight")
+                rank = len(product.down)
+                if down is None or up is None:
+                    reason = f"its adapter '{adapter.path.name}' has matrices for {layer}"
+                    own = layer.rpartition(".")[2]
+                    advice = (
+                        f"Add --target {own}, or begin without it: --set generator.adapter=null."
+                    )
+                    raise NotTrainable(name, reason, advice)
+                if rank > self.settings.rank:
+                    reason = f"its adapter '{adapter.path.name}' is of rank {rank}"
+                    advice = (
+                        f"Take --rank {rank}, or begin without it: --set generator.adapter=null."
+                    )
+                    raise NotTrainable(name, reason, advice)
+                down[:rank] = product.down.to(down)
+                up[:, :rank] = product.up.to(up) * (product.scale / self.settings.scale)
+
     def state(self) -> dict[str, Tensor]:
         """Copies of what is trained, by name, in main memory."""
         return {n: p.detach().to("cpu", copy=True) for n, p in self.parameters.items()}
@@ -95,6 +133,8 @@ class TrainedWeights:
     def write_adapter(self, folder: Path, base: Mapping[str, Any]) -> None:
         """Writes LoRA's matrices as peft reads them, with a manifest of their base.
 
+        What stays in the model is rounded as they are.
+
         Args:
             folder: Is made.
             base: Name and digest of the model that they belong to.
@@ -102,8 +142,12 @@ class TrainedWeights:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
+        kind: torch.dtype = getattr(torch, self.settings.adapter_dtype)
+        with torch.no_grad():
+            for parameter in self.parameters.values():
+                parameter.copy_(parameter.to(kind))
         tensors = {
-            f"base_model.model.{name.replace(f'.{_ADAPTER}.', '.')}": value.contiguous()
+            f"base_model.model.{name.replace(f'.{_ADAPTER}.', '.')}": value.to(kind).contiguous()
             for name, value in self.state().items()
         }
         write_atomically(folder / WEIGHTS, lambda file: save_file(tensors, file))

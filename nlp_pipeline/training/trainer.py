@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -38,6 +38,12 @@ def planned_steps(sequences: Sequence[SharedSequence], settings: TrainingSetting
     while batch_group := list(islice(batches, settings.gradient_accumulation)):
         steps.append([sequence for batch in batch_group for sequence in batch])
     return steps[: settings.max_steps]
+
+
+def scheduled_steps(sequences: Sequence[SharedSequence], settings: TrainingSettings) -> int:
+    """How many steps the schedule of the learning rate spans."""
+    spans_all = replace(settings, max_steps=None) if settings.cooldown else settings
+    return len(planned_steps(sequences, spans_all))
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Trainer:
         steps: What on.
         stopping: Sequences that are not trained on; none where nothing says when to stop.
         max_tokens: Tokens in one forward pass.
+        scheduled: Steps that the schedule of the learning rate spans; None for these.
 
     Attributes:
         step: Steps taken.
@@ -88,6 +95,7 @@ class Trainer:
         stopping: Sequence[SharedSequence],
         *,
         max_tokens: int,
+        scheduled: int | None = None,
     ) -> None:
         self.weights = weights
         self.step = 0
@@ -97,7 +105,7 @@ class Trainer:
         self._looks_in_vain = 0
         self._steps, self._stopping = steps, stopping
         self._settings = settings = weights.settings
-        self._max_tokens = max_tokens
+        self._max_tokens, self._scheduled = max_tokens, scheduled
         self._optimizer = optimizer(weights.parameters.values(), settings)
         self._device = next(weights.model.parameters()).device
         self._numbers = self._random_state()
@@ -135,7 +143,7 @@ class Trainer:
         gradients = [p.grad for p in self.weights.parameters.values() if p.grad is not None]
         if not all(torch.isfinite(gradient).all() for gradient in gradients):
             raise NotFinite
-        rate = learning_rate(self._settings, self.step, len(self._steps))
+        rate = learning_rate(self._settings, self.step, len(self._steps), self._scheduled)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self.is_whole = False

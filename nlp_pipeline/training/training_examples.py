@@ -66,8 +66,6 @@ def shared_settings(pipes: Iterable[LlamaComponent]) -> LlamaSettings:
     forbidden = {
         "quantization": "its weights are rounded. Leave --quantization out",
         "device_map": "its layers are spread over several devices. Leave --device-map out",
-        "adapter": "an adapter would be trained on an adapter. Leave --adapter out, or train the "
-        "folder that the adapter was merged into",
     }
     for name, text in forbidden.items():
         if getattr(first, name) is not None:

@@ -11,6 +11,7 @@ from nlp_pipeline.errors.training import InvalidTrainingSetting
 METHODS = ("lora", "full")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "linear", "constant")
+ADAPTER_DTYPES = ("float32", "float16", "bfloat16")
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a Llama's block, as Hugging Face names them."""
 
@@ -55,6 +56,8 @@ class TrainingSettings:
         rank: Of LoRA's matrices.
         alpha: Their product is multiplied by `alpha / rank`; None for twice the rank.
         targets: Names of the linear layers that LoRA is put beside.
+        adapter_dtype: Number format in which LoRA's matrices are written; what is merged is
+            what is written.
         dropout: Share of the inputs of LoRA's matrices that is dropped.
         optimizer: `adamw` (Loshchilov and Hutter 2019) or `sgd`: plain mini-batch gradient
             descent, `w ← w − η/n · Σ∇w`.
@@ -66,6 +69,9 @@ class TrainingSettings:
         max_steps: Stop after so many steps; None for all epochs.
         warmup: Share of the steps in which the learning rate rises to its height.
         schedule: How it falls then: `cosine`, `linear` or `constant`.
+        cooldown: Share of the steps, the last ones, in which it falls to 0 in a line, whatever the
+            schedule. With it, `max_steps` cuts the schedule of all epochs short, else it spans
+            `max_steps`.
         unanswerable: Share of questions without an answer at least; where the corpus has fewer,
             questions of other documents are asked too.
         held_out: Share of the documents that is never trained on: they prove the result.
@@ -90,6 +96,7 @@ class TrainingSettings:
         "names of linear layers",
         lambda value: bool(value) and all(isinstance(name, str) and name for name in value),
     )
+    adapter_dtype: str = _choice("float32", ADAPTER_DTYPES)
     dropout: float = _share(0.0)
     optimizer: str = _choice("adamw", OPTIMIZERS)
     learning_rate: float = _positive(6e-4)
@@ -100,6 +107,7 @@ class TrainingSettings:
     max_steps: int | None = _count(None)
     warmup: float = _share(0.05)
     schedule: str = _choice("cosine", SCHEDULES)
+    cooldown: float = _share(0.0)
     unanswerable: float = _share(0.2)
     held_out: float = _share(0.2)
     early_stopping: float = _share(0.1)

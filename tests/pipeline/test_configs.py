@@ -15,6 +15,7 @@ from nlp_pipeline.pipeline import (
     pipeline_names,
     resolve_config,
     shared_place,
+    suited,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,31 @@ def test_defaults_are_written_out_so_that_they_can_be_set_and_count_in_the_finge
     config = resolve("en_qa")
     assert config["components"]["llama_qa"]["max_new_tokens"] == 32
     assert config["components"]["llama_qa"]["generator"]["dtype"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("options", "adapter", "evidence"),
+    [
+        ({}, "smollm2-135m-instruct-qa", "all"),
+        (
+            {"settings": ("components.llama_qa.evidence_sentences=1",)},
+            "smollm2-135m-instruct-qa",
+            1,
+        ),
+        ({"model": "models/mine"}, None, None),
+        ({"settings": ("generator.adapter=null",)}, None, None),
+        ({"adapter": "models/mine/adapter"}, "models/mine/adapter", None),
+    ],
+)
+def test_the_default_model_alone_gets_the_adapter_that_ships_and_what_suits_it(
+    options: dict[str, Any], adapter: str | None, evidence: Any
+) -> None:
+    config = resolve("en_qa", **options)
+    (generator,) = generators_of(config)
+    assert generator["adapter"] == adapter
+    assert config["components"]["llama_qa"]["evidence_sentences"] == evidence
+    brought = ['components.llama_qa.evidence_sentences="all"'] if evidence == "all" else []
+    assert suited(config) == brought
 
 
 def test_model_and_device_reach_every_llama() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fresh
 import pytest
+import torch
 from safetensors.torch import load_file
 from small_corpus import records
 
@@ -25,6 +29,9 @@ from nlp_pipeline.errors.training import (
     TrainingDoesNotFit,
 )
 from nlp_pipeline.generation.llama import Llama
+from nlp_pipeline.generation.loading.adapter import Adapter
+from nlp_pipeline.generation.loading.safetensors_folder import FolderCheckpoint
+from nlp_pipeline.models import digest
 from nlp_pipeline.training import TrainingSettings, train
 from nlp_pipeline.training.train import SilentTraining
 from nlp_pipeline.training.training_folder import logged_steps
@@ -115,10 +122,53 @@ def test_the_adapter_on_the_base_is_the_merged_model(trained: Path, tiny_llama: 
         assert adapted.loaded.model.get_parameter(name).equal(value), name
 
 
+def test_the_parts_of_an_adapted_model_are_those_of_the_whole(
+    trained: Path, tiny_llama: str, tmp_path: Path
+) -> None:
+    name, folder = tiny_llama, Path(tiny_llama)
+    adapter = Adapter(str(trained / "adapter"), name, digest(folder))
+    tensors = dict(adapter.added_to(FolderCheckpoint(folder, name), torch.float32).tensors())
+    whole = Llama.build(tiny_llama, device="cpu", adapter=str(trained / "adapter")).loaded.model
+    for key, tensor in tensors.items():
+        assert torch.equal(tensor[:], whole.get_parameter(key)), key
+    config = trained / "adapter" / "manifest.json"
+    config.unlink()
+
+    class Shallow:
+        def config(self) -> Any:
+            return None
+
+        def tensors(self) -> Any:
+            return ((k, t) for k, t in tensors.items() if ".layers.0." not in k)
+
+    other = Adapter(str(trained / "adapter"), name, "")
+    with pytest.raises(AdapterForOtherBase, match=r"layers\.0\..* and it has no such layer"):
+        list(other.added_to(Shallow(), torch.float32).tensors())
+
+
+def test_a_training_goes_on_from_an_adapter(
+    trained: Path, labelled: Callable[..., str], pipeline: str, tiny_llama: str, tmp_path: Path
+) -> None:
+    adapter = trained / "adapter"
+    settings = [f"components.llama_qa.generator.adapter={adapter}"]
+    training = replace(UNPROVED, max_steps=1, rank=5)
+    first = [
+        train(labelled(12), tmp_path / name, pipeline=pipeline, settings=own, training=training)
+        for name, own in (("bare", []), ("on", settings))
+    ]
+    assert first[1]["loss"]["first"] < first[0]["loss"]["first"]
+    assert first[1]["fingerprint"]["adapter"] == digest(adapter)
+    assert "adapter" not in first[0]["fingerprint"]
+    # What comes out is an adapter for the bare model, and the merged model stands alone.
+    again = Llama.build(tiny_llama, device="cpu", adapter=str(tmp_path / "on" / "adapter"))
+    merged = Llama.build(str(tmp_path / "on"), device="cpu")
+    ids = [again.generate("Anna Berg sold", max_new_tokens=4)[0].token_ids]
+    assert ids == [merged.generate("Anna Berg sold", max_new_tokens=4)[0].token_ids]
+
+
 # Some versions of peft read a property that some versions of transformers call deprecated.
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_peft_reads_the_adapter(trained: Path, tiny_llama: str) -> None:
-    import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -179,6 +229,29 @@ class TestGoingOn:
         train(corpus, out, pipeline=pipeline, training=UNPROVED)
         assert weights(out) == weights(unproved)
 
+    @pytest.mark.faults_long
+    def test_kill_9_at_any_time(
+        self, labelled: Callable[..., str], pipeline: str, tmp_path: Path, unproved: Path
+    ) -> None:
+        """Killed again and again, it ends with the bytes of a training that never stopped."""
+        code = (
+            "import torch; torch.set_num_threads(1)\n"
+            "from nlp_pipeline.training import TrainingSettings, train\n"
+            f"train({labelled(12)!r}, 'killed', pipeline={pipeline!r}, training={UNPROVED!r})"
+        )
+        log, numbers = tmp_path / "killed" / "training" / "steps.jsonl", random.Random(1)
+        for _ in range(8):
+            size = log.stat().st_size if log.exists() else 0
+            process = fresh.start(code, tmp_path).process
+            while process.is_alive() and (not log.exists() or log.stat().st_size <= size):
+                time.sleep(0.01)
+            time.sleep(numbers.random())
+            process.kill()
+            process.join()
+        ended = fresh.run(code, tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        assert weights(tmp_path / "killed") == weights(unproved)
+
     def test_a_finished_training_is_not_done_again(
         self, labelled: Callable[..., str], pipeline: str, trained: Path
     ) -> None:
@@ -208,9 +281,9 @@ class TestGoingOn:
         out = tmp_path / "photos"
         out.mkdir()
         (out / "cat.jpg").touch()
-        for fresh in (False, True):
+        for is_fresh in (False, True):
             with pytest.raises(NotATraining) as error:
-                train(labelled(12), out, pipeline=pipeline, training=QUICK, fresh=fresh)
+                train(labelled(12), out, pipeline=pipeline, training=QUICK, fresh=is_fresh)
             assert str(error.value) == (
                 f"'{out}' is not empty and holds no training; there is: cat.jpg. Name another "
                 "folder with --out."
@@ -296,7 +369,7 @@ class TestBadInput:
             "file or directory). An adapter is a folder with adapter_config.json and "
             "adapter_model.safetensors, as `nlp-pipeline train` and peft write it."
         )
-        with pytest.raises(InvalidModelSetting, match="the folder of an adapter"):
+        with pytest.raises(InvalidModelSetting, match="the folder or the name of an adapter"):
             Llama.build(tiny_llama, adapter=3)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(

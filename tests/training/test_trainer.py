@@ -6,18 +6,21 @@ import copy
 import importlib.util
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_shared_sequences import plain_loss
 
 from nlp_pipeline.errors.training import InvalidTrainingSetting, NotTrainable, PeftMissing
-from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.generation.loading.adapter_files import AdapterFiles
+from nlp_pipeline.generation.loading.load import LoadedModel, load
 from nlp_pipeline.training.learning_rate import learning_rate
 from nlp_pipeline.training.shared_sequences import TrainingExample, shared_sequences
 from nlp_pipeline.training.trained_weights import TrainedWeights
-from nlp_pipeline.training.trainer import NotFinite, Trainer, planned_steps
+from nlp_pipeline.training.trainer import NotFinite, Trainer, planned_steps, scheduled_steps
 from nlp_pipeline.training.training_settings import TrainingSettings
 
 FULL_SGD = TrainingSettings(
@@ -122,6 +125,57 @@ class TestLora:
             "--target; there are: down_proj, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, "
             "v_proj."
         )
+
+    @pytest.mark.parametrize("rank", [2, 3])
+    @needs_peft
+    def test_it_begins_with_an_adapter(
+        self, loaded: LoadedModel, examples: list[TrainingExample], tmp_path: Path, rank: int
+    ) -> None:
+        """Of another rank and scale too: the first step's loss is that after the last one's."""
+        trainer = trainer_of(loaded, examples, replace(LORA, dropout=0.0, learning_rate=0.05))
+        trainer.take_step()
+        trainer.weights.write_adapter(tmp_path, {"model": loaded.name})
+        ids = torch.tensor([examples[0].prompt_ids])
+        adapted = trainer.weights.merge()(ids).logits
+        bare = load(loaded.name, device="cpu", dtype="float64").model
+        settings = replace(LORA, dropout=0.0, rank=rank, alpha=5.0)
+        begun = TrainedWeights(bare, "tiny", settings, adapter=AdapterFiles.read(str(tmp_path)))
+        torch.testing.assert_close(begun.model(ids).logits, adapted, rtol=1e-5, atol=1e-5)
+
+    @needs_peft
+    def test_an_adapter_of_which_not_all_is_trained(
+        self, loaded: LoadedModel, tmp_path: Path
+    ) -> None:
+        weights = TrainedWeights(loaded.model, loaded.name, LORA)
+        weights.write_adapter(tmp_path / "mine", {"model": loaded.name})
+        adapter = AdapterFiles.read(str(tmp_path / "mine"))
+        reasons = {
+            "its adapter 'mine' is of rank 2. Take --rank 2, or begin without it: --set "
+            "generator.adapter=null.": {"rank": 1},
+            "its adapter 'mine' has matrices for model.layers.0.mlp.down_proj. Add --target "
+            "down_proj, or begin without it: --set generator.adapter=null.": {
+                "targets": ("q_proj",)
+            },
+        }
+        for reason, changed in reasons.items():
+            bare = load(loaded.name, device="cpu").model
+            with pytest.raises(NotTrainable) as error:
+                TrainedWeights(bare, "tiny", replace(LORA, **changed), adapter=adapter)
+            assert str(error.value) == f"'tiny' cannot be trained: {reason}"
+
+    @needs_peft
+    def test_matrices_of_16_bits_are_what_is_merged(
+        self, loaded: LoadedModel, examples: list[TrainingExample], tmp_path: Path
+    ) -> None:
+        trainer = trainer_of(loaded, examples, replace(LORA, adapter_dtype="float16"))
+        trainer.take_step()
+        trainer.weights.write_adapter(tmp_path, {"model": loaded.name})
+        tensors = load_file(tmp_path / "adapter_model.safetensors")
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+        merged = trainer.weights.merge()
+        adapted = load(loaded.name, device="cpu", dtype="float64", adapter=str(tmp_path)).model
+        for name, value in adapted.named_parameters():
+            assert torch.equal(value, merged.get_parameter(name)), name
 
     def test_peft_missing(self, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "peft", None)
@@ -233,6 +287,22 @@ class TestLearningRate:
         assert rates[7] == pytest.approx(middle)
         assert rates[11] == pytest.approx(last, abs=1e-3)
         assert all(rate > 0 for rate in rates)
+
+    def test_a_cooldown_ends_the_schedule_where_the_training_stops(self) -> None:
+        settings = TrainingSettings(learning_rate=1.0, warmup=0.1, cooldown=0.4, max_steps=10)
+        rates = [learning_rate(settings, step, 10, 20) for step in range(10)]
+        longer = [learning_rate(replace(settings, cooldown=0.0), step, 20) for step in range(20)]
+        assert rates[:7] == longer[:7]
+        falls = [rate / other for rate, other in zip(rates[6:], longer[6:10], strict=True)]
+        assert falls == pytest.approx([1.0, 0.75, 0.5, 0.25])
+
+    def test_a_cooldown_spans_all_epochs(self, examples: list[TrainingExample]) -> None:
+        settings = replace(FULL_SGD, batch_size=1, max_steps=3)
+        sequences = shared_sequences(examples, 12)
+        n_all = len(planned_steps(sequences, replace(settings, max_steps=None)))
+        assert n_all > 3
+        assert scheduled_steps(sequences, settings) == 3
+        assert scheduled_steps(sequences, replace(settings, cooldown=0.5)) == n_all
 
 
 @pytest.mark.parametrize(

@@ -250,11 +250,6 @@ class TestModelsThatCannot:
                 "its weights are rounded. Leave --quantization out.",
             ),
             (
-                'components.llama_qa.generator.adapter="x"',
-                "an adapter would be trained on an adapter. Leave --adapter out, or train the "
-                "folder that the adapter was merged into.",
-            ),
-            (
                 'components.llama_qa.generator={"@llama_generators":"nlp_pipeline.echo.v1"}',
                 "the component 'llama_qa' is answered by EchoGenerator, whose weights are not "
                 "here. Take a pipeline with an in-process Llama.",

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from nlp_pipeline import models
-from nlp_pipeline.errors.generation import CheckpointUnreadable, InvalidModelSetting
+from nlp_pipeline.errors.generation import CheckpointUnreadable
 from nlp_pipeline.generation.devices import fitting, resolve_device, resolve_dtype
 from nlp_pipeline.generation.distributed import process_group
 from nlp_pipeline.generation.distributed.process_group import ALONE, World
-from nlp_pipeline.generation.loading.adapter import add_adapter
+from nlp_pipeline.generation.loading.adapter import Adapter
 from nlp_pipeline.generation.loading.assembly import Placement
 from nlp_pipeline.generation.loading.checks import check_folder
 from nlp_pipeline.generation.loading.device_map import check_device_map, spread
@@ -78,7 +78,8 @@ def load(
             where they do not suffice.
         quantization: `int8` or `int4` weights, or `int8_dynamic` products on the CPU; None leaves
             them as they are.
-        adapter: Folder of a LoRA adapter whose products are added to the weights.
+        adapter: Folder or name of a LoRA adapter whose products are added to the weights; `auto`
+            is what ships for the model, if anything does.
         fetch_missing: Fetch a known model that is not in the cache yet.
 
     Raises:
@@ -100,21 +101,19 @@ def load(
     kind = resolve_dtype(dtype, where)
     check_quantization(quantization, where)
     check_device_map(device_map, device, world, quantization)
-    if adapter is not None and world.size > 1:
-        allowed = "left out where several processes share the model: name the merged folder"
-        raise InvalidModelSetting("adapter", adapter, allowed)
     with world.main_first():
         source = _find(name, tokenizer, fetch_missing)
+        adapter = models.adapter_name(adapter, name)
+        added = None if adapter is None else Adapter(adapter, name, source.digest)
     load_device = torch.device("cpu") if quantization or device_map else where
     place = Placement(kind, load_device, world, device_map=device_map)
     with quiet_transformers(), source.opened() as folder:
         own = tokenizer is None
         tokens = load_tokenizer(source.name, folder) if own else named_tokenizer(str(tokenizer))
         with fitting(source.name, where):
-            model, parameters = load_model(source.name, folder, tokens, place)
+            model, parameters = load_model(source.name, folder, tokens, place, added)
         model.config.name_or_path = model.name_or_path = source.name
         plain = give_plain_template(tokens, source.name)
-    added = None if adapter is None else add_adapter(model, adapter, name, source.digest)
     with fitting(source.name, where):
         if quantization is not None:
             quantize(model, quantization, where)
@@ -124,7 +123,7 @@ def load(
         model, device=where, dtype=kind, parameters=parameters, digest=source.digest
     )
     extra = {"device_map": device_map, "quantization": quantization, "chat_template": plain}
-    extra["adapter"] = added
+    extra["adapter"] = None if added is None else added.files.digest
     details |= {option: value for option, value in extra.items() if value is not None}
     if quantization == DYNAMIC:
         details["activation_bits"] = activation_bits()
