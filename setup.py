@@ -66,6 +66,8 @@ EXTRAS = {
     "test": [
         "pytest>=8.3,<10",
         "pytest-timeout>=2.3,<3",
+        # The suite is shared out among processes.
+        "pytest-xdist>=3.6,<4",
         "hypothesis>=6.115,<7",
         # The kernels of the engine run under its interpreter, without a GPU.
         "triton>=3.2; platform_system == 'Linux' and platform_machine == 'x86_64'",

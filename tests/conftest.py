@@ -7,7 +7,9 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +23,16 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
+MEMORY = Path("/dev/shm")
+"""Where the temporary folders of the whole suite lie: a run waits for its disk a hundred times."""
+
+WORKERS = 4
+"""So many processes at most: each loads torch and, in time, every model of the tests."""
+
 # Threads that wait for each other in a busy loop slow down everything beside them tenfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, which is later
 
 QUICK = """\
@@ -45,6 +55,24 @@ questions = [{"id": "who", "text": "Who is named?"}]
 fail_on = "UNSPEAKABLE"
 """
 """A pipeline that is built at once: no weights, no model."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Plain `pytest` shares its files out among processes; a part of the tests runs in this one."""
+    options = config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.keyword
+    default = options.markexpr.startswith("not slow") and not options.collectonly
+    if whole and default and not options.usepdb and getattr(options, "numprocesses", 0) is None:
+        options.numprocesses = min(WORKERS, os.cpu_count() or 1)
+        options.dist = "loadfile"
+        if options.basetemp is None and _has_room(MEMORY):
+            options.basetemp = tempfile.mkdtemp(prefix="t", dir=MEMORY)
+            config.add_cleanup(partial(shutil.rmtree, options.basetemp, ignore_errors=True))
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= 2 << 30
 
 
 @pytest.fixture(scope="session")
