@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.corpus import source_files
-from nlp_pipeline.corpus.sources import STDIN
+from nlp_pipeline.corpus.memory_records import is_in_memory
+from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config
 from nlp_pipeline.runner.estimate import SECONDS, RunEstimate, TokenPrices, estimate_documents
-from nlp_pipeline.runner.records import CorpusRecords
+from nlp_pipeline.runner.records import records_of
 from nlp_pipeline.runner.request import RunRequest, Silent
 from nlp_pipeline.runner.run import on_rank0
 from nlp_pipeline.runner.sample_run import Seconds
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    corpus: str | Path,
+    corpus: Any,
     *,
     pipeline: str = "en_qa_summary",
     questions: Iterable[str] = (),
@@ -34,6 +33,7 @@ def estimate(
     lang: str | None = None,
     text_key: str = "text",
     id_key: str = "id",
+    query: str | None = None,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -56,6 +56,7 @@ def estimate(
         lang: As in `run`.
         text_key: As in `run`.
         id_key: As in `run`.
+        query: As in `run`.
         limit: As in `run`.
         max_length: As in `run`.
         n_process: As in `run`.
@@ -72,17 +73,18 @@ def estimate(
         pipeline, tuple(questions), tuple(settings), echo=echo, lang=lang, **generator
     )
     request = RunRequest(
-        corpus=str(corpus),
+        corpus=MEMORY if is_in_memory(corpus) else str(corpus),
         out=Path(),
         pipeline=spec,
         text_key=text_key,
         id_key=id_key,
+        query=query,
         limit=limit,
         max_length=max_length,
         n_process=n_process,
     )
     prices = token_prices(price_in, price_out)
-    return estimate_request(request, seconds=seconds, prices=prices)
+    return estimate_request(request, corpus=corpus, seconds=seconds, prices=prices)
 
 
 def token_prices(price_in: float | None, price_out: float | None) -> TokenPrices | None:
@@ -96,6 +98,7 @@ def estimate_request(
     request: RunRequest,
     config: Config | None = None,
     *,
+    corpus: Any = None,
     seconds: float = SECONDS,
     prices: TokenPrices | None = None,
 ) -> RunEstimate:
@@ -104,6 +107,7 @@ def estimate_request(
     Args:
         request: The run.
         config: The pipeline's resolved config, where the caller has it already.
+        corpus: As in `estimate`; what the request names by default.
         seconds: As in `estimate`.
         prices: Of a server's tokens.
 
@@ -112,15 +116,19 @@ def estimate_request(
     """
     config = config or resolve_config(request.pipeline)
     if needs_rank0():
-        work = partial(estimate_request, request, config, seconds=seconds, prices=prices)
+        work = partial(
+            estimate_request, request, config, corpus=corpus, seconds=seconds, prices=prices
+        )
         return on_rank0(config, work)
     request.check_limits()
-    source_files(request.corpus)
-    start = Seconds.at_present()
-    nlp = build(config, request.pipeline.name)
-    loaded_in = Seconds.since(start)
-    with _temporary_copy_of_stdin(request) as temporary:
-        records = CorpusRecords(temporary, Silent())
+    # What a run keeps of its corpus beside its tables goes with this folder.
+    with TemporaryDirectory() as folder:
+        temporary = replace(request, out=Path(folder) / "run")
+        records = records_of(request.corpus if corpus is None else corpus, temporary, Silent())
+        records.check()
+        start = Seconds.at_present()
+        nlp = build(config, request.pipeline.name)
+        loaded_in = Seconds.since(start)
         with records.open():
             return estimate_documents(
                 temporary,
@@ -130,13 +138,3 @@ def estimate_request(
                 loaded_in=loaded_in,
                 prices=prices,
             )
-
-
-@contextmanager
-def _temporary_copy_of_stdin(request: RunRequest) -> Iterator[RunRequest]:
-    """The request with a folder for the copy of standard input that is gone afterwards."""
-    if request.corpus != STDIN:
-        yield request
-        return
-    with TemporaryDirectory() as folder:
-        yield replace(request, out=Path(folder))

@@ -128,6 +128,12 @@ def test_standard_input_and_an_empty_corpus(
     assert os.listdir(working_folder) == []
 
 
+def test_records_at_hand_are_a_corpus_too(quick: Callable[..., str], working_folder: Path) -> None:
+    records_at_hand = [{"text": "Ada wrote."}, {"text": "Grace spoke."}]
+    assert nlp_pipeline.estimate(records_at_hand, pipeline=quick()).n_documents == 2
+    assert os.listdir(working_folder) == []
+
+
 def test_money_is_that_of_both_kinds_of_tokens(corpus: Corpus, quick: Callable[..., str]) -> None:
     path = corpus("Ada wrote.", "Grace wrote.")
     priced = nlp_pipeline.estimate(path, pipeline=quick(), price_in=1e6, price_out=2e6)
