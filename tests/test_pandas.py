@@ -14,7 +14,8 @@ OPTIONS = ("components.llama_qa.fallback_questions=true",)
 
 
 def ask(frame: pd.DataFrame, *arguments: Any, **options: Any) -> pd.DataFrame:
-    accessor: nlp_pipeline.pandas.NlpAccessor = frame.nlp
+    accessor = frame.nlp
+    assert isinstance(accessor, nlp_pipeline.pandas.NlpAccessor)
     return accessor.ask(*arguments, settings=OPTIONS, **options)
 
 

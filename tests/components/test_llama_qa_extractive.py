@@ -100,7 +100,9 @@ def test_an_answer_may_go_on_over_a_line_break() -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("llama_qa", config={"mode": "extractive", "generator": ECHO})
     doc, completion = nlp.make_doc(TEXT), Completion("", " (Charles) Babbage", (), (), "stop", 0)
-    (mention,) = llama_qa_of(nlp).extractive.mentions(doc, completion, Passage.whole(doc))
+    extractive = llama_qa_of(nlp).extractive
+    assert extractive is not None
+    (mention,) = extractive.mentions(doc, completion, Passage.whole(doc))
     assert doc[mention.start : mention.end].text == "(Charles)\nBabbage"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline.corpus import read_corpus
+from nlp_pipeline.corpus import Record, Reject, read_corpus
 from nlp_pipeline.corpus.document_count import count_documents
 from nlp_pipeline.errors.corpus import NoTextColumn
 from nlp_pipeline.errors.database import (
@@ -43,6 +43,8 @@ def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -> str:
 def test_a_row_is_a_document(file: str) -> None:
     query = "select * from t order by id;"
     one, two, three = read_corpus(file, query=query)
+    assert isinstance(one, Record)
+    assert isinstance(two, Reject)
     assert (one.id, one.text, one.line) == ("1", "One.", 1)
     assert one.meta == {"day": "2024-01-02", "n": 0.5}
     assert (two.id, two.kind) == ("2", "null_text")

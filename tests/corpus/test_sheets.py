@@ -31,7 +31,8 @@ def workbook(**sheets: list[list[Any]]) -> bytes:
 
 
 def test_a_row_is_a_document(read) -> None:
-    rows = [["id", "text", "day", "n"], [1, "One.", date(2024, 1, 2), 2.5], [], [2, 7], [3, None]]
+    rows: list[list[Any]] = [["id", "text", "day", "n"]]
+    rows += [[1, "One.", date(2024, 1, 2), 2.5], [], [2, 7], [3, None]]
     one, two, three = read("a.xlsx", workbook(Sheet=rows))
     assert isinstance(one, Record)
     assert (one.id, one.text, one.line) == ("1", "One.", 2)

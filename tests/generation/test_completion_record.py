@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.completion_record import (
     completion_of,
     completion_values,
@@ -16,12 +17,10 @@ from nlp_pipeline.generation.completion_record import (
 from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.spans import DocumentSpans
 from nlp_pipeline.generation.interface import (
-    Chat,
     Completion,
     EndedHypothesis,
     GenerationRequest,
     GeneratorInfo,
-    Message,
     SamplingParams,
     TokenAlternative,
 )

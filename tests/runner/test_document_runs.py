@@ -30,15 +30,15 @@ def folder(tmp_path: Path) -> Path:
 
 def layout(out: Path) -> list[Any]:
     tables = read_run(out, ["documents", "layout"])
-    texts = tables["documents"].set_index("document_id")["text"]
+    texts = tables["documents"].set_index("document_id")["text"].to_dict()
     return [
         (
-            row.document_id,
-            row.kind,
-            row.section,
-            texts[row.document_id][row.start_char : row.end_char],
+            row["document_id"],
+            row["kind"],
+            row["section"],
+            texts[row["document_id"]][row["start_char"] : row["end_char"]],
         )
-        for row in tables["layout"].itertuples()
+        for row in tables["layout"].to_dict("records")
     ]
 
 

@@ -37,13 +37,13 @@ def check(doc, text: str) -> None:
         for row in table.to_dict("records"):
             assert text[row["start_char"] : row["end_char"]] == row["text"]
     for table in (sentences, entities):
-        for row in table.itertuples():
+        for row in table.to_dict("records"):
             inside = tokens[
-                (tokens.token_id >= row.start_token) & (tokens.token_id < row.end_token)
+                (tokens.token_id >= row["start_token"]) & (tokens.token_id < row["end_token"])
             ]
-            assert set(inside.sentence_id) == {row.sentence_id}
-            assert inside.start_char.min() == row.start_char
-            assert inside.end_char.max() == row.end_char
+            assert set(inside.sentence_id) == {row["sentence_id"]}
+            assert inside.start_char.min() == row["start_char"]
+            assert inside.end_char.max() == row["end_char"]
     assert "".join(tokens.text + tokens.whitespace) == text
     assert list(tokens.token_id) == list(range(len(tokens)))
     assert list(sentences.sentence_id) == list(range(len(sentences)))
