@@ -62,11 +62,7 @@ def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tu
 
     @lru_cache(maxsize=1)
     def layouts(part: int) -> dict[str, list[dict[str, Any]]]:
-        by_document: dict[str, list[dict[str, Any]]] = {}
-        table = read_table_of(folder.path, folder.receipts[part], "layout", folder.format)
-        for row in table.to_pylist():
-            by_document.setdefault(row.pop("document_id"), []).append(row)
-        return by_document
+        return layouts_of(folder, part)
 
     def record(entry: Entry, position: int) -> Record:
         part, offset = divmod(position, part_size)
@@ -77,6 +73,15 @@ def records_again(folder: RunFolder, part_size: int, corpus: str) -> Iterator[tu
 
     for position, entry in enumerate(ledger_entries(folder, corpus)):
         yield entry, partial(record, entry, position)
+
+
+def layouts_of(folder: RunFolder, part: int) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the table `layout` of a finished part, by document."""
+    by_document: dict[str, list[dict[str, Any]]] = {}
+    table = read_table_of(folder.path, folder.receipts[part], "layout", folder.format)
+    for row in table.to_pylist():
+        by_document.setdefault(row.pop("document_id"), []).append(row)
+    return by_document
 
 
 def _record(entry: Entry, position: int, text: str | None, layout: list[dict[str, Any]]) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.ask import RunUnfinished
-from nlp_pipeline.run_folder.failed_records import ledger_entries
+from nlp_pipeline.run_folder.failed_records import layouts_of, ledger_entries
 from nlp_pipeline.run_folder.folder import FINISHED
 from nlp_pipeline.run_folder.further_questions import FurtherQuestion
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, retry_nothing
@@ -90,9 +90,14 @@ class OwnRecords:
             values: list[dict[str, Any]] = table.to_pylist()
             return values
 
+        @lru_cache(maxsize=1)
+        def layouts(part: int) -> dict[str, list[dict[str, Any]]]:
+            return layouts_of(folder, part)
+
         def load(entry: Entry, position: int) -> Record:
             part, offset = divmod(position, self._request.part_size)
-            return _record(entry, position, rows(part)[offset])
+            row = {**rows(part)[offset], "layout": layouts(part).get(entry.id, ())}
+            return _record(entry, position, row)
 
         return self._with_loads(folder, load)
 
@@ -113,4 +118,5 @@ def _record(entry: Entry, position: int, row: Mapping[str, Any]) -> Record:
         questions=questions,
         source=entry.source,
         line=entry.line,
+        layout=tuple(row["layout"]),
     )

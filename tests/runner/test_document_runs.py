@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline import read_run, retry, run
+from nlp_pipeline import ask, read_run, retry, run
 from nlp_pipeline.corpus import conversion
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.receipts import _CHECK
@@ -118,3 +118,13 @@ def test_an_answer_has_its_page(folder: Path, tmp_path: Path) -> None:
         )
         rows = set(database.execute(query).fetchall())
     assert rows == {("b.md", "paragraph", "The bridge", None)}
+
+
+def test_a_further_question_leaves_the_layout_as_it_is(folder: Path, tmp_path: Path, quick) -> None:
+    out = tmp_path / "out"
+    run(folder, out, pipeline=quick())
+    shutil.rmtree(folder)
+    ask(out, "Who left?")
+    assert layout(out) == WANTED
+    answers = read_run(out, "answers")["answers"]
+    assert answers[answers.question_id == "f1"].document_id.tolist() == ["a.md", "b.md"]
