@@ -115,9 +115,9 @@ def make(delay_ms, trace):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--documents", type=int, default=384)
+    parser.add_argument("--documents", type=int, default=1024)
     parser.add_argument("--delay-ms", type=float, default=1000.0, help="per answer")
-    parser.add_argument("--part-size", type=int, default=16)
+    parser.add_argument("--part-size", type=int, default=64)
     parser.add_argument("--actors", type=int, nargs="+", default=[1, 2, 4])
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="scaling-"))

@@ -12,7 +12,7 @@ from nlp_pipeline.errors.cluster import ObjectStoreFull
 from nlp_pipeline.runner.executors.placement import ActorPlacement
 from nlp_pipeline.runner.executors.unit import ActorDescription, ActorJob, UnitOutcome, WorkUnit
 
-ASK_EVERY_S = 0.5
+ASK_EVERY_S = 1.0
 """Seconds between two questions to an actor."""
 
 _CALLS = 16

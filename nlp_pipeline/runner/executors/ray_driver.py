@@ -22,7 +22,7 @@ from nlp_pipeline.runner.executors.suspects import SuspectUnit
 from nlp_pipeline.runner.executors.unit import ActorDescription, UnitOutcome, WorkUnit
 from nlp_pipeline.runner.request import RunRequest
 
-WAIT_S = 0.2
+WAIT_S = 0.5
 """Seconds between two looks at the actors where none has anything to say."""
 
 REPORT_S = 10.0
