@@ -311,7 +311,8 @@ def test_versions_that_are_not_those_of_the_driver(
 def test_a_folder_that_a_node_does_not_see(
     tmp_path: Path, go: Go, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Path, "is_file", lambda path: ".driver" not in path.name)
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda p: ".driver" not in p.name and is_file(p))
     with pytest.raises(FolderNotShared, match="does not see the run folder"):
         go(corpus("One."))
     assert not (tmp_path / "out").exists()
