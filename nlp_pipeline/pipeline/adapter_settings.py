@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -36,10 +37,10 @@ def suit_adapter(component: dict[str, Any]) -> None:
 
 def suited(config: Config) -> list[str]:
     """The settings of a resolved config that an adapter brought, as `--set` takes them."""
-    lines = []
+    lines: list[str] = []
     for name, component in components(config).items():
         entry = _trained_for(component)
-        settings = {} if entry is None else entry.settings
+        settings: Mapping[str, Any] = {} if entry is None else entry.settings
         lines += [
             f"components.{name}.{key}={json.dumps(value)}"
             for key, value in settings.items()
@@ -50,6 +51,6 @@ def suited(config: Config) -> list[str]:
 
 def _trained_for(component: dict[str, Any]) -> KnownAdapter | None:
     """The adapter that ships and that a component uses, if it was trained for its kind."""
-    generator = component.get("generator") or {}
+    generator: dict[str, Any] = component.get("generator") or {}
     entry = KNOWN_ADAPTERS.get(str(generator.get("adapter")))
     return entry if entry is not None and component.get("factory") == entry.component else None
