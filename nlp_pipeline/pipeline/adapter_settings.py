@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 from confection import Config
@@ -15,17 +15,24 @@ from nlp_pipeline.pipeline.overrides import components
 
 
 def suit_adapter(component: dict[str, Any]) -> None:
-    """Names the adapter that a component's model gets, and sets what suits it.
+    """Names the adapter that a component gets for `auto`, and sets what suits it.
 
-    What a run was made with so stands in its config, and a model without an adapter has null
-    there, and its settings as ever. A setting that is not at its default stays.
+    That is the one that ships for the model, of components that it was trained for. What a run was
+    made with so stands in its config, and a model without an adapter has null there, and its
+    settings as ever. A setting that is not at its default stays.
 
     Args:
         component: With a generator block; changed in place.
     """
     generator = component["generator"]
     if generator.get("adapter") == AUTO:
-        generator["adapter"] = adapter_name(AUTO, str(generator.get("model")))
+        name = adapter_name(AUTO, str(generator.get("model")))
+        if name is not None:
+            # Interpolation may have put one block into two components, of which one goes without.
+            generator = component["generator"] = copy(generator)
+            if KNOWN_ADAPTERS[name].component != component.get("factory"):
+                name = None
+        generator["adapter"] = name
     entry = _trained_for(component)
     if entry is None:
         return

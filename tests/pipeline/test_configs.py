@@ -81,6 +81,15 @@ def test_the_default_model_alone_gets_the_adapter_that_ships_and_what_suits_it(
     assert suited(config) == brought
 
 
+def test_the_adapter_is_for_the_components_that_it_was_trained_for() -> None:
+    assert [block["adapter"] for block in generators_of(resolve("en_qa_summary"))] == [
+        *("smollm2-135m-instruct-qa", None)
+    ]
+    answering, summing_up = generators_of(resolve("en_qa_summary", model="models/mine"))
+    assert answering is summing_up  # one loaded model serves both
+    assert answering["adapter"] is None
+
+
 def test_model_and_device_reach_every_llama() -> None:
     for generator in generators_of(resolve(model="x.gguf", device="cpu")):
         assert (generator["model"], generator["device"]) == ("x.gguf", "cpu")
