@@ -149,7 +149,7 @@ class TestLora:
         weights = TrainedWeights(loaded.model, loaded.name, LORA)
         weights.write_adapter(tmp_path / "mine", {"model": loaded.name})
         adapter = AdapterFiles.read(str(tmp_path / "mine"))
-        reasons = {
+        reasons: dict[str, dict[str, Any]] = {
             "its adapter 'mine' is of rank 2. Take --rank 2, or begin without it: --set "
             "generator.adapter=null.": {"rank": 1},
             "its adapter 'mine' has matrices for model.layers.0.mlp.down_proj. Add --target "
