@@ -60,6 +60,8 @@ fail_on = "UNSPEAKABLE"
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Plain `pytest` shares its files out among processes; a part of the tests runs in this one."""
+    if hasattr(config, "workerinput"):
+        return  # one of those processes, which must not start others in their turn
     options = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.keyword
     default = options.markexpr.startswith("not slow") and not options.collectonly
