@@ -9,8 +9,8 @@ SQuAD's: the best over the reference answers, without case, punctuation and Engl
 there is no answer, saying so is 1. `stands` is the share of answers that are a piece of their
 document. Differences are to the first way, which was the best before there was evidence first: the
 whole document, the best of three beams. `as shipped` has the adapter that ships for the default
-model; the others have none. Their interval is a bootstrap over documents, which are
-drawn with all their questions.
+model and asks about the whole document; `adapter, evidence, ranked` has it too. Their interval is a
+bootstrap over documents, which are drawn with all their questions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "evidence, search alone": {**SHIPPED, "candidate_weights": SEARCH_ALONE},
     "evidence, ranked": SHIPPED,
     "2 sentences, ranked": {**SHIPPED, "evidence_sentences": 2},
-    "as shipped": {**SHIPPED, "adapter": "auto"},
+    "adapter, evidence, ranked": {**SHIPPED, "adapter": "auto"},
+    "as shipped": {**SHIPPED, "adapter": "auto", "evidence_sentences": "all"},
 }
 
 
