@@ -150,13 +150,16 @@ def test_squad_as_a_corpus(tmp_path: Path) -> None:
     assert second.message.startswith(f"{file}:2 is not in SQuAD's format: the paragraph has no")
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", '{"data": 3}'])
-def test_json_that_is_no_squad(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [("[1]", "not_an_object"), ("{", "bad_squad"), ('{"data": 3}', "bad_squad")],
+)
+def test_json_that_is_no_squad(tmp_path: Path, content: str, kind: str) -> None:
     file = tmp_path / "dev.json"
     file.write_text(content)
     (reject,) = read_corpus(file)
     assert not isinstance(reject, Record)
-    assert reject.kind == "bad_squad"
+    assert reject.kind == kind
 
 
 CONLLU = """\

@@ -28,6 +28,7 @@ def test_the_tables_are_those_of_the_specification() -> None:
         "classifications",
         "generations",
         "chunks",
+        "layout",
         "errors",
     ]
     assert all(schema.names[0] == "document_id" for schema in TABLES.values())
