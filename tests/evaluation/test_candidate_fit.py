@@ -110,9 +110,9 @@ def test_better_candidates_come_before_what_is_learned_from_their_scores(tmp_pat
     fit = fits["llama_qa"]
     assert isinstance(fit.candidates, CandidateFit)
     assert fit.fits == {}
-    assert fit.reasons["confidence_weights"].endswith(
-        f"run the corpus once more with `-p {file}`, and fit that run."
-    )
+    reason = fit.reasons["confidence_weights"]
+    assert "run the corpus once more with `-p " in reason
+    assert reason.endswith("and fit that run.")
     write_fitted_config(tmp_path, fits, file)
     component = load_config(file)["components"]["llama_qa"]
     assert component["candidate_weights"] == fit.candidates.weights != DEFAULT_WEIGHTS
