@@ -9,8 +9,7 @@ from typing import IO, Any
 
 from nlp_pipeline.comparison.run_comparison import RunComparison
 from nlp_pipeline.report.colors import entity_colors
-from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script
-from nlp_pipeline.run_folder.files import disk_errors, sweep_beside, write_atomically
+from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script, write_page
 from nlp_pipeline.run_folder.read import parts_of
 
 BLOCK = 50
@@ -20,7 +19,7 @@ MOST_DOCUMENTS = 1000
 """On a page: those that differ most."""
 
 _SNIPPET = 90
-_SHARED_SCRIPTS = ("data.js", "dom.js", "text.js")
+_SHARED_SCRIPTS = ("data.js", "dom.js", "text.js", "pins.js")
 _SCRIPTS = ("pairs.js", "counts.js", "comparison.js")
 _PLACES = ("document_id", "start_char", "end_char", "start_token", "end_token")
 
@@ -48,19 +47,9 @@ def write_comparison(
     Raises:
         OutputNotWritable: The file cannot be written.
     """
-    target = Path(file)
     names = [Path(comparison.runs[side]["run"]).resolve().name for side in "ab"]
     heading = title or " and ".join(names)
-
-    def write(path: Path) -> None:
-        with path.open("w", encoding="utf-8") as page:
-            _write(page, comparison, heading, limit)
-
-    with disk_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep_beside(target)
-        write_atomically(target, write)
-    return target
+    return write_page(Path(file), lambda page: _write(page, comparison, heading, limit))
 
 
 def _write(page: IO[str], comparison: RunComparison, heading: str, limit: int) -> None:

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import html
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import orjson
+
+from nlp_pipeline.run_folder.files import disk_errors, sweep_beside, write_atomically
 
 
 def asset(name: str, package: str = "nlp_pipeline.report") -> str:
@@ -52,3 +55,28 @@ def packed_data(name: str, value: Any) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def write_page(file: Path, write: Callable[[IO[str]], None]) -> Path:
+    """Writes a page beside its place, and moves it there when it is whole.
+
+    Args:
+        file: The page.
+        write: Is given the open page.
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputNotWritable: The file cannot be written.
+    """
+
+    def write_file(path: Path) -> None:
+        with path.open("w", encoding="utf-8") as page:
+            write(page)
+
+    with disk_errors(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        sweep_beside(file)
+        write_atomically(file, write_file)
+    return file

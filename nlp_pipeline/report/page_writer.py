@@ -10,8 +10,7 @@ from typing import IO, Any
 from nlp_pipeline.report.colors import entity_colors
 from nlp_pipeline.report.documents import Row, read_documents
 from nlp_pipeline.report.overview import Overview, pace
-from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script
-from nlp_pipeline.run_folder.files import disk_errors, sweep_beside, write_atomically
+from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script, write_page
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.status import run_status
 
@@ -24,6 +23,7 @@ SCRIPTS = (
     "list.js",
     "text.js",
     "tree.js",
+    "pins.js",
     "cards.js",
     "overview.js",
     "app.js",
@@ -60,16 +60,7 @@ def write_report(
     run_manifest(folder)
     target = Path(out) if out is not None else folder / "report.html"
     heading = title or folder.resolve().name
-
-    def write(file: Path) -> None:
-        with file.open("w", encoding="utf-8") as page:
-            _write(page, folder, heading, limit)
-
-    with disk_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep_beside(target)
-        write_atomically(target, write)
-    return target
+    return write_page(target, lambda page: _write(page, folder, heading, limit))
 
 
 def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:

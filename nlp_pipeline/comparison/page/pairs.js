@@ -3,7 +3,7 @@
 class Pairs {
   constructor(doc, text) {
     this.text = text;
-    this.pinned = null;
+    this.pins = new Pins(() => this.dark());
     this.nodes = doc.values.map((pair) => this.card(pair));
   }
 
@@ -16,26 +16,7 @@ class Pairs {
       this.side("b", pair.b),
       element("div", { class: "figures" }, chip(pair.outcome), ...["a", "b"].filter((side) => pair[side].grounded === "none").map((side) => chip(`${side.toUpperCase()} is not in the text`, "warn"))),
     );
-    const show = () => this.light(pair);
-    const pin = () => {
-      this.pinned?.node.setAttribute("aria-pressed", "false");
-      this.pinned = this.pinned?.node === node ? null : { node, show };
-      if (this.pinned) node.setAttribute("aria-pressed", "true");
-      const first = show();
-      if (this.pinned && first) first.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    };
-    const leave = () => (this.pinned ? this.pinned.show() : this.dark());
-    node.addEventListener("mouseenter", show);
-    node.addEventListener("mouseleave", leave);
-    node.addEventListener("focus", show);
-    node.addEventListener("blur", leave);
-    node.addEventListener("click", pin);
-    node.addEventListener("keydown", (event) => {
-      if (event.target !== node || (event.key !== "Enter" && event.key !== " ")) return;
-      event.preventDefault();
-      pin();
-    });
-    return node;
+    return this.pins.add(node, () => this.light(pair));
   }
 
   side(name, value) {

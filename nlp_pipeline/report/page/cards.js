@@ -11,7 +11,7 @@ class Cards {
   constructor(doc, text) {
     this.doc = doc;
     this.text = text;
-    this.pinned = null;
+    this.pins = new Pins(() => this.text.dark());
     this.nodes = [
       ...doc.answers.map((answer) => this.answer(answer)),
       ...doc.summaries.map((summary) => this.summary(summary)),
@@ -24,29 +24,7 @@ class Cards {
   // A card that lights a place on hover and keyboard focus, and keeps it lit after a click.
   card(kind, place, evidence, ...children) {
     const node = element("div", { class: `card ${kind}`, role: "button", tabindex: 0, "aria-pressed": "false" }, ...children);
-    const show = () => this.text.light(place, evidence);
-    const pin = () => {
-      this.pinned?.node.setAttribute("aria-pressed", "false");
-      if (this.pinned?.node === node) this.pinned = null;
-      else {
-        this.pinned = { node, show };
-        node.setAttribute("aria-pressed", "true");
-      }
-      const first = show();
-      if (this.pinned && first) first.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    };
-    const leave = () => (this.pinned ? this.pinned.show() : this.text.dark());
-    node.addEventListener("mouseenter", show);
-    node.addEventListener("mouseleave", leave);
-    node.addEventListener("focus", show);
-    node.addEventListener("blur", leave);
-    node.addEventListener("click", pin);
-    node.addEventListener("keydown", (event) => {
-      if (event.target !== node || (event.key !== "Enter" && event.key !== " ")) return;
-      event.preventDefault();
-      pin();
-    });
-    return node;
+    return this.pins.add(node, () => this.text.light(place, evidence));
   }
 
   answer(row) {
