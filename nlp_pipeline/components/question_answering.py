@@ -250,7 +250,12 @@ class LlamaQA(LlamaComponent):
                 answers.append((self._answer(question, completions[question["id"]]), None))
             else:
                 best = self._passages.best(doc_features, plan, question, completions)
-                candidates = self._candidates(doc_features, question, best.passage, best.completion)
+                is_answered = self.status(best.completion, best.reply) == "ok"
+                candidates = (
+                    self._candidates(doc_features, question, best.passage, best.completion)
+                    if is_answered or self.keep_candidates
+                    else []
+                )
                 answers.append(self._best_answer(doc_features, question, best, candidates))
                 if self.keep_candidates:
                     rows += candidate_rows(self.name, question["id"], candidates)
