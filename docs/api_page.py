@@ -15,6 +15,8 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("run", "stream", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
     ),
     "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
+    "What people think of it": ("nlp_pipeline", ("review_run",)),
+    "What became of a review": ("nlp_pipeline.reviews.run_review", ("ReviewResult",)),
     "Corpora and tables": ("nlp_pipeline", ("read_corpus", "to_frames")),
     "Frames": ("nlp_pipeline.pandas", ("NlpAccessor",)),
     "The Llama": ("nlp_pipeline", ("Llama", "SamplingParams", "Chat", "Message")),

@@ -19,6 +19,10 @@ ROWS = {
     "chunks": "piece of a document that is too long for its prompts",
     "layout": "page, heading, paragraph or table of a converted document",
     "errors": "failure",
+    "reviews": (
+        "answer, label or entity and reviewer ([Reviews](review.md)); no run writes it, and "
+        "`read_run` gives it where it is named"
+    ),
 }
 """What a row of each table stands for."""
 

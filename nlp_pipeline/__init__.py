@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.generation.chat import Message as Message
     from nlp_pipeline.generation.interface import SamplingParams as SamplingParams
     from nlp_pipeline.generation.llama import Llama as Llama
+    from nlp_pipeline.reviews import review_run as review_run
     from nlp_pipeline.run_folder.read import read_run as read_run
     from nlp_pipeline.runner.ask import ask as ask
     from nlp_pipeline.runner.row_stream import stream as stream
@@ -38,6 +39,7 @@ _WHERE = {
     "read_corpus": "nlp_pipeline.corpus",
     "read_run": "nlp_pipeline.run_folder.read",
     "retry": "nlp_pipeline.runner.run",
+    "review_run": "nlp_pipeline.reviews",
     "run": "nlp_pipeline.runner.run",
     "stream": "nlp_pipeline.runner.row_stream",
     "to_frames": "nlp_pipeline.tables",

@@ -26,6 +26,7 @@ _COMMANDS = {
     "export": "nlp_pipeline.cli.export:export",
     "push": "nlp_pipeline.cli.push:push",
     "report": "nlp_pipeline.cli.report:report",
+    "review": "nlp_pipeline.cli.review:review",
     "compare": "nlp_pipeline.cli.compare:compare",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "train": "nlp_pipeline.cli.train:train",

@@ -89,7 +89,8 @@ def evaluate(
 
     CORPUS is as for `run`, with references in it (docs/evaluation.md says where), or a .json
     file in SQuAD's format, or a .conllu file. The pipeline is run over it first, as by `run`; a
-    run that is there already is used.
+    run that is there already is used. CORPUS may also be the folder of a run with reviews: these
+    are the references, and that run, or the one of --run, is evaluated by them.
 
     \b
     Example:
@@ -99,8 +100,11 @@ def evaluate(
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
     from nlp_pipeline.evaluation.references import check_references
     from nlp_pipeline.generation.distributed.process_group import is_main
+    from nlp_pipeline.run_folder.read import is_run
 
     reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
+    if finished is None and is_run(corpus):
+        finished = Path(corpus)
     if finished is None:
         check_references(corpus, with_rouge=not no_rouge, **reading)
     folder = finished or _run(corpus, **options)
@@ -157,6 +161,10 @@ def _show(report: dict[str, Any]) -> None:
     if labels := report["labels"]:
         print_table(
             ["labels", "n"], [[_percent(labels["accuracy"]), labels["n"]]], "Label accuracy"
+        )
+    if entities := report["entities"]:
+        print_table(
+            ["entities", "n"], [[_percent(entities["accuracy"]), entities["n"]]], "Judged entities"
         )
     if annotation := report["annotation"]:
         rows = [[name, f"{100 * value:.1f}"] for name, value in annotation.items()]

@@ -28,11 +28,12 @@ from nlp_pipeline.export.export_targets import TARGETS
     help="Each field of the documents' meta as a column of its own, such as meta.author.",
 )
 @click.option(
+    "--reviewed", is_flag=True, help="Answers, labels and entities as people have corrected them."
+)
+@click.option(
     "--raw", is_flag=True, help="No quote before texts in CSV that a spreadsheet would run."
 )
-def export(
-    out: Path, target: Path, *, to: str, tables: tuple[str, ...], flatten_meta: bool, raw: bool
-) -> None:
+def export(out: Path, target: Path, *, to: str, tables: tuple[str, ...], **flags: bool) -> None:
     """Write the tables of the run in OUT to TARGET.
 
     TARGET is a folder that gets a file for each table; for duckdb, sqlite and xlsx it is the file.
@@ -47,5 +48,5 @@ def export(
     from nlp_pipeline.export.job import export_run
 
     show_notes()
-    for file in export_run(out, target, to, tables or None, raw=raw, flatten_meta=flatten_meta):
+    for file in export_run(out, target, to, tables or None, **flags):
         click.echo(str(file))

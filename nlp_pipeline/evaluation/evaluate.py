@@ -16,11 +16,12 @@ from nlp_pipeline.evaluation.fitted_config import fit_components, write_fitted_c
 from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
+from nlp_pipeline.evaluation.review_references import entity_score, read_review_references
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
 from nlp_pipeline.evaluation.thresholds import advised_threshold
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.run_folder.folder import read_manifest
-from nlp_pipeline.run_folder.read import read_run
+from nlp_pipeline.run_folder.read import is_run, read_run
 from nlp_pipeline.runner.manifest import named_by_stem
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def evaluate_run(
 
     Args:
         run: The run's folder.
-        corpus: The corpus that was run, with references.
+        corpus: The corpus that was run, with references; or a run with reviews, this or another,
+            whose reviews are the references then.
         bootstrap: How intervals are drawn.
         with_rouge: Whether summaries are scored, which needs the extra `evaluate`.
         text_key: The field or column that holds the text, as when the corpus was run.
@@ -57,40 +59,40 @@ def evaluate_run(
             run's config, to this file.
 
     Returns:
-        Plain JSON: `answers`, `summaries`, `labels` and `annotation`, each null where there is
-        nothing to compare, `warnings`, and `fits` (null without `fitted_config`). A mean is
-        `{"value", "low", "high", "n"}`.
+        Plain JSON: `answers`, `summaries`, `labels`, `entities` and `annotation`, each null
+        where there is nothing to compare, `warnings`, and `fits` (null without
+        `fitted_config`). A mean is `{"value", "low", "high", "n"}`.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
         NoReferences: The corpus holds none.
+        NoReviews: The run whose reviews are wanted has none.
         NothingToCompare: The run has nothing that there are references for.
         NothingToFit: Weights are to be learned and there are too few labelled answers.
         RougeMissing: The extra is needed and not installed.
     """
     bootstrap = bootstrap or Bootstrap()
-    items = list(
-        read_corpus(
-            corpus,
-            text_key=text_key,
-            id_key=id_key,
-            limit=limit,
-            max_length=max_length,
-            on_warning=lambda _: None,
-            named_by_stem=named_by_stem(read_manifest(Path(run))),
-        )
-    )
-    references = read_references(items)
-    gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
-    if not references and not gold:
-        raise NoReferences(str(corpus))
+    gold: dict[str, ConlluDocument] = {}
+    warnings: list[str] = []
+    if is_run(corpus):
+        references, warnings = read_review_references(Path(corpus), Path(run))
+    else:
+        reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
+        reading |= {"max_length": max_length, "on_warning": lambda _: None}
+        stems = named_by_stem(read_manifest(Path(run)))
+        items = list(read_corpus(corpus, **reading, named_by_stem=stems))
+        references = read_references(items)
+        gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
+        if not references and not gold:
+            raise NoReferences(str(corpus))
     names = ("documents", "answers", "summaries", "categories", "tokens", "entities")
-    tables = read_run(run, names if gold else names[:4])
-    annotation, warnings = _annotation(tables, gold)
+    tables = read_run(run, names if gold or references.entities else names[:4])
+    annotation, more_warnings = _annotation(tables, gold)
     report = {
         "answers": _answers(tables, references, bootstrap),
         "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
         "labels": _labels(tables, references, bootstrap),
+        "entities": entity_score(tables, references, bootstrap),
         "annotation": annotation,
     }
     if not any(report.values()):
@@ -107,7 +109,7 @@ def evaluate_run(
         write_fitted_config(Path(run), learned, fitted_config)
         fits = {name: asdict(fit) for name, fit in learned.items()}
     facts = {"corpus": str(corpus), "run": str(run), **asdict(bootstrap)}
-    return {**facts, **report, "warnings": warnings, "fits": fits}
+    return {**facts, **report, "warnings": [*warnings, *more_warnings], "fits": fits}
 
 
 def _answers(
@@ -134,7 +136,7 @@ def _answers(
 def _measures(results: Sequence[Outcome], bootstrap: Bootstrap) -> dict[str, Any]:
     """All means over some outcomes; null where there is no question of that kind."""
     answerable = [o for o in results if o.answerable]
-    unanswerable = [o for o in results if not o.answerable]
+    unanswerable = [o for o in results if o.answerable is False]
     columns: dict[str, tuple[Sequence[Outcome], Callable[[Outcome], float]]] = {
         "exact_match": (results, lambda o: o.exact_match),
         "f1": (results, lambda o: o.f1),
@@ -195,7 +197,8 @@ def _labels(
     best: dict[str, dict[str, Any]] = {}
     for row in _rows(tables["categories"]):
         name = row["document_id"]
-        if name in references.labels and row["score"] > best.get(name, {"score": -1.0})["score"]:
+        is_judged = name in references.labels or name in references.wrong_labels
+        if is_judged and row["score"] > best.get(name, {"score": -1.0})["score"]:
             best[name] = row
     if not best:
         return None
@@ -203,6 +206,10 @@ def _labels(
     ran = set(tables["documents"]["document_id"])
     ids = [name for name in references.labels if name in ran]
     right = [float(name in best and best[name]["label"] in references.labels[name]) for name in ids]
+    for name, wrong in references.wrong_labels.items():
+        if name in best and best[name]["label"] in wrong:
+            ids.append(name)
+            right.append(0.0)
     mean = bootstrap.mean(right, ids)
     return {"n": len(ids), "accuracy": asdict(mean) if mean else None}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nlp_pipeline.components.answer_overlap import exact_match, f1
@@ -41,7 +41,8 @@ class Outcome:
         question_id: The question.
         kind: Its type, by the first question word in it: `who`, `when`, `how many`, …
         length: The length of the document, as one of `LENGTHS`.
-        answerable: Whether the document holds an answer.
+        answerable: Whether the document holds an answer; None where all that is known is that the
+            run's is wrong.
         status: `ok`, `no_answer` or `error`.
         score: Log-probability of the reply as a whole; None where none is known.
         exact_match: 0 or 1.
@@ -53,7 +54,7 @@ class Outcome:
     question_id: str
     kind: str
     length: str
-    answerable: bool
+    answerable: bool | None
     status: str
     score: float | None
     exact_match: float
@@ -85,9 +86,26 @@ def outcomes(
     results: list[Outcome] = []
     for row in rows:
         right = references.answers.get((row["document_id"], row["question_id"]))
+        n_tokens = lengths.get(row["document_id"])
         if right is not None:
-            results.append(_outcome(row, right, lengths.get(row["document_id"])))
+            results.append(_outcome(row, right, n_tokens))
+        elif is_rejected(row, references):
+            results.append(_rejected(row, n_tokens))
     return results
+
+
+def is_rejected(row: Mapping[str, Any], references: References) -> bool:
+    """Whether a person has said of just this answer, or of having none, that it is wrong."""
+    wrong = references.wrong_answers.get((row["document_id"], row["question_id"]), ())
+    if row["status"] == "no_answer":
+        return None in wrong
+    return row["status"] == "ok" and exact_match(row["answer"], filter(None, wrong)) == 1.0
+
+
+def _rejected(row: Mapping[str, Any], n_tokens: int | None) -> Outcome:
+    outcome = _outcome(row, ("",), n_tokens)
+    answerable = True if row["status"] == "no_answer" else None
+    return replace(outcome, answerable=answerable, exact_match=0.0, f1=0.0)
 
 
 def _outcome(row: Mapping[str, Any], right: Answers, n_tokens: int | None) -> Outcome:

@@ -13,6 +13,9 @@ from nlp_pipeline.errors.evaluation import NoReferences, NothingMeasured
 Answers = tuple[str, ...]
 """Every acceptable answer to a question; none where the document holds no answer."""
 
+EntityKey = tuple[int, int, str]
+"""First character, one past the last, label."""
+
 
 @dataclass
 class References:
@@ -22,14 +25,23 @@ class References:
         answers: Per document and question id.
         summaries: Per document.
         labels: Per document, the labels that are right.
+        wrong_answers: Answers that a person has rejected without saying what is right, None for
+            having none.
+        wrong_labels: Per document, the labels that are not right, where nothing else is known.
+        entities: Per document entities that a person has judged: first character, one past the
+            last, label, and whether they are right.
     """
 
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
     summaries: dict[str, str] = field(default_factory=dict)
     labels: dict[str, frozenset[str]] = field(default_factory=dict)
+    wrong_answers: dict[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
+    wrong_labels: dict[str, frozenset[str]] = field(default_factory=dict)
+    entities: dict[str, dict[EntityKey, bool]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.answers or self.summaries or self.labels)
+        judged = self.wrong_answers or self.wrong_labels or self.entities
+        return bool(self.answers or self.summaries or self.labels or judged)
 
 
 def read_references(items: Iterable[Record | Reject]) -> References:

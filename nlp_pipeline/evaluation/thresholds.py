@@ -82,7 +82,7 @@ def best_threshold(results: Sequence[Outcome], measure: str) -> float | None:
     gain = best = 0.0
     threshold: float | None = None
     for score, follower, outcome in zip(scores, scores[1:], answers, strict=False):
-        gain += float(not outcome.answerable) - float(getattr(outcome, measure))
+        gain += float(outcome.answerable is False) - float(getattr(outcome, measure))
         if follower > score and gain > best + 1e-9:
             best, threshold = gain, (score + follower) / 2
     return threshold
@@ -92,7 +92,7 @@ def _report(
     threshold: float | None, verdict: Verdict, results: Sequence[Outcome], measure: str
 ) -> Threshold:
     values = [float(getattr(outcome, measure)) for outcome in results]
-    if_none = [0.0 if o.status == "error" else float(not o.answerable) for o in results]
+    if_none = [0.0 if o.status == "error" else float(o.answerable is False) for o in results]
     answered = [outcome.status == "ok" for outcome in results]
     has_answer = [
         is_answer and not (threshold is not None and o.score is not None and o.score < threshold)

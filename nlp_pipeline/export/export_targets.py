@@ -21,11 +21,13 @@ class ExportTarget(NamedTuple):
         writer: `module:function` of its `Writer`.
         meaning: What comes out, for the help.
         is_folder: Whether TARGET is a folder of files, or one file.
+        tables: The tables that it can take; empty for all.
     """
 
     writer: str
     meaning: str
     is_folder: bool = True
+    tables: tuple[str, ...] = ()
 
 
 _FILES = "nlp_pipeline.export.table_files"
@@ -43,6 +45,12 @@ TARGETS: dict[str, ExportTarget] = {
     ),
     "xlsx": ExportTarget(
         "nlp_pipeline.export.workbook:write_xlsx", "an Excel workbook", is_folder=False
+    ),
+    "review": ExportTarget(
+        "nlp_pipeline.export.review_sheet:write_review",
+        "a review.jsonl to fill in",
+        is_folder=False,
+        tables=("answers", "categories", "entities"),
     ),
 }
 """The forms by their names in `--to`."""

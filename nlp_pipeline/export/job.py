@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
 from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.export.corrections import CORRECTED, NEIGHBOURS, Corrections
 from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.meta_columns import MetaColumns
 from nlp_pipeline.run_folder.files import Format, disk_errors
 from nlp_pipeline.run_folder.read import finished_parts, read_part, run_manifest
 from nlp_pipeline.run_folder.receipts import Receipt
-from nlp_pipeline.tables.schemas import TABLES
+from nlp_pipeline.run_folder.review_table import read_reviews
+from nlp_pipeline.tables.schemas import REVIEWS, SCHEMAS
 
 _META = ("documents", "meta")
 
@@ -31,6 +33,7 @@ class ExportJob:
         tables: Their names, in the order of the run's.
         raw: Whether texts that a spreadsheet would run stay as they are in CSV.
         flatten_meta: Whether each field of `documents.meta` is a column of its own.
+        reviewed: Whether rows are as people have corrected them.
     """
 
     run: Path
@@ -38,6 +41,7 @@ class ExportJob:
     tables: tuple[str, ...]
     raw: bool = False
     flatten_meta: bool = False
+    reviewed: bool = False
 
     @cached_property
     def receipts(self) -> Iterable[Receipt]:
@@ -51,10 +55,15 @@ class ExportJob:
             return None
         return MetaColumns(part["meta"] for part in self._parts("documents", ["meta"]))
 
+    @cached_property
+    def corrections(self) -> Corrections | None:
+        """What people have corrected; None where rows stay as the run has them."""
+        return Corrections.of_run(self.run) if self.reviewed else None
+
     def schema(self, table: str) -> pa.Schema:
         """The columns of a table as it is written."""
         columns = self.meta_columns if table == "documents" else None
-        return columns.schema(TABLES[table]) if columns else TABLES[table]
+        return columns.schema(SCHEMAS[table]) if columns else SCHEMAS[table]
 
     def parts(self, table: str) -> Iterator[pa.Table]:
         """A table part by part, in the order of the corpus."""
@@ -62,10 +71,32 @@ class ExportJob:
         for part in self._parts(table):
             yield columns.flattened(part) if columns else part
 
-    def _parts(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        format_: Format = run_manifest(self.run)["format"]
+    def joined_parts(self, columns: Mapping[str, list[str]]) -> Iterator[dict[str, pa.Table]]:
+        """Some columns of some tables part by part: a document's rows lie in the same one."""
         for receipt in self.receipts:
-            yield read_part(self.run, receipt, table, format_, columns)
+            yield {name: self._part(receipt, name, columns[name]) for name in columns}
+
+    def _parts(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        if table == REVIEWS:
+            yield read_reviews(self.run, self._format)
+            return
+        for receipt in self.receipts:
+            yield self._part(receipt, table, columns)
+
+    def _part(self, receipt: Receipt, table: str, columns: list[str] | None) -> pa.Table:
+        if self.corrections is None or table not in CORRECTED:
+            return read_part(self.run, receipt, table, self._format, columns)
+        part = read_part(self.run, receipt, table, self._format)
+        near = {
+            name: partial(read_part, self.run, receipt, name, self._format) for name in NEIGHBOURS
+        }
+        part = self.corrections.corrected(table, part, near)
+        return part if columns is None else part.select(columns)
+
+    @cached_property
+    def _format(self) -> Format:
+        format_: Format = run_manifest(self.run)["format"]
+        return format_
 
 
 def export_run(
@@ -76,6 +107,7 @@ def export_run(
     *,
     raw: bool = False,
     flatten_meta: bool = False,
+    reviewed: bool = False,
 ) -> list[Path]:
     """Writes tables of a run in another form, part by part in constant memory.
 
@@ -86,16 +118,18 @@ def export_run(
         run: The run's folder, finished or still going on.
         target: The folder for the files; for `duckdb`, `sqlite` and `xlsx` the file.
         to: A name of `TARGETS`.
-        tables: Which tables; all by default.
+        tables: Which tables; by default all that the form can take.
         raw: CSV holds every text as it stands in the run.
         flatten_meta: Each field of `documents.meta` is a column of its own, such as `meta.author`.
+        reviewed: Answers, labels and entities are as people have corrected them.
 
     Returns:
         The files written.
 
     Raises:
         RunNotFound: There is no run.
-        TableNotFound: There is no table of that name.
+        TableNotFound: There is no table of that name, or the form does not take it.
+        NoReviews: Rows are to be as people have corrected them, and nobody has.
         UnknownTarget: There is no form of that name.
         TargetIsAFolder: A file is to be written where a folder is.
         TargetIsNoFolder: Files are to be written into what is a file.
@@ -104,19 +138,28 @@ def export_run(
     """
     if to not in TARGETS:
         raise UnknownTarget(to, TARGETS)
-    names = list(TABLES if tables is None else tables)
+    choices = TARGETS[to].tables or tuple(SCHEMAS)
+    names = list(tables or ())
     for name in names:
-        if name not in TABLES:
-            raise TableNotFound(name, TABLES)
+        if name not in choices:
+            raise TableNotFound(name, choices)
     path = Path(target)
     if TARGETS[to].is_folder and path.exists() and not path.is_dir():
         raise TargetIsNoFolder(str(path), to)
     if not TARGETS[to].is_folder and path.is_dir():
         raise TargetIsAFolder(str(path), to)
-    ordered = tuple(name for name in TABLES if name in names)
-    job = ExportJob(Path(run), path, ordered, raw=raw, flatten_meta=flatten_meta)
-    run_manifest(job.run)
+    ordered = tuple(name for name in choices if name in names)
+    flags = {"raw": raw, "flatten_meta": flatten_meta, "reviewed": reviewed}
+    job = ExportJob(Path(run), path, ordered or _all_tables(Path(run), choices), **flags)
+    _ = job.corrections  # before anything is written: there may be none
     writer = writer_of(TARGETS[to])
     with disk_errors(path):
         (path if TARGETS[to].is_folder else path.parent).mkdir(parents=True, exist_ok=True)
         return writer(job)
+
+
+def _all_tables(run: Path, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """What is exported where nobody says what: `reviews` only where somebody has made some."""
+    format_: Format = run_manifest(run)["format"]
+    has_reviews = REVIEWS in choices and read_reviews(run, format_).num_rows
+    return tuple(name for name in choices if name != REVIEWS or has_reviews)

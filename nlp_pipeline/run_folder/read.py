@@ -27,9 +27,10 @@ from nlp_pipeline.run_folder.receipts import (
     read_table_of,
     unreadable_is_damage,
 )
+from nlp_pipeline.run_folder.review_table import read_reviews
 from nlp_pipeline.run_folder.staging import was_replaced
 from nlp_pipeline.tables.frames import to_frame
-from nlp_pipeline.tables.schemas import TABLES
+from nlp_pipeline.tables.schemas import REVIEWS, SCHEMAS, TABLES
 
 _TABLES_AT_ONCE = 1000
 """Tables of parts that lie in memory beside what they are joined to."""
@@ -46,7 +47,7 @@ def read_run(
 
     Args:
         path: The run's folder.
-        tables: Which table or tables; all by default.
+        tables: Which table or tables; all that the run writes by default, without `reviews`.
         columns: Per table the columns to read; all by default. Others are not read at all.
         first: Only so many rows of each table; later parts are not read at all.
 
@@ -61,16 +62,27 @@ def read_run(
     folder = Path(path)
     names = [tables] if isinstance(tables, str) else list(TABLES if tables is None else tables)
     for name in (*names, *(columns or {})):
-        if name not in TABLES:
-            raise TableNotFound(name, TABLES)
+        if name not in SCHEMAS:
+            raise TableNotFound(name, SCHEMAS)
     columns_by_table = {name: _columns(name, (columns or {}).get(name)) for name in names}
     format_: Format = run_manifest(folder)["format"]
     parts = finished_parts(folder)
     frames: dict[str, pd.DataFrame] = {}
     for name in names:
-        tables_ = (read_part(folder, part, name, format_, columns_by_table[name]) for part in parts)
+        tables_ = _parts(folder, parts, name, format_, columns_by_table[name])
         frames[name] = to_frame(_concat(tables_, name, columns_by_table[name], first))
     return frames
+
+
+def _parts(
+    folder: Path, parts: ReceiptList, table: str, format_: Format, columns: list[str] | None
+) -> Iterator[pa.Table]:
+    if table == REVIEWS:
+        reviews = read_reviews(folder, format_)
+        yield reviews if columns is None else reviews.select(columns)
+        return
+    for part in parts:
+        yield read_part(folder, part, table, format_, columns)
 
 
 def row_counts(path: str | Path) -> dict[str, int]:
@@ -80,6 +92,11 @@ def row_counts(path: str | Path) -> dict[str, int]:
         RunNotFound: The folder holds no run.
     """
     return dict.fromkeys(TABLES, 0) | finished_parts(Path(path)).totals.rows
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path is the folder of a run that has begun."""
+    return "format" in (read_manifest(Path(path)) or {})
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
@@ -142,15 +159,15 @@ def _checked_part(
 def _columns(table: str, columns: Sequence[str] | None) -> list[str] | None:
     """The columns that were asked for, once they are known to exist."""
     for name in columns or ():
-        if name not in TABLES[table].names:
-            raise ColumnNotFound(table, name, TABLES[table].names)
+        if name not in SCHEMAS[table].names:
+            raise ColumnNotFound(table, name, SCHEMAS[table].names)
     return None if columns is None else list(columns)
 
 
 def _concat(
     parts: Iterable[pa.Table], name: str, columns: list[str] | None, first: int | None
 ) -> pa.Table:
-    schema = TABLES[name]
+    schema = SCHEMAS[name]
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns])
     joined_tables, part_tables, rows = [schema.empty_table()], [], 0

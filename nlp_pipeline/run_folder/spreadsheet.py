@@ -34,6 +34,7 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
     "chunks": ("document_id",),
     "layout": ("document_id", "section"),
     "errors": ("document_id", "source", "message"),
+    "reviews": ("document_id", "answer", "text", "note", "reviewer"),
 }
 """Per table the columns that a document, a record or a model writes, but for JSON objects."""
 

@@ -392,6 +392,34 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _key("attempt", INT, "1 for the first try"),
         _key("retryable", BOOL, "whether trying again can help"),
     ),
+    "reviews": (
+        _DOCUMENT_ID,
+        _key("target", STRING, "the table of what was judged: `answers`, `categories`, `entities`"),
+        Column("component", STRING, "of an answer: the component that asked"),
+        Column("question_id", STRING, "of an answer: the question's id"),
+        Column("entity_id", INT, "of an entity; null where the run lacks it"),
+        Column(
+            "label", STRING, "of a category: the one that was judged; of an entity: the right one"
+        ),
+        _key("verdict", STRING, "`accept`, `reject` (what is right is not said) or `correct`"),
+        Column(
+            "answer",
+            STRING,
+            "what was judged: the answer, the entity's text or the label; null for no answer",
+        ),
+        Column(
+            "text",
+            STRING,
+            "what is right: the answer, the entity's text or the label; null with `reject`, and "
+            "where it is right that there is no answer",
+        ),
+        Column("start_char", INT, "first character of what is right in the document's text"),
+        Column("end_char", INT, "one past the last character"),
+        Column("note", STRING, "what the reviewer remarks"),
+        Column("reviewer", STRING, "who judged"),
+        _key("reviewed_at", STRING, "when, in UTC, as ISO 8601 has it"),
+        _key("text_digest", STRING, "BLAKE2b (16 bytes) of the document's text in UTF-8"),
+    ),
 }
 
 
@@ -402,8 +430,14 @@ def _schema(columns: tuple[Column, ...]) -> pa.Schema:
     )
 
 
-TABLES: dict[str, pa.Schema] = {name: _schema(columns) for name, columns in COLUMNS.items()}
-"""The Arrow schema of each table, in the order in which a run writes them."""
+REVIEWS = "reviews"
+"""The table that people write and no run does: it is there once a review was brought in."""
+
+SCHEMAS: dict[str, pa.Schema] = {name: _schema(columns) for name, columns in COLUMNS.items()}
+"""The Arrow schema of each table."""
+
+TABLES: dict[str, pa.Schema] = {n: schema for n, schema in SCHEMAS.items() if n != REVIEWS}
+"""Those that a run writes, in that order."""
 
 JSON_COLUMNS: dict[str, frozenset[str]] = {
     name: frozenset(column.name for column in columns if column.json)

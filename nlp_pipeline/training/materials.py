@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.components.question_answering import LlamaQA
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors.training import (
     AnswersNotInText,
@@ -15,6 +17,8 @@ from nlp_pipeline.errors.training import (
 )
 from nlp_pipeline.evaluation.references import read_references
 from nlp_pipeline.pipeline import PipelineSpec, build, is_llama, resolve_config
+from nlp_pipeline.reviews.reviewed_records import reviewed_records
+from nlp_pipeline.run_folder.read import is_run
 from nlp_pipeline.training.proof import reduced_config
 from nlp_pipeline.training.shared_sequences import TrainingExample
 from nlp_pipeline.training.targets import LeftOut
@@ -62,7 +66,7 @@ def read_materials(
     """Reads the corpus and finds what of the pipeline can learn from it. Loads no model.
 
     Args:
-        corpus: With references.
+        corpus: With references; or a run with reviews, which are the references then.
         spec: The pipeline.
         reading: Keyword arguments of `read_corpus`.
         settings: How documents are split.
@@ -74,14 +78,19 @@ def read_materials(
     """
     config = resolve_config(spec)
     nlp = build(config, spec.name)
-    items = list(read_corpus(corpus, **reading, on_warning=lambda _: None))
+    if is_run(corpus):
+        pipes: list[Any] = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LlamaQA)]
+        asked_ids = {question["id"] for pipe in pipes for question in pipe.questions}
+        items: list[Any] = reviewed_records(Path(corpus), asked_ids)
+    else:
+        items = list(read_corpus(corpus, **reading, on_warning=lambda _: None))
     references = read_references(items)
     records = [item for item in items if isinstance(item, Record)]
     documents = trainable_pipes(nlp, records, references)
     if not documents:
         llamas = [name for name, pipe in nlp.pipeline if is_llama(pipe)]
         raise NothingToTrainOn(corpus, spec.name, llamas)
-    pipes: list[Any] = [nlp.get_pipe(name) for name in documents]
+    pipes = [nlp.get_pipe(name) for name in documents]
     llama = shared_settings(pipes)
     with_references = [r for r in records if any(r.id in ids for ids in documents.values())]
     parts = split_documents(corpus, with_references, settings)

@@ -88,7 +88,7 @@ def run_scores(run: Path, references: References, records: Iterable[Record]) -> 
         "exact_match": {_key(o): o.exact_match for o in results},
         "f1": {_key(o): o.f1 for o in results},
         "no_answer_accuracy": {
-            _key(o): float(o.status == "no_answer") for o in results if not o.answerable
+            _key(o): float(o.status == "no_answer") for o in results if o.answerable is False
         },
     }
     best: dict[str, tuple[float, str]] = {}

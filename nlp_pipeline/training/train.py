@@ -12,6 +12,8 @@ from nlp_pipeline.generation.distributed.process_group import world_size
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.pipeline import PipelineSpec, recorded_config, suited
+from nlp_pipeline.reviews.reviewed_records import review_digests
+from nlp_pipeline.run_folder.read import is_run
 from nlp_pipeline.runner.manifest import input_digests, versions
 from nlp_pipeline.training.finished_model import base_of, write_model
 from nlp_pipeline.training.materials import (
@@ -103,7 +105,7 @@ def train(
     The same call again goes on where an interrupted training stopped, and takes the same path.
 
     Args:
-        corpus: With references, as for `evaluate_run`.
+        corpus: With references, as for `evaluate_run`; or a run with reviews.
         out: The training's folder; afterwards a model that `model` can name.
         pipeline: Whose components make the prompts, as for `run`.
         settings: `key=value` overrides of the pipeline.
@@ -151,6 +153,10 @@ def train(
         return report
 
 
+def _inputs(corpus: str) -> dict[str, str]:
+    return review_digests(Path(corpus)) if is_run(corpus) else input_digests(corpus)
+
+
 def _manifest(
     materials: Materials,
     examples: Examples,
@@ -171,7 +177,7 @@ def _manifest(
         "settings": asdict(training),
         "asked_with": suited(materials.config),
         "data": data_facts(materials, examples),
-        "inputs": input_digests(materials.corpus),
+        "inputs": _inputs(materials.corpus),
         "fingerprint": {
             **relevant,
             "model": materials.llama.model,

@@ -14,7 +14,7 @@ from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.spreadsheet import FREE_TEXT, would_run
 from nlp_pipeline.runner import run as runner
-from nlp_pipeline.tables.schemas import TABLES
+from nlp_pipeline.tables.schemas import SCHEMAS, TABLES
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ def test_what_a_spreadsheet_would_not_run(text: str) -> None:
 
 
 def test_the_columns_of_free_text_are_there() -> None:
-    assert set(FREE_TEXT) == set(TABLES)
+    assert set(FREE_TEXT) == set(SCHEMAS)
     for table, columns in FREE_TEXT.items():
-        assert set(columns) - {"reasoning"} <= set(TABLES[table].names), table
+        assert set(columns) - {"reasoning"} <= set(SCHEMAS[table].names), table
 
 
 def test_every_target_has_its_writer() -> None:

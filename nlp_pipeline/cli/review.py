@@ -1,0 +1,39 @@
+"""`nlp-pipeline review`: a person's corrections into a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nlp_pipeline.cli.output import note
+from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS
+
+
+@click.command(short_help="Bring a person's corrections into a run.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--reviewer", help="Who judged, where FILE does not say.")
+def review(run: Path, file: Path, *, reviewer: str | None) -> None:
+    """Take the verdicts in FILE into the run in RUN, as its table reviews.
+
+    `nlp-pipeline export RUN review.jsonl --to review` writes a FILE to fill in: in each line a
+    verdict (accept, reject or correct) and, where that is correct, what is right. Lines without a
+    verdict are left open. A line that does not fit the run is named, and the others are taken.
+
+    \b
+    Example:
+      nlp-pipeline review runs/sample-en_qa_summary review.jsonl --reviewer ada
+    """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.reviews import review_run
+
+    result = review_run(run, file, reviewer=reviewer)
+    for problem in result.problems:
+        note(problem)
+    click.echo(
+        f"{result.n_taken:,} reviews taken, {result.n_open:,} left open, "
+        f"{len(result.problems):,} not usable; the run has {result.n_reviews:,}."
+    )
+    if result.problems:
+        sys.exit(FAILED_DOCUMENTS)

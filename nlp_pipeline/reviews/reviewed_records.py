@@ -1,0 +1,106 @@
+"""The documents of a run that people have judged, as records with references: what to train on."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nlp_pipeline.corpus import Record
+from nlp_pipeline.corpus.record import Question
+from nlp_pipeline.errors.review import NoReviews
+from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, REJECT, Review
+from nlp_pipeline.reviews.run_reviews import run_reviews
+from nlp_pipeline.run_folder.files import Format, file_digest
+from nlp_pipeline.run_folder.read import parts_of, run_manifest
+from nlp_pipeline.run_folder.receipts import part_file
+from nlp_pipeline.run_folder.review_table import text_digest
+from nlp_pipeline.tables.schemas import REVIEWS
+
+_COLUMNS = {
+    "documents": ("document_id", "position", "source", "line", "text", "meta"),
+    "answers": ("document_id", "question_id", "question"),
+}
+
+
+def reviewed_records(run: Path, asked_ids: Collection[str] = ()) -> list[Record]:
+    """The documents whose answers or labels people have judged, in the order of the corpus.
+
+    An answer that was rejected without a better one says nothing of what is right, and a review
+    of a text that has changed nothing of the new one: both are left out.
+
+    Args:
+        run: The run's folder.
+        asked_ids: Ids of questions that are asked of every document anyway: their references
+            stand in the record's meta, those of others with the question, which rides on it.
+
+    Raises:
+        RunNotFound: There is no run.
+        NoReviews: Nobody has said of any of its answers or labels what is right.
+    """
+    by_document: dict[str, list[Review]] = defaultdict(list)
+    for review in run_reviews(run):
+        if review.target in (ANSWERS, CATEGORIES) and review.verdict != REJECT:
+            by_document[review.document_id].append(review)
+    records: list[Record] = []
+    for part in parts_of(run, _COLUMNS) if by_document else ():
+        questions = {
+            (row["document_id"], row["question_id"]): row["question"]
+            for row in part["answers"].to_pylist()
+        }
+        for row in part["documents"].to_pylist():
+            digest = text_digest(row["text"] or "")
+            reviews = [r for r in by_document[row["document_id"]] if r.text_digest == digest]
+            if reviews:
+                records.append(_record(row, reviews, questions, asked_ids))
+    if not records:
+        raise NoReviews(str(run))
+    return records
+
+
+def review_digests(run: Path) -> dict[str, str]:
+    """A digest of all that `reviewed_records` depends on, by the name of its file.
+
+    The reviews hold the digests of their texts.
+    """
+    format_: Format = run_manifest(run)["format"]
+    file = part_file(run, REVIEWS, 0, format_)
+    return {str(file.relative_to(run)): file_digest(file)}
+
+
+def _record(
+    row: Mapping[str, Any],
+    reviews: Iterable[Review],
+    questions: Mapping[tuple[str, str], str | None],
+    asked_ids: Collection[str],
+) -> Record:
+    answers: dict[str, dict[str, None]] = {}
+    labels: dict[str, None] = {}
+    for review in reviews:
+        if review.target == CATEGORIES:
+            labels[str(review.text)] = None
+            continue
+        texts = answers.setdefault(str(review.question_id), {})
+        if review.answer_is_right is not None:
+            texts[review.answer_is_right] = None
+    meta = {**json.loads(row["meta"] or "{}"), "answers": {}}
+    if labels:
+        meta["labels"] = list(labels)
+    riders: list[Question] = []
+    for question_id, texts in answers.items():
+        question = questions.get((row["document_id"], question_id))
+        if question_id in asked_ids:
+            meta["answers"][question_id] = list(texts)
+        elif question is not None:
+            riders.append(Question(question_id, question, answers=tuple(texts)))
+    return Record(
+        row["position"],
+        row["document_id"],
+        text=row["text"],
+        meta=meta,
+        questions=tuple(riders),
+        source=row["source"] or "-",
+        line=row["line"] or 1,
+    )

@@ -1,0 +1,89 @@
+"""A run with answers, labels and entities to judge, one of its texts with an emoji and a break."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from nlp_pipeline import run
+
+TEXTS = {
+    "astral": "Greetings 😀 from\nTurin. Ada wrote to Babbage",
+    "plain": "Grace left for Oslo",
+    "none": "He was not in the document",
+}
+CONFIG = """\
+[nlp]
+lang = "en"
+pipeline = ["sentencizer", "named", "llama_qa"]
+
+[components]
+
+[components.sentencizer]
+factory = "sentencizer"
+
+[components.named]
+factory = "named"
+
+[components.llama_qa]
+factory = "llama_qa"
+questions = [{"id": "who", "text": "Who is it?"}, {"id": "fails", "text": "UNSPEAKABLE"}]
+template = "TEMPLATE"
+max_new_tokens = 2
+
+[components.llama_qa.generator]
+@llama_generators = "nlp_pipeline.echo.v1"
+fail_on = "UNSPEAKABLE"
+"""
+NAMES = {"Ada": "PERSON", "Grace": "PERSON", "Turin": "GPE", "Oslo": "ORG"}
+TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
+
+
+def named(doc: Doc) -> Doc:
+    """Names and two labels, without a model."""
+    doc.ents = [Span(doc, t.i, t.i + 1, NAMES[t.text]) for t in doc if t.text in NAMES]
+    doc.cats = {"letter": 0.8, "travel": 0.2}
+    return doc
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three documents and a reject, in two parts. Shared: copy it."""
+    folder = tmp_path_factory.mktemp("reviews")
+    Language.component("named", func=named)
+    (folder / "last.jinja").write_text(TEMPLATE, encoding="utf-8")
+    config = CONFIG.replace("TEMPLATE", str(folder / "last.jinja"))
+    (folder / "named.cfg").write_text(config, encoding="utf-8")
+    records: list[dict[str, Any]] = [{"id": name, "text": text} for name, text in TEXTS.items()]
+    records.insert(1, {"id": "empty"})
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / "corpus.jsonl").write_text(lines, encoding="utf-8")
+    run(folder / "corpus.jsonl", folder / "out", pipeline=str(folder / "named.cfg"), part_size=2)
+    return folder / "out"
+
+
+@pytest.fixture
+def out(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the run."""
+    shutil.copytree(finished, tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def review_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a review of some lines."""
+
+    def write(*lines: dict[str, Any] | str) -> Path:
+        path = tmp_path / "review.jsonl"
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
+        return path
+
+    return write
