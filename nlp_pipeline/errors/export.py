@@ -31,10 +31,10 @@ class ExtraMissing(OutputError):
 class TargetIsAFolder(OutputError):
     """A file is to be written where a folder is."""
 
-    def __init__(self, path: str, to: str) -> None:
+    def __init__(self, path: str, to: str, suffix: str) -> None:
         super().__init__(
             f"'{escaped(path, 300)}' is a folder, and {to} is one file: name the file, such as "
-            f"'{escaped(path.rstrip('/'), 300)}/run.{to}'."
+            f"'{escaped(path.rstrip('/'), 300)}/run.{suffix}'."
         )
 
 
@@ -43,7 +43,7 @@ class TargetIsNoFolder(OutputError):
 
     def __init__(self, path: str, to: str) -> None:
         super().__init__(
-            f"'{escaped(path, 300)}' is a file, and {to} is a file for each table: name a folder."
+            f"'{escaped(path, 300)}' is a file, and {to} is a folder of files: name a folder."
         )
 
 
@@ -122,4 +122,17 @@ def cells_cut(table: str, cells: int, limit: int) -> str:
     return (
         f"{table}: {cells} texts were changed for the workbook, which holds at most {limit:,} "
         "characters a cell and no control characters; the other forms have them whole."
+    )
+
+
+def spans_left_out(n: int) -> str:
+    """How many entities and spans a Doc cannot have, since they cover no whole token."""
+    return f"{n} entities or spans cover no token of their document: they are left out."
+
+
+def answers_left_out_of_squad(n: int) -> str:
+    """How many questions SQuAD's form has no place for."""
+    return (
+        f"{n} questions are left out: they failed, or their answer stands nowhere in the text, and "
+        "SQuAD knows only pieces of it. The table answers (--to jsonl) has them all."
     )

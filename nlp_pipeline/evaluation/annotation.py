@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import spacy
 from spacy.scorer import Scorer
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.training.converters.conllu_to_docs import conllu_to_docs
 from spacy.vocab import Vocab
 
 from nlp_pipeline.corpus.conllu import ConlluDocument
 from nlp_pipeline.errors.evaluation import GoldUnreadable, two_label_schemes
+from nlp_pipeline.tables.row_docs import doc_of_rows
 
 _PLAIN = (
     "token_acc",
@@ -113,33 +115,10 @@ def _relation(label: str) -> str:
 
 def predicted(vocab: Vocab, tokens: pd.DataFrame, entities: pd.DataFrame) -> Doc:
     """A Doc from its rows of `tokens` and `entities`: what the run says of the document."""
-    rows = tokens.astype(object).where(tokens.notna(), None)
-
-    def column(name: str) -> list[str] | None:
-        """The values as spaCy takes them; None where the pipeline set none."""
-        values = rows[name].tolist()
-        return None if all(v is None for v in values) else [v or "" for v in values]
-
-    heads = rows["head"].tolist()
-    sentences = rows["sentence_id"].tolist()
-    starts = [n == 0 or sentences[n] != sentences[n - 1] for n in range(len(sentences))]
-    parsed = column("dep") is not None and all(head is not None for head in heads)
-    doc = Doc(
-        vocab,
-        words=rows["text"].tolist(),
-        spaces=[bool(space) for space in rows["whitespace"]],
-        tags=column("tag"),
-        pos=column("pos"),
-        morphs=column("morph"),
-        lemmas=column("lemma"),
-        heads=[int(head) for head in heads] if parsed else None,
-        deps=column("dep") if parsed else None,
-        sent_starts=None if parsed or sentences[0] is None else starts,
-    )
-    if any(value is not None for value in rows["ent_iob"]):
-        places = entities[["start_token", "end_token", "label"]].itertuples(index=False)
-        doc.set_ents([Span(doc, int(s), int(e), label=label) for s, e, label in places])
-    return doc
+    rows: list[Any] = tokens.astype(object).where(tokens.notna(), None).to_dict("records")
+    places: list[Any] = entities[["start_token", "end_token", "label"]].to_dict("records")
+    is_tagged = any(row["ent_iob"] is not None for row in rows)
+    return doc_of_rows(vocab, rows, places if is_tagged else None)
 
 
 def gold_doc(vocab: Vocab, name: str, document: ConlluDocument) -> Doc:

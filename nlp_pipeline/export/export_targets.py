@@ -22,12 +22,14 @@ class ExportTarget(NamedTuple):
         meaning: What comes out, for the help.
         is_folder: Whether TARGET is a folder of files, or one file.
         tables: The tables that it can take; empty for all.
+        suffix: Of the file, where it is not the form's name.
     """
 
     writer: str
     meaning: str
     is_folder: bool = True
     tables: tuple[str, ...] = ()
+    suffix: str = ""
 
 
 _FILES = "nlp_pipeline.export.table_files"
@@ -51,6 +53,19 @@ TARGETS: dict[str, ExportTarget] = {
         "a review.jsonl to fill in",
         is_folder=False,
         tables=("answers", "categories", "entities"),
+        suffix="jsonl",
+    ),
+    "spacy": ExportTarget(
+        "nlp_pipeline.export.spacy_docs:write_spacy",
+        "spaCy DocBins to train on",
+        tables=("entities", "spans", "categories"),
+    ),
+    "squad": ExportTarget(
+        "nlp_pipeline.export.squad_file:write_squad",
+        "questions and answers in SQuAD 2.0's form",
+        is_folder=False,
+        tables=("answers",),
+        suffix="json",
     ),
 }
 """The forms by their names in `--to`."""

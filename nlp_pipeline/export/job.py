@@ -147,7 +147,7 @@ def export_run(
     if TARGETS[to].is_folder and path.exists() and not path.is_dir():
         raise TargetIsNoFolder(str(path), to)
     if not TARGETS[to].is_folder and path.is_dir():
-        raise TargetIsAFolder(str(path), to)
+        raise TargetIsAFolder(str(path), to, TARGETS[to].suffix or to)
     ordered = tuple(name for name in choices if name in names)
     flags = {"raw": raw, "flatten_meta": flatten_meta, "reviewed": reviewed}
     job = ExportJob(Path(run), path, ordered or _all_tables(Path(run), choices), **flags)

@@ -118,8 +118,10 @@ def test_targets_that_cannot_be(out, tmp_path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UnknownTarget, match=r"cannot be exported to 'xml'; there are: parquet, "):
         export_run(out, tmp_path / "tables", "xml")
-    with pytest.raises(TargetIsNoFolder, match=r"file' is a file, and csv is a file for each"):
+    with pytest.raises(TargetIsNoFolder, match=r"file' is a file, and csv is a folder of files"):
         export_run(out, tmp_path / "file", "csv")
+    with pytest.raises(TargetIsAFolder, match=r"squad is one file: .*/run\.json'"):
+        export_run(out, tmp_path, "squad")
     with pytest.raises(TargetIsAFolder, match=r"is a folder, and xlsx is one file: .*/run\.xlsx'"):
         export_run(out, tmp_path, "xlsx")
 
