@@ -36,7 +36,8 @@ from nlp_pipeline.export.export_targets import TARGETS
 def export(out: Path, target: Path, *, to: str, tables: tuple[str, ...], **flags: bool) -> None:
     """Write the tables of the run in OUT to TARGET.
 
-    TARGET is a folder that gets a file for each table; for duckdb, sqlite and xlsx it is the file.
+    TARGET is a folder that gets a file for each table, or the files of its form; for those that
+    are one file it is the file.
     In CSV a free text that a spreadsheet would run as a formula, such as =1+1, gets a quote in
     front; annotation and numbers stay as they are.
 

@@ -18,6 +18,9 @@ from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS
 def review(run: Path, file: Path, *, reviewer: str | None) -> None:
     """Take the verdicts in FILE into the run in RUN, as its table reviews.
 
+    FILE may also be what Label Studio, Prodigy or Argilla has exported of tasks that were exported
+    from RUN (`nlp-pipeline export RUN TARGET --to label-studio`).
+
     `nlp-pipeline export RUN review.jsonl --to review` writes a FILE to fill in: in each line a
     verdict (accept, reject or correct) and, where that is correct, what is right. Lines without a
     verdict are left open. A line that does not fit the run is named, and the others are taken.

@@ -136,3 +136,11 @@ def answers_left_out_of_squad(n: int) -> str:
         f"{n} questions are left out: they failed, or their answer stands nowhere in the text, and "
         "SQuAD knows only pieces of it. The table answers (--to jsonl) has them all."
     )
+
+
+def spans_beyond_argilla(n: int) -> str:
+    """How many pieces Argilla's server would refuse."""
+    return (
+        f"{n} pieces of texts with characters beyond U+FFFF, such as emoji, are left out: "
+        "Argilla's page counts these twice and its server once, which refuses pieces near the end."
+    )

@@ -184,3 +184,37 @@ def texts_of_reviews_changed(n: int) -> str:
         f"{n} reviews are of texts that this run does not have, or has in another form: they are "
         "left out."
     )
+
+
+def not_an_export() -> str:
+    """Of a task, an example or a record that was not exported from a run."""
+    return (
+        "it does not say which document of a run it is about. Annotate what `nlp-pipeline export "
+        "RUN TARGET --to label-studio`, prodigy or argilla writes, and leave the field "
+        "'nlp_pipeline' in it"
+    )
+
+
+def mark_misplaced(label: str, start: int, end: int, text: str | None) -> str:
+    """Of a piece that an annotation tool gives, and that is not there.
+
+    Args:
+        label: Of the piece.
+        start: Its first character, as the tool counts.
+        end: One past the last.
+        text: What the tool says stands there.
+    """
+    piece = "" if text is None else f" ('{escaped(text, 80)}')"
+    return (
+        f"the mark '{escaped(label, 60)}' from {start} to {end}{piece} is at no such place of the "
+        "text. Has the tool changed the text?"
+    )
+
+
+def damaged_task(reason: str) -> str:
+    """Of a task of an annotation tool that is of another form than the tool's.
+
+    Args:
+        reason: Of the error that it made.
+    """
+    return f"it is of another form than the tool's own exports ({escaped(reason, 120)})"

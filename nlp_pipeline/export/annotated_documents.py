@@ -26,7 +26,7 @@ COLUMNS: dict[str, list[str]] = {
     "categories": ["document_id", "label", "score"],
     "answers": [
         *("document_id", "component", "question_id", "question", "answer", "status"),
-        *("confidence", "start_char", "end_char", "model"),
+        *("confidence", "start_char", "end_char", "start_token", "end_token", "model"),
     ],
 }
 """What is read of each table."""

@@ -33,6 +33,7 @@ class ExportTarget(NamedTuple):
 
 
 _FILES = "nlp_pipeline.export.table_files"
+_JUDGED = ("answers", "categories", "entities")
 
 TARGETS: dict[str, ExportTarget] = {
     "parquet": ExportTarget(f"{_FILES}:write_parquet", "a Parquet file a table"),
@@ -52,7 +53,7 @@ TARGETS: dict[str, ExportTarget] = {
         "nlp_pipeline.export.review_sheet:write_review",
         "a review.jsonl to fill in",
         is_folder=False,
-        tables=("answers", "categories", "entities"),
+        tables=_JUDGED,
         suffix="jsonl",
     ),
     "spacy": ExportTarget(
@@ -66,6 +67,23 @@ TARGETS: dict[str, ExportTarget] = {
         is_folder=False,
         tables=("answers",),
         suffix="json",
+    ),
+    "label-studio": ExportTarget(
+        "nlp_pipeline.export.label_studio:write_label_studio",
+        "tasks with predictions and the labeling interface for Label Studio",
+        tables=_JUDGED,
+    ),
+    "prodigy": ExportTarget(
+        "nlp_pipeline.export.prodigy:write_prodigy",
+        "examples for Prodigy",
+        is_folder=False,
+        tables=_JUDGED,
+        suffix="jsonl",
+    ),
+    "argilla": ExportTarget(
+        "nlp_pipeline.export.argilla:write_argilla",
+        "records with suggestions and the settings for Argilla",
+        tables=_JUDGED,
     ),
 }
 """The forms by their names in `--to`."""

@@ -116,7 +116,7 @@ def export_run(
 
     Args:
         run: The run's folder, finished or still going on.
-        target: The folder for the files; for `duckdb`, `sqlite` and `xlsx` the file.
+        target: The folder for the files; for a form that is one file the file.
         to: A name of `TARGETS`.
         tables: Which tables; by default all that the form can take.
         raw: CSV holds every text as it stands in the run.

@@ -1,23 +1,31 @@
-"""`review.jsonl`: one review a line, as the export of a run lays it out to be filled in."""
+"""Files of reviews: `review.jsonl`, one a line, and what annotation tools give back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.review import (
     ReviewFileUnreadable,
     ReviewUnusable,
+    damaged_task,
     not_an_object,
     right_value_missing,
     unknown_fields,
     wrong_value,
 )
+from nlp_pipeline.reviews.marked_document import MarkedDocument
 from nlp_pipeline.reviews.review import FIELDS, TARGETS, VERDICTS, Review
+from nlp_pipeline.reviews.review_time import utc_time
+from nlp_pipeline.reviews.tool_files import (
+    ORIGIN,
+    argilla_documents,
+    label_studio_documents,
+    prodigy_documents,
+)
 
 REMARKS = ("question", "status", "confidence")
 """What a line may say beside: for the person who fills it in."""
@@ -26,47 +34,87 @@ _NUMBERS = ("entity_id", "start_char", "end_char")
 
 @dataclass(frozen=True)
 class ReviewLine:
-    """A line of a review.
+    """A line of a review, or what one person has made of a document in an annotation tool.
 
     Attributes:
         place: Where it stands, for messages.
-        review: What it says; None where it is left open, or where there is a problem.
+        content: What it says; None where it is left open, or where there is a problem.
         problem: Why it cannot be taken.
     """
 
     place: str
-    review: Review | None = None
+    content: Review | MarkedDocument | None = None
     problem: str | None = None
 
 
 def read_review_file(path: Path) -> Iterator[ReviewLine]:
-    """The lines of a review in the order of the file; empty ones are passed over.
+    """What a file says, in its order: a `review.jsonl`, or what a tool has exported.
+
+    Label Studio's and Argilla's exports are one JSON list, Prodigy's has an example a line. Empty
+    lines are passed over.
 
     Raises:
         ReviewFileUnreadable: There is no such file, or it is no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8"
         raise ReviewFileUnreadable(str(path), reason) from error
-    for number, line in enumerate(lines, 1):
+    items = _listed_objects(text)
+    if items is not None:
+        for number, item in enumerate(items, 1):
+            yield from _lines_of(f"{path.name}, item {number}", item)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield line_of(f"{path.name}:{number}", line)
+            yield from _lines_of(f"{path.name}:{number}", _parsed(line))
 
 
-def line_of(place: str, line: str) -> ReviewLine:
-    """What one line of JSON says."""
+def _listed_objects(text: str) -> list[dict[str, Any]] | None:
+    """The objects of a JSON list; None where the text is something else."""
+    values = _parsed(text) if text.lstrip().startswith("[") else None
+    is_list = isinstance(values, list) and all(isinstance(value, dict) for value in values)
+    return values if is_list else None
+
+
+def _parsed(text: str) -> Any:
     try:
-        values = json.loads(line)
+        return json.loads(text)
     except ValueError:
-        values = None
+        return None
+
+
+def _lines_of(place: str, values: Any) -> Iterator[ReviewLine]:
+    """What one JSON value says; a line that is open where that is nothing."""
     try:
         if not isinstance(values, dict):
             raise ReviewUnusable(not_an_object())
-        return ReviewLine(place, review_of(values))
+        documents = _reader_of(values)
+        if documents is None:
+            contents: list[Any] = [review_of(values)]
+        else:
+            contents = list(documents(values)) or [None]
     except ReviewUnusable as error:
-        return ReviewLine(place, problem=str(error))
+        yield ReviewLine(place, problem=str(error))
+    except (AttributeError, TypeError, ValueError) as error:  # a tool's file that is damaged
+        yield ReviewLine(place, problem=damaged_task(str(error)))
+    else:
+        for content in contents:
+            yield ReviewLine(place, content)
+
+
+def _reader_of(
+    values: Mapping[str, Any],
+) -> Callable[[Mapping[str, Any]], Iterator[MarkedDocument]] | None:
+    """Who reads an object: by the fields that only this tool gives it; None for a review."""
+    if "data" in values:
+        return label_studio_documents
+    if "fields" in values:
+        return argilla_documents
+    if ORIGIN in values or "spans" in values:
+        return prodigy_documents
+    return None
 
 
 def review_of(values: Mapping[str, Any]) -> Review | None:
@@ -93,28 +141,9 @@ def review_of(values: Mapping[str, Any]) -> Review | None:
     if ("start_char" in given_values) != ("end_char" in given_values):
         raise ReviewUnusable(right_value_missing("both 'start_char' and 'end_char', or neither"))
     review = Review(**given_values)
-    return replace(review, reviewed_at=_utc(review.reviewed_at), text=review.text or None)
+    return replace(review, reviewed_at=utc_time(review.reviewed_at), text=review.text or None)
 
 
 def _check_choice(values: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> None:
     if name in values and values[name] not in choices:
         raise ReviewUnusable(wrong_value(name, values[name], "one of " + ", ".join(choices)))
-
-
-def _utc(time: str | None) -> str | None:
-    """A time as ISO 8601 in UTC; one without a zone is taken for UTC.
-
-    Raises:
-        ReviewUnusable: It is no time.
-    """
-    if time is None:
-        return None
-    try:
-        # Python 3.10 does not know the Z that JavaScript writes.
-        moment = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    except ValueError:
-        example = "a time such as 2024-05-31T12:00:00Z"
-        raise ReviewUnusable(wrong_value("reviewed_at", time, example)) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")

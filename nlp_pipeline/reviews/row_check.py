@@ -27,7 +27,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("document_id", "question_id", "component", "question", "answer", "status"),
         *("start_char", "end_char"),
     ),
-    "categories": ("document_id", "label"),
+    "categories": ("document_id", "label", "score"),
     "entities": ("document_id", "entity_id", "text", "label", "start_char", "end_char"),
 }
 """What of a run's tables a review is held against."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from nlp_pipeline.errors.review import (
     NoReviewFits,
@@ -14,6 +15,7 @@ from nlp_pipeline.errors.review import (
     review_problem,
     unknown_document,
 )
+from nlp_pipeline.reviews.marked_document import MarkedDocument
 from nlp_pipeline.reviews.review import Review, merged, reviews_of, table_of
 from nlp_pipeline.reviews.review_file import ReviewLine, read_review_file
 from nlp_pipeline.reviews.row_check import COLUMNS, ReviewedDocument, checked
@@ -22,6 +24,8 @@ from nlp_pipeline.run_folder.lock import locked
 from nlp_pipeline.run_folder.read import parts_of, run_manifest
 from nlp_pipeline.run_folder.review_table import read_reviews, write_reviews
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class ReviewResult:
@@ -29,7 +33,7 @@ class ReviewResult:
 
     Attributes:
         n_taken: Reviews that the run has now.
-        n_open: Lines without a verdict.
+        n_open: Lines without a verdict, tasks that nobody has done.
         n_reviews: Reviews of the run in all, those of other files included.
         problems: Why each of the others was not taken.
     """
@@ -49,7 +53,8 @@ def review_run(run: str | Path, file: str | Path, *, reviewer: str | None = None
 
     Args:
         run: The run's folder.
-        file: A `review.jsonl`.
+        file: A `review.jsonl`; or what Label Studio, Prodigy or Argilla has exported of tasks
+            that were exported from this run.
         reviewer: Who judged, where the file does not say.
 
     Raises:
@@ -63,7 +68,7 @@ def review_run(run: str | Path, file: str | Path, *, reviewer: str | None = None
     lines = list(read_review_file(Path(file)))
     with locked(folder):
         reviews, problems = _checked_lines(folder, lines)
-        n_open = sum(line.review is None and line.problem is None for line in lines)
+        n_open = sum(line.content is None and line.problem is None for line in lines)
         if problems and not reviews:
             raise NoReviewFits(str(file), str(run), problems)
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -79,24 +84,44 @@ def review_run(run: str | Path, file: str | Path, *, reviewer: str | None = None
 
 def _checked_lines(run: Path, lines: Iterable[ReviewLine]) -> tuple[list[Review], list[str]]:
     """The reviews that fit the run, in the order of the file, and why the others do not."""
-    by_document: dict[str, list[tuple[int, str, Review]]] = defaultdict(list)
-    reviews: dict[int, Review] = {}
-    problems: dict[int, str] = {}
+    by_document: dict[str, list[tuple[int, ReviewLine]]] = defaultdict(list)
+    reviews: dict[int, list[Review]] = {}
+    problems: dict[int, list[str]] = {}
     for number, line in enumerate(lines):
         if line.problem is not None:
-            problems[number] = review_problem(line.place, line.problem)
-        elif line.review is not None:
-            by_document[line.review.document_id].append((number, line.place, line.review))
+            problems[number] = [review_problem(line.place, line.problem)]
+        elif line.content is not None:
+            by_document[line.content.document_id].append((number, line))
     for document_id, document in _documents(run, by_document):
-        for number, place, review in by_document.pop(document_id):
-            try:
-                reviews[number] = checked(review, document)
-            except ReviewUnusable as error:
-                problems[number] = review_problem(place, str(error))
+        for number, line in by_document.pop(document_id):
+            reviews[number], problems[number] = _checked_line(line, document)
     for document_id, strangers in by_document.items():
-        for number, place, _ in strangers:
-            problems[number] = review_problem(place, unknown_document(document_id))
-    return [reviews[n] for n in sorted(reviews)], [problems[n] for n in sorted(problems)]
+        for number, line in strangers:
+            problems[number] = [review_problem(line.place, unknown_document(document_id))]
+    return _in_order(reviews), _in_order(problems)
+
+
+def _checked_line(line: ReviewLine, document: ReviewedDocument) -> tuple[list[Review], list[str]]:
+    """The reviews of a line that fit a document, and why the others do not."""
+    reviews: list[Review] = []
+    problems: list[str] = []
+    try:
+        contents = [line.content]
+        if isinstance(line.content, MarkedDocument):
+            contents = list(line.content.reviews(document))
+    except ReviewUnusable as error:
+        return [], [review_problem(line.place, str(error))]
+    for review in contents:
+        try:
+            if isinstance(review, Review):
+                reviews.append(checked(review, document))
+        except ReviewUnusable as error:
+            problems.append(review_problem(line.place, str(error)))
+    return reviews, problems
+
+
+def _in_order(values: Mapping[int, list[T]]) -> list[T]:
+    return [value for number in sorted(values) for value in values[number]]
 
 
 def _documents(run: Path, document_ids: Iterable[str]) -> Iterable[tuple[str, ReviewedDocument]]:

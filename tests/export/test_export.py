@@ -110,7 +110,7 @@ def test_the_columns_of_free_text_are_there() -> None:
 
 def test_every_target_has_its_writer() -> None:
     assert [writer_of(target).__name__ for target in TARGETS.values()] == [
-        f"write_{name}" for name in TARGETS
+        f"write_{name.replace('-', '_')}" for name in TARGETS
     ]
 
 
