@@ -39,7 +39,8 @@ def _task(document: ToolDocument) -> dict[str, Any]:
     if document.labels:
         item = {"id": "label", "from_name": QUESTION_NAMES[CATEGORIES], "to_name": "text"}
         item |= {"type": "choices", "value": {"choices": document.labels[:1]}}
-        result.append({**item, "score": document.label_score})
+        has_score = document.label_score is not None
+        result.append({**item, "score": document.label_score} if has_score else item)
     prediction: dict[str, Any] = {"model_version": document.model, "result": result}
     scores = [item["score"] for item in result if item.get("score") is not None]
     if scores:  # Label Studio sorts tasks by it: the least sure answer speaks for its document

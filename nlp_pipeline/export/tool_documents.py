@@ -95,10 +95,15 @@ def _tool_document(document: AnnotatedDocument, tables: tuple[str, ...]) -> Tool
             for row, label in zip(answers, labels, strict=True)
         },
         labels=[row["label"] for row in categories],
-        label_score=categories[0]["score"] if categories else None,
+        label_score=_probability(categories[0]["score"]) if categories else None,
         model=next((row["model"] for row in answers if row["model"]), MODEL),
         tokens=document.rows.get("tokens", []),
     )
+
+
+def _probability(score: float | None) -> float | None:
+    """A score where it can be a probability: the tools refuse others."""
+    return score if score is not None and 0 <= score <= 1 else None
 
 
 def question_labels(answers: list[Row]) -> list[str]:
