@@ -48,7 +48,7 @@ def _record(document: ToolDocument, tables: Iterable[str]) -> tuple[dict[str, An
     offsets, limit, n_beyond = Utf16Offsets(document.text), len(document.text), 0
     suggestions: dict[str, Any] = {}
     for table in (ANSWERS, ENTITIES):
-        spans = [
+        spans: list[dict[str, Any]] = [
             {
                 "start": offsets.units(piece.row["start_char"]),
                 "end": offsets.units(piece.row["end_char"]),

@@ -32,7 +32,7 @@ def _task(document: ToolDocument) -> dict[str, Any]:
         for number, piece in enumerate(document.pieces[table]):
             start, end = piece.row["start_char"], piece.row["end_char"]
             value = {"start": start, "end": end, "text": document.text[start:end]}
-            item = {"id": f"{table}-{number}", "from_name": QUESTION_NAMES[table]}
+            item: dict[str, Any] = {"id": f"{table}-{number}", "from_name": QUESTION_NAMES[table]}
             item |= {"to_name": "text", "type": "labels"}
             item |= {"value": {**value, "labels": [piece.label]}}
             result.append(item if piece.score is None else {**item, "score": piece.score})

@@ -37,7 +37,7 @@ def label_studio_documents(task: Mapping[str, Any]) -> Iterator[MarkedDocument]:
             elif item.get("type") == "labels":
                 text = value["text"] if isinstance(value.get("text"), str) else None
                 marks += [
-                    Mark(_number(value, "start"), _number(value, "end"), name, text)
+                    Mark(_number(value, "start"), _number(value, "end"), name, text=text)
                     for name in value.get("labels") or ()
                 ]
         person = annotation.get("completed_by")
