@@ -174,13 +174,14 @@ def test_the_message_of_a_number_out_of_range(
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", True, 10**20])
 @pytest.mark.parametrize("name", ["max_length", "n_process", "batch_size", "part_size"])
 def test_python_is_checked_alike(folder: Path, name: str, value: object) -> None:
-    request = RunRequest("corpus.jsonl", folder / "out", **{name: value})
+    options: dict[str, Any] = {name: value}
+    request = RunRequest("corpus.jsonl", folder / "out", **options)
     with pytest.raises(InvalidNumber, match=name):
         runner.check(request)
 
 
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "2", True, 1e300])
-def test_times_are_checked_alike(folder: Path, value: object) -> None:
+def test_times_are_checked_alike(folder: Path, value: Any) -> None:
     request = RunRequest("corpus.jsonl", folder / "out", document_timeout=value, n_process=2)
     with pytest.raises(InvalidTimeout):
         runner.check(request)

@@ -12,7 +12,7 @@ import pytest
 import spacy
 from confection import ConfigValidationError
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 
 from nlp_pipeline.components.base import MAX_PENDING
 from nlp_pipeline.components.llama_qa import LlamaQA
@@ -148,7 +148,7 @@ class TestAnswers:
     def test_spans_of_others_in_the_group_stay(self, parrot: str) -> None:
         nlp = build(template=parrot, max_new_tokens=1)
         doc = nlp.make_doc("Anna left Oslo")
-        doc.spans["answers"] = [doc.char_span(0, 4, label="GOLD")]
+        doc.spans["answers"] = [Span(doc, 0, 1, label="GOLD")]
         assert [(s.text, s.label_) for s in nlp(doc).spans["answers"]] == [
             ("Anna", "GOLD"),
             ("Oslo", "ANSWER"),
@@ -230,8 +230,9 @@ class TestFailures:
     @pytest.mark.issue(2)
     def test_the_error_handler_gets_the_culprit_alone(self) -> None:
         """spaCy#8004: a component hands over the whole batch for one bad document."""
-        nlp, calls = build(questions=["Who?", "When?"]), []
-        nlp.set_error_handler(lambda *arguments: calls.append(arguments))
+        nlp, calls = build(questions=["Who?", "When?"]), list[Any]()
+        handler: Any = lambda *arguments: calls.append(arguments)  # noqa: E731
+        nlp.set_error_handler(handler)
         docs = list(nlp.pipe(self.TEXTS, batch_size=6))
         assert len(docs) == 6
         assert [[doc.text for doc in culprits] for _, _, culprits, _ in calls] == [
@@ -294,7 +295,8 @@ class TestStreams:
                 taken += 1
                 yield nlp.make_doc(f"document {number}")
 
-        stream = nlp.get_pipe("llama_qa").pipe(docs())
+        qa: Any = nlp.get_pipe("llama_qa")
+        stream = qa.pipe(docs())
         for number in range(2000):
             assert next(stream).text == f"document {number}"
             assert taken <= number + 1
@@ -310,7 +312,8 @@ class TestStreams:
                 doc._.questions = ["Who?"] * (number % 1000 == 0)
                 yield doc
 
-        stream = nlp.get_pipe("llama_qa").pipe(docs())
+        qa: Any = nlp.get_pipe("llama_qa")
+        stream = qa.pipe(docs())
         for number in range(3000):
             assert next(stream).text == f"document {number}"
             assert taken <= number + 1 + MAX_PENDING
@@ -321,7 +324,7 @@ class TestStreams:
 
     def test_a_stream_that_is_left_early(self) -> None:
         nlp = build()
-        stream = nlp.pipe(f"document {number}" for number in count())
+        stream: Any = nlp.pipe(f"document {number}" for number in count())
         next(stream)
         stream.close()
         assert nlp("again")._.answers[0]["status"] == "ok"
@@ -401,7 +404,7 @@ for docs in (kept, made):
 
     def test_to_disk_keeps_every_setting(self, tmp_path: Path) -> None:
         build(max_new_tokens=3, temperature=0.5, stop=["x"], seed=7).to_disk(tmp_path)
-        pipe = spacy.load(tmp_path).get_pipe("llama_qa")
+        pipe: Any = spacy.load(tmp_path).get_pipe("llama_qa")
         assert (pipe.params.max_new_tokens, pipe.params.seed) == (3, 7)
         assert pipe.params.stop == ("x",)
         assert pipe.generator.info.details == {"fail_on": "UNSPEAKABLE"}

@@ -14,7 +14,12 @@ from nlp_pipeline.components.long_documents import LongDocuments
 from nlp_pipeline.components.whole_sentences import whole_sentences
 from nlp_pipeline.errors.config import InvalidSetting, PromptTemplateInvalid
 from nlp_pipeline.generation.backends.echo import EchoGenerator
-from nlp_pipeline.generation.interface import Completion, GenerationRequest, GeneratorInfo
+from nlp_pipeline.generation.interface import (
+    Completion,
+    FinishReason,
+    GenerationRequest,
+    GeneratorInfo,
+)
 
 ECHO = {"@llama_generators": "nlp_pipeline.echo.v1", "fail_on": "UNSPEAKABLE"}
 
@@ -65,7 +70,8 @@ def test_the_model_is_told_how_long(sentences: int, said: str) -> None:
 
 def test_failures_contexts_and_order() -> None:
     nlp, calls = build(), []
-    nlp.set_error_handler(lambda name, pipe, docs, error: calls.append([d.text for d in docs]))
+    handler: Any = lambda name, pipe, docs, error: calls.append([d.text for d in docs])  # noqa: E731
+    nlp.set_error_handler(handler)
     pairs = [("a", 1), ("UNSPEAKABLE", 2), ("c", 3)]
     done = list(nlp.pipe(pairs, as_tuples=True))
     assert [(doc.text, context) for doc, context in done] == pairs
@@ -120,7 +126,7 @@ class Writer(EchoGenerator):
     def complete(self, request: GenerationRequest, sample: int = 0) -> Completion:
         text = self.texts[min(len(self.requests), len(self.texts) - 1)]
         self.requests.append(request)
-        reason = "length" if text.endswith(">") else "stop"
+        reason: FinishReason = "length" if text.endswith(">") else "stop"
         plain = super().complete(request, sample)
         return replace(plain, text=text.rstrip(">"), finish_reason=reason)
 

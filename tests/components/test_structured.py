@@ -66,8 +66,9 @@ def _at_the_root(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 @pytest.mark.parametrize("name", CONFIGS)
 class TestEachOfThem:
     def test_order_contexts_and_one_failure(self, name: str) -> None:
-        nlp, calls = build(name), []
-        nlp.set_error_handler(lambda _, __, docs, error: calls.append(docs[0].text))
+        nlp, calls = build(name), list[str]()
+        handler: Any = lambda _, __, docs, error: calls.append(docs[0].text)  # noqa: E731
+        nlp.set_error_handler(handler)
         pairs = list(zip(TEXTS, range(3), strict=True))
         done = list(nlp.pipe(pairs, as_tuples=True))
         assert [(doc.text, context) for doc, context in done] == pairs
@@ -154,7 +155,7 @@ class TestExtractor:
 
             people: list[Person] = Field(max_length=2)
 
-        registry.llama_schemas.register("test_form.v1", func=lambda: Form)
+        vars(registry)["llama_schemas"].register("test_form.v1", func=lambda: Form)
         nlp = build("llama_extractor", schema={"@llama_schemas": "test_form.v1"})
         pipe: Any = nlp.get_pipe("llama_extractor")
         assert pipe.schema.fields() == [{"name": "people", "description": ""}]

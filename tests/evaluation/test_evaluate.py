@@ -273,7 +273,11 @@ def test_labels(tmp_path: Path) -> None:
     from nlp_pipeline.evaluation.evaluate import _labels
     from nlp_pipeline.evaluation.references import read_references
 
-    meta = ({"label": "news"}, {"labels": ["note", "news"]}, {"label": "news"})
+    meta: tuple[dict[str, Any], ...] = (
+        {"label": "news"},
+        {"labels": ["note", "news"]},
+        {"label": "news"},
+    )
     references = read_references(
         Record(n, name, "x", value) for n, (name, value) in enumerate(zip("abc", meta, strict=True))
     )

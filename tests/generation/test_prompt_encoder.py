@@ -149,7 +149,7 @@ class TestTexts:
         assert encoder.token_bytes(99999) == b""
 
 
-def sentencepiece(prepend: str, **special: Any) -> PreTrainedTokenizerFast:
+def sentencepiece(prepend: str, **special: Any) -> Any:
     """A tokenizer as Llama 2's: pieces with `▁`, bytes for the rest."""
     words = ["<s>", "</s>", "[INST]", *(f"<0x{byte:02X}>" for byte in range(256))]
     words += [*"▁abcdefghijklmnopqrstuvwxyz[]<>/INST", "▁a", "ab", "▁ab"]
@@ -161,7 +161,9 @@ def sentencepiece(prepend: str, **special: Any) -> PreTrainedTokenizerFast:
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     )
     backend.add_special_tokens([AddedToken(t, special=True, **special) for t in words[:3]])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>")
+    # Typed in some versions of transformers and untyped in others.
+    names: Any = {"bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=backend, **names)
     tokenizer.chat_template = "<s>{% for m in messages %}[INST]{{ m['content'] }}[INST]{% endfor %}"
     return tokenizer
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import cycle
+from typing import cast
 
 import pytest
 from doubles import Allergic, chat
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline.errors.generation import EmptyPrompt, PromptNotEncoded, PromptTooLong
+from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
@@ -154,7 +156,8 @@ class TestRequestsThatCannotBeServed:
                 vocabularies.append(vocabulary)
                 return Bound()
 
-        request = GenerationRequest("a", "Ada", SamplingParams(n=2), constraint=Free())
+        free = cast("Constraint", Free())
+        request = GenerationRequest("a", "Ada", SamplingParams(n=2), constraint=free)
         first, second = pool.sequences(request)
         assert first.constraint is not second.constraint
         assert vocabularies == [pool.vocabulary] * 2

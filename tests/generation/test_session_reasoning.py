@@ -40,6 +40,9 @@ class Scripted:
     def cancel(self, sequences: list[Sequence]) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def step(self) -> list[Sequence]:
         done, self.waiting = self.waiting, []
         for sequence in done:

@@ -21,7 +21,7 @@ def test_cells() -> None:
             "float": [0.1, float("nan"), float("inf")],
             "list": pd.Series([[1, 2], None, []], dtype=object),
             "vector": pd.Series([np.ones(2, "float32"), None, np.zeros(0)], dtype=object),
-            "time": pd.to_datetime(["2021-03-14", None, "2021-03-15"]),
+            "time": pd.Series(["2021-03-14", None, "2021-03-15"], dtype="datetime64[ns]"),
             7: ["a", "b", "c"],
         }
     )

@@ -14,7 +14,7 @@ from nlp_pipeline.models import fetch, pip_download, verify
 from nlp_pipeline.models.download import why_pip_failed
 
 if TYPE_CHECKING:
-    from conftest import WheelMaker
+    from wheel_maker import WheelMaker
 
 
 @pytest.fixture

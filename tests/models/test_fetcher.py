@@ -24,7 +24,7 @@ from nlp_pipeline.models import DEFAULT_MODEL, cached_path, fetch, verify
 from nlp_pipeline.models.digests import sha256
 
 if TYPE_CHECKING:
-    from conftest import WheelMaker
+    from wheel_maker import WheelMaker
 
 
 def left_behind(cache: Path) -> list[str]:

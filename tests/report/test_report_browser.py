@@ -87,7 +87,7 @@ def test_the_text_on_the_page_is_that_of_the_document(page: Any, out: Path) -> N
     for row in read_run(out, "documents")["documents"].itertuples():
         if row.status == "error" and row.document_id == "empty":
             continue
-        show(page, row.document_id)
+        show(page, str(row.document_id))
         shown = page.evaluate(
             "[...document.querySelectorAll('.segment')].map(n => n.textContent).join('')"
         )

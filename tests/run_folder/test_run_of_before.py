@@ -69,10 +69,11 @@ def test_it_goes_on(before: Path) -> None:
         # A column that has come since is null in the rows of before.
         but = ["reused_tokens", "reasoning_tokens", "asked_sentences", "candidate_score"]
         but += CUT_SINCE if name == "summaries" else ()
-        given = [frame[name].drop(columns=but, errors="ignore") for frame in (old, new)]
+        left, right = (frame[name].drop(columns=but, errors="ignore") for frame in (old, new))
         if name == "answer_entities":
-            given = [f[f["question_id"].notna()].reset_index(drop=True) for f in given]
-        pd.testing.assert_frame_equal(*given, obj=name)
+            left = left[left["question_id"].notna()].reset_index(drop=True)
+            right = right[right["question_id"].notna()].reset_index(drop=True)
+        pd.testing.assert_frame_equal(left, right, obj=name)
     (attempt,) = old["errors"]["attempt"]
     assert attempt == 2  # it failed before, and was tried again
 

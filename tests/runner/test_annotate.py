@@ -40,7 +40,7 @@ def record(index: int, text: str, **values) -> Record:
 
 
 def test_records_and_rejects_keep_their_order_and_place() -> None:
-    items = [
+    items: list[Record | Reject] = [
         record(0, "one", meta={"a": 1}),
         Reject(1, "c:2", "empty_text", "c.jsonl:2 is empty.", "c.jsonl", 2),
         record(2, "two", questions=(Question("w", "Who?"),)),

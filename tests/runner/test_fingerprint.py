@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def mark(tiny_llama: str) -> dict[str, Any]:
     setting = f"components.llama_qa.generator={json.dumps(generator)}"
     spec = PipelineSpec("en_qa", settings=(setting,))
     config = resolve_config(spec)
-    request = RunRequest("unused.jsonl", None, spec)
+    request = RunRequest("unused.jsonl", Path("unused"), spec)
     return json.loads(json.dumps(manifest.fingerprint(request, build(config, "en_qa"), config)))
 
 

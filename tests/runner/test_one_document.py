@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import read_run
+from nlp_pipeline.grounding import answer_checker
 from nlp_pipeline.grounding.text import TextIndex
 
 TEXTS = ("Graz is an old town.", "CULPRIT knows Graz very well.", "Wels is a wet town.")
@@ -158,7 +159,7 @@ def test_failed_documents_keep_a_row_for_each_question(
     config: str, corpus, cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = "nlp_pipeline.grounding.answer_checker.ground"
-    monkeypatch.setattr(stage, struck(locate("nlp_pipeline.grounding.answer_checker").ground))
+    monkeypatch.setattr(stage, struck(answer_checker.ground))
     cli("run", corpus(*TEXTS), "-p", config, "-o", tmp_path / "out")
     tables = read_run(tmp_path / "out")
     assert tables["answers"].status.tolist() == ["ok", "error", "ok"]

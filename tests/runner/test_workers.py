@@ -62,7 +62,7 @@ def test_two_processes_give_the_tables_of_one(tmp_path, corpus) -> None:
         "",
         {"text": "東京 👩‍👩‍👧 e\u0301.", "questions": ["Where?"], "meta": {"k": 1}},
     )
-    options = {"pipeline": "en_qa_summary", "echo": True, "batch_size": 2}
+    options: dict[str, Any] = {"pipeline": "en_qa_summary", "echo": True, "batch_size": 2}
     run(source, tmp_path / "one", **options)
     run(source, tmp_path / "two", n_process=2, **options)
     same_tables(tmp_path / "one", tmp_path / "two")
@@ -141,7 +141,8 @@ def test_a_document_that_goes_on_for_ever_costs_only_itself(
 def test_a_time_limit_needs_workers(tmp_path, quick, corpus) -> None:
     with pytest.raises(TimeoutNeedsWorkers, match=r"--document-timeout 2 .*--n-process 2"):
         run(corpus("a"), tmp_path / "out", pipeline=quick(), document_timeout=2)
-    for wrong in (0, -1, True, "2", float("nan")):
+    values: tuple[Any, ...] = (0, -1, True, "2", float("nan"))
+    for wrong in values:
         with pytest.raises(InvalidTimeout, match="give seconds above 0"):
             run(corpus("a"), tmp_path / "out", pipeline=quick(), document_timeout=wrong)
     assert not (tmp_path / "out").exists()

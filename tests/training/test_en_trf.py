@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,8 @@ def test_en_trf_qa_takes_it_from_the_cache(cache, trained, monkeypatch):
     nlp = load_pipeline(PipelineSpec("en_trf_qa", echo=True))
     linguistic, generating = split(nlp)
     assert generating == ["llama_qa"]
-    assert nlp.get_pipe("transformer").listening_components == LISTENING
+    transformer: Any = nlp.get_pipe("transformer")
+    assert transformer.listening_components == LISTENING
     with nlp.select_pipes(enable=linguistic):
         assert np.array_equal(annotations(nlp(TEXT)), annotations(trained(TEXT)))
 

@@ -298,8 +298,9 @@ def test_a_key_that_no_header_can_carry(connect: Connect, monkeypatch: pytest.Mo
     ],
 )
 def test_settings_that_may_hold_a_secret_are_not_repeated(name: str, value: str) -> None:
+    settings: dict[str, Any] = {"base_url": "http://localhost/v1", name: value}
     with pytest.raises(InvalidServerSetting) as caught:
-        ServerSettings(**{"base_url": "http://localhost/v1", name: value})
+        ServerSettings(**settings)
     assert value not in str(caught.value)
     assert "secret" not in str(caught.value)
 

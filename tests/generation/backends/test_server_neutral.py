@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -92,7 +93,7 @@ def test_an_answer_that_quotes_a_token_is_found_in_the_document(
     nlp = spacy.blank("en")
     block = {"@llama_generators": "nlp_pipeline.server.v1", "base_url": stub.url}
     config = {"questions": ["How does it close?"], "generator": block, "max_new_tokens": 8}
-    qa = nlp.add_pipe("llama_qa", config=config)
+    qa: Any = nlp.add_pipe("llama_qa", config=config)
     text = "A turn of ChatML closes with <|im_end|> and a line."
     doc = nlp(text)
     (answer,) = doc._.answers

@@ -24,7 +24,8 @@ EOS = frozenset(range(0, VOCABULARY, 17))
 def tiny_model(kind: str = "llama", **more: Any) -> Any:
     """Random weights in float64, where rounding flips no choice. Never trained, never saved."""
     torch.manual_seed(5)
-    config = CONFIG_MAPPING[kind](
+    config_class: Any = CONFIG_MAPPING[kind]
+    config = config_class(
         vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=96,
@@ -74,7 +75,8 @@ def make_engine(model: Any = None, *, eos: frozenset[int] = EOS, **settings: Any
 
 def finish(engine: Engine, sequences: Iterable[Sequence], arrive: int = 10**9) -> list[Sequence]:
     """Adds `arrive` sequences before every step, until all have come back; in that order."""
-    line, done = list(sequences), []
+    line = list(sequences)
+    done: list[Sequence] = []
     total = len(line)
     while len(done) < total:
         for sequence in line[:arrive]:

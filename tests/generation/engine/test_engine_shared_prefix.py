@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -83,8 +83,8 @@ def test_suffix_span_equals_decode_span(
     found = SharedPrefixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
-        own = slot.slab.keys[0][slot.row, :, : length - slot.offset]
-        assert torch.equal(own, alone.keys[0][copy.row, :, slot.offset : length])
+        keys = slot.slab.keys[0][slot.row, :, : length - slot.offset]
+        assert torch.equal(keys, alone.keys[0][copy.row, :, slot.offset : length])
 
 
 @settings(deadline=None)
@@ -178,7 +178,8 @@ def test_questions_of_all_lengths_run_together(
     lookahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their slots are of several sizes; what fails together would be run in halves, unseen."""
-    launched, launch = [], ModelRunner.launch
+    launched: list[Any] = []
+    launch = ModelRunner.launch
 
     def counted(self: ModelRunner, *args: Any) -> Any:
         launched.append(None)
@@ -253,8 +254,9 @@ def test_what_had_to_make_way_is_not_copied_from() -> None:
     def started(ids: list[int], new: int) -> tuple[Slot, int]:
         one = sequence(str(new), ids, max_new_tokens=new)
         match = place.match(one)
-        (slot,) = place.allocate(one, match, 0, [], []) or [None]
-        assert slot is not None
+        slots = place.allocate(one, match, 0, [], [])
+        assert slots
+        (slot,) = slots
         return slot, match.shared
 
     text = [*DOCUMENTS[0], *DOCUMENTS[1]]
@@ -305,4 +307,7 @@ def test_cancelling_one_leaves_the_others_their_document() -> None:
     apart = [about(0, q, max_new_tokens=12) for q in (2, 3)] + [about(0, 6)]
     finish(make_engine(eos=frozenset(), prefix_caching=False), apart)
     assert [one.output_ids for one in [*sequences[2:], later]] == [o.output_ids for o in apart]
-    assert not any(slot.busy or slot.invalid for slot in engine._cache._pool._slots())
+    assert not any(
+        slot.busy or slot.invalid
+        for slot in cast("slot_cache.SlotCache", engine._cache)._pool._slots()
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -43,13 +44,13 @@ def test_the_distribution_is_that_of_transformers(
 ) -> None:
     logits = 4 * torch.randn(50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    expected = TemperatureLogitsWarper(temperature)(None, logits[None])  # type: ignore[arg-type]
-    if top_k:
-        expected = TopKLogitsWarper(min(top_k, 50))(None, expected)  # type: ignore[arg-type]
-    if top_p < 1:
-        expected = TopPLogitsWarper(top_p)(None, expected)  # type: ignore[arg-type]
-    if min_p:
-        expected = MinPLogitsWarper(min_p)(None, expected)  # type: ignore[arg-type]
+    warpers: list[Any] = [TemperatureLogitsWarper(temperature)]
+    warpers += [TopKLogitsWarper(min(top_k, 50))] if top_k else []
+    warpers += [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    warpers += [MinPLogitsWarper(min_p)] if min_p else []
+    expected = logits[None]
+    for warp in warpers:
+        expected = warp(None, expected)
     torch.testing.assert_close(probabilities(logits, params), expected[0].softmax(-1))
 
 
@@ -58,8 +59,8 @@ def test_the_distribution_is_that_of_transformers(
 def test_the_repetition_penalty_is_that_of_transformers(seed: int, penalty: float) -> None:
     logits = torch.randn(50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     seen = [3, 7, 7, 49, 0]
-    process = RepetitionPenaltyLogitsProcessor(penalty)
-    expected = process(torch.tensor([seen]), logits[None].clone())[0]  # type: ignore[arg-type]
+    process: Any = RepetitionPenaltyLogitsProcessor(penalty)
+    expected = process(torch.tensor([seen]), logits[None].clone())[0]
     torch.testing.assert_close(penalized(logits, seen, penalty), expected)
 
 
