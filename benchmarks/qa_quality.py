@@ -7,10 +7,12 @@ The documents are read with `--spacy`; an empty name takes a tokenizer and sente
 Reads any file in SQuAD's format (1.1 or 2.0; Rajpurkar et al. 2016, 2018). Exact match and F1 are
 SQuAD's: the best over the reference answers, without case, punctuation and English articles; where
 there is no answer, saying so is 1. `stands` is the share of answers that are a piece of their
-document. Differences are to the first way, which was the best before there was evidence first: the
-whole document, the best of three beams. `as shipped` has the adapter that ships for the default
-model and asks about the whole document; `adapter, evidence, ranked` has it too. Their interval is a
-bootstrap over documents, which are drawn with all their questions.
+document. `computed_tokens` are a prompt's without those that it shares with the prompt of another
+question and that were computed for that one: what several questions about a document cost.
+Differences are to the first way, which was the best before there was evidence first: the whole
+document, the best of three beams. `as shipped` has the adapter that ships for the default model and
+asks about the whole document; `adapter, evidence, ranked` has it too. Their interval is a bootstrap
+over documents, which are drawn with all their questions.
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ class Said(NamedTuple):
     score: float | None
     none: float | None
     prompt_tokens: int
+    computed_tokens: int
 
 
 def read_squad(path: Path, sample: int | None) -> list[Document]:
@@ -163,6 +166,7 @@ def ask(nlp: Language, documents: list[Document]) -> list[Said]:
                     row.get("sum_logprob"),
                     row["no_answer_prob"],
                     row["prompt_tokens"],
+                    row["prompt_tokens"] - row["reused_tokens"],
                 )
             )
     return said
@@ -202,6 +206,7 @@ def figures(said: list[Said], base: list[Said], seconds: float, watch: Stopwatch
         "per_core_second": round(len(said) / seconds, 2),
         "overhead_us": round(1e6 * watch.seconds / watch.calls, 1) if watch.calls else 0.0,
         "prompt_tokens": round(sum(one.prompt_tokens for one in said) / len(said)),
+        "computed_tokens": round(sum(one.computed_tokens for one in said) / len(said)),
         "em_minus_first": round(share([o.em for o in said]) - share([o.em for o in base]), 1),
         "interval": [round(low, 1), round(high, 1)],
     }
