@@ -56,6 +56,11 @@ _CHUNKS = {
     "chunk_overlap": "So many sentences stand again at the beginning of the next chunk.",
 }
 
+_THRESHOLD = (
+    "How sure `first` has to be, from 0 to 1; null: 0.9. `nlp-pipeline evaluate --first` proposes "
+    "one for a wanted accuracy."
+)
+
 SETTINGS = {
     "shared": {"generator": "What completes the prompts: [Generators](#generators)."},
     "llama_qa": {
@@ -118,6 +123,13 @@ SETTINGS = {
             "only plain batches can run)."
         ),
         "length_penalty": "Beams compare their sums over length to this power.",
+        "first": (
+            "Folder or package of a spaCy pipeline with a `spancat` whose labels are ids of "
+            "`questions`: where it is sure of the answer, or that there is none, the Llama is not "
+            "asked this question ([Distilling](distil.md#cascade)). A document's own questions are "
+            "the Llama's."
+        ),
+        "first_threshold": _THRESHOLD,
     },
     "llama_summarizer": {
         "mode": (
@@ -166,6 +178,12 @@ SETTINGS = {
             "or with `multi_label` `text` and `label`. Null: what suits `multi_label`."
         ),
         "yes_no": "The two replies that a label is judged by with `multi_label`.",
+        "first": (
+            "Folder or package of a spaCy pipeline whose `textcat` (`textcat_multilabel` with "
+            "`multi_label`) has these labels: where it is sure it answers and the Llama is not "
+            "asked ([Distilling](distil.md#cascade))."
+        ),
+        "first_threshold": _THRESHOLD,
     },
     "llama_extractor": {
         "schema": (
@@ -176,6 +194,12 @@ SETTINGS = {
         "template": (
             "A template's name, or a path that ends in `.jinja`; it is given `text` and `fields`."
         ),
+        "first": (
+            "Folder or package of a spaCy pipeline whose `spancat` has the properties of the "
+            "schema, which are texts or lists of texts, as its labels: where it is sure of all of "
+            "them it answers and the Llama is not asked ([Distilling](distil.md#cascade))."
+        ),
+        "first_threshold": _THRESHOLD,
     },
     "llama_prompt": {
         "template": (

@@ -30,6 +30,7 @@ _COMMANDS = {
     "compare": "nlp_pipeline.cli.compare:compare",
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "train": "nlp_pipeline.cli.train:train",
+    "distil": "nlp_pipeline.cli.distil:distil",
     "models": "nlp_pipeline.cli.models:models",
     "info": "nlp_pipeline.cli.info:info",
     "golden": "nlp_pipeline.cli.golden:golden",

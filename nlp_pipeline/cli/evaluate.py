@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.cascade_text import show_cascade
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.options import without_dry_run
 from nlp_pipeline.cli.output import note, print_table
@@ -63,6 +64,22 @@ def _with_run_options(command: click.Command) -> click.Command:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Learn weights from the answers; write the pipeline with them to this .cfg file.",
 )
+@click.option(
+    "--first",
+    metavar="PATH",
+    help="A spaCy pipeline that the classifier could ask before the Llama: proposes a threshold.",
+)
+@click.option(
+    "--wanted-accuracy",
+    type=float,
+    help="What both have to reach together.  [default: that of the Llama alone]",
+)
+@click.option(
+    "--curve",
+    "curve_file",
+    type=click.Path(path_type=Path),
+    help="Write accuracy against calls of the Llama to this SVG file; needs --first.",
+)
 @click.option("--no-rouge", is_flag=True, help="Leave the summaries out.")
 @click.option(
     "--resamples",
@@ -80,6 +97,9 @@ def evaluate(
     json_file: Path | None,
     plot_file: Path | None,
     fitted_config: Path | None,
+    first: str | None,
+    wanted_accuracy: float | None,
+    curve_file: Path | None,
     no_rouge: bool,
     resamples: int,
     seed: int,
@@ -102,6 +122,8 @@ def evaluate(
     from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.run_folder.read import is_run
 
+    if first is None and (wanted_accuracy is not None or curve_file is not None):
+        raise click.UsageError("--wanted-accuracy and --curve need --first.")
     reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
     if finished is None and is_run(corpus):
         finished = Path(corpus)
@@ -117,18 +139,26 @@ def evaluate(
         bootstrap=bootstrap,
         with_rouge=not no_rouge,
         fitted_config=fitted_config,
+        first=first,
+        wanted_accuracy=wanted_accuracy,
         **reading,
     )
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if plot_file is not None:
         _plot(report, plot_file)
+    if curve_file is not None:
+        from nlp_pipeline.evaluation.cascade_plot import cascade_svg
+
+        curve_file.write_text(cascade_svg(report["cascade"]), "utf-8")
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
         return
     _show(report)
     if fitted_config is not None:
         _show_fits(report["fits"], fitted_config)
+    if report["cascade"] is not None:
+        show_cascade(report["cascade"])
 
 
 def _run(

@@ -12,6 +12,8 @@ from spacy.training import Example
 
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score
+from nlp_pipeline.components.first_labels import FirstLabels
+from nlp_pipeline.components.first_pipeline import checked_first_threshold
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.labels import corrected, parse_labels
 from nlp_pipeline.components.reference_scores import evaluate_with_references
@@ -34,6 +36,8 @@ _DEFAULTS: dict[str, Any] = {
     "calibration": "content_free",
     "template": None,
     "yes_no": list(_YES_NO),
+    "first": None,
+    "first_threshold": None,
     "generator": DEFAULT_GENERATOR,
 }
 
@@ -52,6 +56,8 @@ def make_llama_classifier(
     calibration: Literal["content_free", "none"],
     template: str | None,
     yes_no: list[str],
+    first: str | None,
+    first_threshold: float | None,
     generator: Any,
 ) -> LlamaClassifier:
     """Makes a `LlamaClassifier`; the settings are described there."""
@@ -66,6 +72,8 @@ def make_llama_classifier(
         calibration=calibration,
         template=load_template(template),
         yes_no=yes_no,
+        first=first,
+        first_threshold=first_threshold,
     )
 
 
@@ -100,8 +108,13 @@ class LlamaClassifier(LlamaComponent):
         template: Is given `text` and `labels`, or with `multi_label` `text` and `label`; labels
             have `name` and `description`.
         yes_no: The two replies that a label is judged by with `multi_label`.
+        first: A spaCy pipeline with a text categorizer of the same labels, by its folder or
+            package. It answers alone, as `model` says in the tables, where it is sure.
+        first_threshold: How sure it has to be, from 0 to 1 (`FirstLabels.certainty`); None for
+            0.9.
 
     Raises:
+        ConfigError: `first` cannot be used.
         InvalidSetting: Labels that are too few, empty or the same; a setting out of its range.
         PromptTemplateInvalid: The template uses a value that there is none of.
     """
@@ -117,6 +130,8 @@ class LlamaClassifier(LlamaComponent):
         calibration: str,
         template: PromptTemplate,
         yes_no: Sequence[str] = _YES_NO,
+        first: str | None = None,
+        first_threshold: float | None = None,
     ) -> None:
         super().__init__(name, generator, SamplingParams())
         template.check(("text", "label") if multi_label else ("text", "labels"))
@@ -140,10 +155,15 @@ class LlamaClassifier(LlamaComponent):
         is_ambiguous = any(a != b and b.startswith(a) for a in names for b in names)
         self._counts_end = multi_label or (calibration == "none" and is_ambiguous)
         self._priors: dict[str, float] = {}
+        self._first_threshold = checked_first_threshold(name, first_threshold)
+        self._first: FirstLabels | None = None
+        if first is not None:
+            setting = f"components.{name}.first"
+            self._first = FirstLabels(setting, first, labels=names, is_multi_label=multi_label)
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """One request per label, or per label and reply."""
-        if not doc.text.strip():
+        """One request per label, or per label and reply; none where `first` is sure."""
+        if not doc.text.strip() or self._first_probabilities(doc):
             return []
         if self.calibration == "content_free" and not self._priors:
             self._priors = self._measure_priors()
@@ -173,13 +193,29 @@ class LlamaClassifier(LlamaComponent):
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """Probabilities of the labels, and which are chosen."""
+        if not completions and (probabilities := self._first_probabilities(doc)):
+            assert self._first is not None
+            return {**self._chosen(probabilities, {}, ()), "model": self._first.path}
         keys = self._keys()
         replies = [completions[key] for row in keys for key in row] if completions else []
         error = next((c.error for c in replies if c.error is not None), None)
         if not replies or error is not None:
             return self._result("error" if error else "no_answer", {}, {}, replies, error)
         scores = {key: self._score(completions[key]) for row in keys for key in row}
-        cats = self._probabilities(scores)
+        return self._chosen(self._probabilities(scores), scores, replies)
+
+    def _first_probabilities(self, doc: Doc) -> dict[str, float] | None:
+        """What the component that is asked first says; None where it is not sure enough."""
+        if self._first is None or not doc.text.strip():
+            return None
+        probabilities = self._first.probabilities(doc.text)
+        is_sure = self._first.certainty(probabilities) >= self._first_threshold
+        return probabilities if is_sure else None
+
+    def _chosen(
+        self, cats: dict[str, float], scores: dict[str, float], replies: Sequence[Completion]
+    ) -> dict[str, Any]:
+        """The result with the labels that reach the threshold."""
         labels = [label for label, p in cats.items() if p >= self.threshold]
         if not self.multi_label:
             best = max(cats, key=cats.__getitem__)

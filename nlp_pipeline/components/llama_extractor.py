@@ -14,6 +14,8 @@ from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import token_figures
 from nlp_pipeline.components.extraction_schema import ExtractionSchema, parse_schema
 from nlp_pipeline.components.factories import SAMPLING, takes_sampling
+from nlp_pipeline.components.first_pipeline import checked_first_threshold
+from nlp_pipeline.components.first_values import FirstValues
 from nlp_pipeline.components.generators import DEFAULT_GENERATOR
 from nlp_pipeline.components.long_documents import NOTHING_ASKED
 from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
@@ -30,6 +32,8 @@ _DEFAULTS: dict[str, Any] = {
     "substrings": [],
     "template": "extract.v1",
     "max_new_tokens": 256,
+    "first": None,
+    "first_threshold": None,
     "generator": DEFAULT_GENERATOR,
 }
 
@@ -46,13 +50,23 @@ def make_llama_extractor(
     schema: Any,
     substrings: list[str],
     template: str,
+    first: str | None,
+    first_threshold: float | None,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaExtractor:
     """Makes a `LlamaExtractor`; the settings are described there and in `SamplingParams`."""
     evaluate_with_references(nlp)
     parsed = parse_schema(name, schema, substrings)
-    return LlamaExtractor(name, generator, params, schema=parsed, template=load_template(template))
+    return LlamaExtractor(
+        name,
+        generator,
+        params,
+        schema=parsed,
+        template=load_template(template),
+        first=first,
+        first_threshold=first_threshold,
+    )
 
 
 class LlamaExtractor(LlamaComponent):
@@ -72,8 +86,13 @@ class LlamaExtractor(LlamaComponent):
         params: How.
         schema: What the object looks like.
         template: Is given `text` and `fields` (each with `name` and `description`).
+        first: A spaCy pipeline with a `spancat` whose labels are the properties of the schema, by
+            its folder or package. It answers alone, as `model` says in the tables, where it is
+            sure of every value and they obey the schema.
+        first_threshold: How sure it has to be, from 0 to 1; None for 0.9.
 
     Raises:
+        ConfigError: `first` cannot be used.
         PromptTemplateInvalid: The template uses a value that there is none of.
     """
 
@@ -85,15 +104,21 @@ class LlamaExtractor(LlamaComponent):
         *,
         schema: ExtractionSchema,
         template: PromptTemplate,
+        first: str | None = None,
+        first_threshold: float | None = None,
     ) -> None:
         super().__init__(name, generator, params)
         template.check(("text", "fields"))
         self.schema = schema
         self.template = template
+        self._first_threshold = checked_first_threshold(name, first_threshold)
+        self._first: FirstValues | None = None
+        if first is not None:
+            self._first = FirstValues(f"components.{name}.first", first, schema.schema)
 
     def asks(self, doc: Doc) -> list[Ask]:
-        """One request; none about a text without words."""
-        if not doc.text.strip():
+        """One request; none about a text without words, and none where `first` is sure."""
+        if not doc.text.strip() or self._first_extraction(doc) is not None:
             return []
         pieces = [piece for token in doc for piece in (token.text, token.whitespace_)]
         chat = self.template.render({"text": doc.text, "fields": self.schema.fields()})
@@ -106,12 +131,23 @@ class LlamaExtractor(LlamaComponent):
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> dict[str, Any]:
         """The object, where its strings stand, and the figures."""
         if not completions:
-            return self._result(doc, None, "no_answer", NOTHING_ASKED)
+            value = self._first_extraction(doc)
+            if value is None or self._first is None:
+                return self._result(doc, None, "no_answer", NOTHING_ASKED)
+            result = self._result(doc, value, _status(value), NOTHING_ASKED)
+            return {**result, "model": self._first.path}
         completion = completions[_KEY]
         value = None if completion.error else _stripped(json.loads(completion.text))
-        filled = any(leaf not in (None, "") for _, leaf in _leaves(value))
-        status = "error" if completion.error else "ok" if filled else "no_answer"
+        status = "error" if completion.error else _status(value)
         return self._result(doc, value, status, completion)
+
+    def _first_extraction(self, doc: Doc) -> Any:
+        """What the component that is asked first fills in; None where it is not sure enough."""
+        if self._first is None or not doc.text.strip():
+            return None
+        value, certainty = self._first.extraction(doc.text)
+        is_sure = certainty >= self._first_threshold and self.schema.problem(value) is None
+        return value if is_sure else None
 
     def failed(self, doc: Doc, error: NlpPipelineError) -> dict[str, Any]:
         """A result without an object, with the reason."""
@@ -145,6 +181,12 @@ class LlamaExtractor(LlamaComponent):
         """Writes the object; what this component wrote to the Doc before is replaced."""
         doc._.extractions = [*self.of_others(doc._.extractions), result]
         doc._.extraction = result["extraction"]
+
+
+def _status(value: Any) -> str:
+    """`no_answer` of an object all of whose values are empty."""
+    is_filled = any(leaf not in (None, "") for _, leaf in _leaves(value))
+    return "ok" if is_filled else "no_answer"
 
 
 def _stripped(value: Any) -> Any:

@@ -54,6 +54,8 @@ _DEFAULTS: dict[str, Any] = {
     "confidence_weights": {},
     "num_beams": None,
     "length_penalty": 0.0,
+    "first": None,
+    "first_threshold": None,
     "max_new_tokens": 32,
     "stop": ["\n"],
     "generator": DEFAULT_GENERATOR,
@@ -86,6 +88,8 @@ def make_llama_qa(
     confidence_weights: dict[str, float],
     num_beams: int | None,
     length_penalty: float,
+    first: str | None,
+    first_threshold: float | None,
     generator: Any,
     params: SamplingParams,
 ) -> LlamaQA:
@@ -127,5 +131,7 @@ def make_llama_qa(
             name, no_answer_weights, confidence_weights, answerable_threshold
         ),
         may_search_less=num_beams is None,
+        first=first,
+        first_threshold=first_threshold,
         nlp=nlp,
     )

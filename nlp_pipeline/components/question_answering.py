@@ -25,6 +25,8 @@ from nlp_pipeline.components.answerability import answer_features
 from nlp_pipeline.components.base import Ask, LlamaComponent
 from nlp_pipeline.components.completion_scores import completion_score, token_figures
 from nlp_pipeline.components.extractive import Extractive
+from nlp_pipeline.components.first_pipeline import checked_first_threshold
+from nlp_pipeline.components.first_values import FirstAnswers, ScoredPiece
 from nlp_pipeline.components.long_documents import (
     NOTHING_ASKED,
     ChunkSettings,
@@ -94,10 +96,15 @@ class LlamaQA(LlamaComponent):
             answer; None for the default one.
         fallback_questions: Whether `questions` are only for Docs without questions of their own.
         may_search_less: Whether fewer beams do where the generator cannot search as many.
+        first: A spaCy pipeline with a `spancat` whose labels are ids of `questions`, by its
+            folder or package: where it is sure of an answer, or that there is none, the Llama is
+            not asked this question. A Doc's own questions are the Llama's.
+        first_threshold: How sure it has to be, from 0 to 1; None for 0.9.
         nlp: The pipeline it is part of, whose pipes read questions and answers
             (`grounding.reading`).
 
     Raises:
+        ConfigError: `first` cannot be used.
         QuestionsInvalid: The questions are not what they should be.
         DuplicateQuestion: Two questions have one id.
         PromptTemplateInvalid: The template uses a value that there is none of.
@@ -122,6 +129,8 @@ class LlamaQA(LlamaComponent):
         judge: AnswerJudge | None = None,
         fallback_questions: bool = False,
         may_search_less: bool = False,
+        first: str | None = None,
+        first_threshold: float | None = None,
         nlp: Language | None = None,
     ) -> None:
         super().__init__(name, generator, params)
@@ -137,6 +146,11 @@ class LlamaQA(LlamaComponent):
         self.judge = judge or AnswerJudge()
         self.fallback_questions = fallback_questions
         self._may_search_less = may_search_less
+        self._first_threshold = checked_first_threshold(name, first_threshold)
+        self._first: FirstAnswers | None = None
+        if first is not None:
+            question_ids = [question["id"] for question in self.questions]
+            self._first = FirstAnswers(f"components.{name}.first", first, question_ids)
         settings = chunks or ChunkSettings(None, 1, 3)
         self.long = LongDocuments(generator, params.max_new_tokens, settings)
         self.checker = Checker(nlp, name)
@@ -152,7 +166,7 @@ class LlamaQA(LlamaComponent):
         """
         self._look_for_sentences(doc)
         self._search_as_wide_as_possible()
-        questions = self._questions(doc) if doc.text.strip() else []
+        questions = self._questions_of_the_llama(doc) if doc.text.strip() else []
         plan = self.long.plan(doc, {q["id"]: self._renderer(doc, q["text"]) for q in questions})
         self._reader.read_together((question["text"] for question in questions), doc.lang_)
         doc_features = DocFeatures(doc)
@@ -201,7 +215,7 @@ class LlamaQA(LlamaComponent):
         plan, doc_features = self.long.recall(doc), DocFeatures(doc)
         return [
             ask
-            for question in (self._questions(doc) if plan.rounds else ())
+            for question in (self._questions_of_the_llama(doc) if plan.rounds else ())
             if question["id"] not in plan.refused
             for ask in self._passages.asks(
                 doc_features, plan, question, self._renderer(doc, question["text"]), completions
@@ -215,6 +229,36 @@ class LlamaQA(LlamaComponent):
     def _questions(self, doc: Doc) -> list[dict[str, str]]:
         own = [] if self.fallback_questions and doc._.questions else self.questions
         return questions_of(self.name, own, doc)
+
+    def _questions_of_the_llama(self, doc: Doc) -> list[dict[str, str]]:
+        """The questions that are not answered without it."""
+        questions, sure = self._questions(doc), self._sure_answers(doc)
+        return [question for question in questions if question["id"] not in sure]
+
+    def _sure_answers(self, doc: Doc) -> dict[str, ScoredPiece | None]:
+        """What the component that is asked first is sure of, by question id.
+
+        It was trained on this component's own questions: a document's own are the Llama's.
+        """
+        if self._first is None or not doc.text.strip():
+            return {}
+        answers = self._first.sure_answers(doc.text, self._first_threshold)
+        is_own = not (self.fallback_questions and doc._.questions)
+        return answers if is_own else {}
+
+    def _first_answer(
+        self, doc: Doc, question: dict[str, str], piece: ScoredPiece | None
+    ) -> tuple[dict[str, Any], Grounding | None]:
+        """The row of an answer that the Llama was not asked for, and where it stands."""
+        assert self._first is not None
+        answer = {**self._answer(question, NOTHING_ASKED), "model": self._first.path}
+        if piece is None:
+            return {**answer, "answer": None, "status": "no_answer"}, None
+        span = doc.char_span(piece.start, piece.end, alignment_mode="expand")
+        assert span is not None
+        answer |= {"answer": span.text, "status": "ok", "confidence": piece.score}
+        place = (span.start_char, span.end_char, span.start, span.end)
+        return answer, Grounding("exact", *place, alignment_score=1.0)
 
     def _renderer(self, doc: Doc, question: str) -> Callable[[str], Chat]:
         """What makes the prompt of a question about a Doc from its text, or a piece of it."""
@@ -241,11 +285,14 @@ class LlamaQA(LlamaComponent):
         """One answer, as a plain dict, per question."""
         plan = self.long.recall(doc)
         doc_features = DocFeatures(doc)
+        sure_answers = self._sure_answers(doc)
         answers: list[tuple[dict[str, Any], Grounding | None]] = []
         rows: list[dict[str, Any]] = []
         for question in self._questions(doc):
             if not doc.text.strip():
                 answers.append((self._answer(question, NOTHING_ASKED), None))
+            elif question["id"] in sure_answers:
+                answers.append(self._first_answer(doc, question, sure_answers[question["id"]]))
             elif question["id"] in plan.refused:
                 answers.append((self._answer(question, completions[question["id"]]), None))
             else:

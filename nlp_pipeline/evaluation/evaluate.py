@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.corpus.conllu import ConlluDocument, conllu_documents
 from nlp_pipeline.corpus.sources import find_sources
+from nlp_pipeline.errors.cascade import WantedAccuracyInvalid
 from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
+from nlp_pipeline.evaluation.cascade import judge_cascade
+from nlp_pipeline.evaluation.cascade_cases import cascade_cases
 from nlp_pipeline.evaluation.fitted_config import fit_components, write_fitted_config
 from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
@@ -42,6 +45,8 @@ def evaluate_run(
     limit: int | None = None,
     max_length: int = 100_000,
     fitted_config: Path | None = None,
+    first: str | None = None,
+    wanted_accuracy: float | None = None,
 ) -> dict[str, Any]:
     """Compares a run with what its corpus says is right.
 
@@ -57,11 +62,15 @@ def evaluate_run(
         max_length: Longer texts, in code points, count as error records.
         fitted_config: Weights are learned from the answers and written, with the rest of the
             run's config, to this file.
+        first: A spaCy pipeline that the run's classifier could ask before the Llama, as its
+            setting `first`: it is asked now, and a threshold is proposed.
+        wanted_accuracy: What the two have to reach together; None for the Llama's own accuracy.
 
     Returns:
         Plain JSON: `answers`, `summaries`, `labels`, `entities` and `annotation`, each null
-        where there is nothing to compare, `warnings`, and `fits` (null without
-        `fitted_config`). A mean is `{"value", "low", "high", "n"}`.
+        where there is nothing to compare, `warnings`, `fits` (null without `fitted_config`) and
+        `cascade` (null without `first`; else a `CascadeReport` and the `component`). A mean is
+        `{"value", "low", "high", "n"}`.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
@@ -69,9 +78,13 @@ def evaluate_run(
         NoReviews: The run whose reviews are wanted has none.
         NothingToCompare: The run has nothing that there are references for.
         NothingToFit: Weights are to be learned and there are too few labelled answers.
+        NoCascade: `first` is given, and the run or the corpus has no labels.
+        RunHasFirst: The run itself is one of a cascade.
         RougeMissing: The extra is needed and not installed.
     """
     bootstrap = bootstrap or Bootstrap()
+    if wanted_accuracy is not None and not 0 <= wanted_accuracy <= 1:
+        raise WantedAccuracyInvalid(wanted_accuracy)
     gold: dict[str, ConlluDocument] = {}
     warnings: list[str] = []
     if is_run(corpus):
@@ -108,8 +121,14 @@ def evaluate_run(
         )
         write_fitted_config(Path(run), learned, fitted_config)
         fits = {name: asdict(fit) for name, fit in learned.items()}
+    cascade = None
+    if first is not None:
+        component, cases = cascade_cases(Path(run), first, references, str(corpus))
+        judged = judge_cascade(cases, wanted_accuracy, bootstrap)
+        cascade = {"component": component, "first": first, **asdict(judged)}
     facts = {"corpus": str(corpus), "run": str(run), **asdict(bootstrap)}
-    return {**facts, **report, "warnings": [*warnings, *more_warnings], "fits": fits}
+    warnings = [*warnings, *more_warnings]
+    return {**facts, **report, "warnings": warnings, "fits": fits, "cascade": cascade}
 
 
 def _answers(

@@ -106,10 +106,16 @@ _NEUTRAL_IN_FREE_MODE: dict[str, Any] = {
 }
 
 
+def first_names(config: Config) -> list[str]:
+    """The spaCy pipelines that components of a config ask before the Llama, each once."""
+    names = [str(c["first"]) for c in components(config).values() if c.get("first")]
+    return list(dict.fromkeys(names))
+
+
 def source_digests(config: Config) -> dict[str, str]:
-    """Version of every package, digest of every folder that components come from."""
+    """Version of every package, digest of every folder that components come from or ask first."""
     digests: dict[str, str] = {}
-    for name in source_names(config):
+    for name in [*source_names(config), *first_names(config)]:
         package = package_folder(name)
         folder = find_source(name)
         if package is not None:

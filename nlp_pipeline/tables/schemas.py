@@ -93,7 +93,12 @@ _COST = (
         "the answer counts it",
     ),
     Column("reasoning_tokens", INT, "how many of the output tokens are of it, where that is known"),
-    Column("model", STRING, "the model that generated it"),
+    Column(
+        "model",
+        STRING,
+        "who answered: the model that generated it, or the spaCy component (the setting `first`) "
+        "that was sure without it",
+    ),
     Column("error", STRING, "what went wrong, where the status is `error`"),
 )
 _GENERATED = (
