@@ -24,6 +24,7 @@ from nlp_pipeline.errors.distillation import (
     TeacherBelowBar,
     agreement_only,
     few_labelled,
+    labels_unknown,
 )
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.keywords import known_keywords
@@ -96,6 +97,8 @@ def distil(
     if labelled is not None:
         every_case = gate.read_labelled(labelled, teacher, text_key=text_key, id_key=id_key)
         cases = every_case.held_out(teacher, settings)
+        if every_case.n_unknown:
+            note(labels_unknown(every_case.n_unknown, teacher.labels))
         if not cases.records:
             raise NoneHeldOut(labelled, len(every_case.records), settings.held_out)
     split = split_examples(teacher, settings)
@@ -127,7 +130,7 @@ def distil(
     agreement = gate.agreement(
         teacher.values, own_values, [document.id for document in split.test], bootstrap
     )
-    report = {
+    report: dict[str, Any] = {
         "run": str(run),
         "what": factory_of(teacher, settings.what),
         "source": teacher.source,

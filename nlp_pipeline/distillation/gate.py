@@ -23,7 +23,7 @@ Case = tuple[str, str]
 """A document and the name of a value, as in `Values`."""
 
 _NEEDED = {
-    "classifications": "records with `meta.label` or `meta.labels`",
+    "classifications": "records with a `meta.label` or `meta.labels` that the teacher knows",
     "extractions": "records with `meta.extraction` (an object)",
     "answers": "questions with `answers`, of the ids that the run asked",
     "entities": "a run of answers or of a form, as a corpus cannot name entities",
@@ -39,11 +39,14 @@ class LabelledCases:
         right: By case the texts that are right; none where nothing is.
         all_of_them: Whether all have to be said (the values of a form), or any one (acceptable
             answers, labels).
+        n_unknown: Documents that are left out, as they have only labels that the teacher does
+            not know.
     """
 
     records: list[Record]
     right: dict[Case, tuple[str, ...]]
     all_of_them: bool
+    n_unknown: int = 0
 
     def held_out(self, teacher: Teacher, settings: DistilSettings) -> LabelledCases:
         """Those that no student of the teacher is trained on."""
@@ -88,7 +91,8 @@ def read_labelled(corpus: str, teacher: Teacher, **reading: Any) -> LabelledCase
     names = set(teacher.labels)
     right: dict[Case, tuple[str, ...]] = {}
     if teacher.source == "classifications":
-        right = {(name, ""): tuple(labels) for name, labels in references.labels.items()}
+        known_labels = {name: labels & names for name, labels in references.labels.items()}
+        right = {(name, ""): tuple(labels) for name, labels in known_labels.items() if labels}
     elif teacher.source == "answers":
         right = {case: texts for case, texts in references.answers.items() if case[1] in names}
     elif teacher.source == "extractions":
@@ -102,7 +106,9 @@ def read_labelled(corpus: str, teacher: Teacher, **reading: Any) -> LabelledCase
         raise LabelledUnfit(corpus, teacher.source.rstrip("s"), _NEEDED[teacher.source])
     ids = {name for name, _ in right}
     used = [record for record in records if record.id in ids]
-    return LabelledCases(used, right, all_of_them=teacher.source == "extractions")
+    n_unknown = len(references.labels) - len(right) if teacher.source == "classifications" else 0
+    is_form = teacher.source == "extractions"
+    return LabelledCases(used, right, all_of_them=is_form, n_unknown=n_unknown)
 
 
 def _fields(record: Record) -> dict[str, Any]:

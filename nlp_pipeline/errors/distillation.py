@@ -153,6 +153,19 @@ def few_labelled(n: int) -> str:
     )
 
 
+def labels_unknown(n: int, labels: Iterable[str]) -> str:
+    """That labelled documents are left out of the gate.
+
+    Args:
+        n: How many.
+        labels: Those of the teacher.
+    """
+    return (
+        f"{n} labelled documents have only labels that the teacher does not know, and are left "
+        f"out; it knows: {listing(map(escaped, labels))}."
+    )
+
+
 def _place(name: str) -> str:
     """A path in full: cut short it would name nothing."""
     return escaped(name, 1000)

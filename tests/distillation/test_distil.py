@@ -50,11 +50,15 @@ def teacher_folder(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(folder: Path) -> str:
-    """Labelled documents that the run does not have: ten, of which the teacher has eight right."""
-    documents = records(110)[100:]
+    """Labelled documents that the run does not have.
+
+    Of ten the teacher has eight right, and of one it does not know the label.
+    """
+    documents = records(111)[100:]
     for record in documents:
         record["questions"] = [{"id": "name", "text": "Who?", "answers": [_person(record)]}]
         record["meta"]["extraction"] = {"who": _person(record)}
+    documents[-1]["meta"]["label"] = "weather"
     for record in documents[:2]:
         record["orders"]["says"] = next(name for name in TOPICS if name != record["meta"]["label"])
     take_orders(documents)
@@ -296,6 +300,7 @@ def test_the_command(
     assert "teacher" in done.out
     assert "python -m spacy train" in done.out
     assert "10 labelled documents are few" in done.err
+    assert "1 labelled documents have only labels that the teacher does not know" in done.err
     refused = cli("distil", teacher_folder, "--out", tmp_path / "fast", *options)
     assert refused.code == 1
     assert "--fresh" in refused.err
