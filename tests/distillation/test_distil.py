@@ -175,7 +175,7 @@ class TestValues:
         self, what: str, source: str, folder: Path, teacher_folder: Path, labelled: str
     ) -> None:
         out = folder / what
-        settings = DistilSettings(what, source=source, max_steps=40)
+        settings = DistilSettings(what, source=source, max_steps=80)
         report = distil(teacher_folder, out, settings, labelled=labelled)
         label = "name" if source == "answers" else "who"
         assert report["labels"] == [label]
