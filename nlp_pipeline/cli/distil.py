@@ -40,9 +40,10 @@ from nlp_pipeline.cli.output import note, print_json, print_table
 @click.option("--component", help="The teacher, where several components have such rows.")
 @click.option(
     "--labelled",
-    metavar="FILE",
+    metavar="FILE|RUN",
     shell_complete=complete_file,
-    help="Documents with references, as for `evaluate`: teacher and student are scored on them.",
+    help="Documents with references, as for `evaluate`, or a reviewed run: teacher and student "
+    "are scored on them.",
 )
 @click.option("--text-key", default="text", show_default=True, help="Their field with the text.")
 @click.option("--id-key", default="id", show_default=True, help="Their field with the id.")
@@ -139,6 +140,8 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
         f"{report['what']} from {report['source']}: trained on {counts['train']} documents, best "
         f"step by {counts['dev']}, compared on {counts['test']}; {report['seconds']} s"
     )
+    if report["reviewed"]:
+        click.echo(f"Judged by people: {report['reviewed']}")
     for reason, n in report["left_out"].items():
         click.echo(f"Left out, {reason}: {n}")
     rows = []

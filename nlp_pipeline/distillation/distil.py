@@ -14,6 +14,7 @@ from spacy.language import Language
 from nlp_pipeline.distillation import gate
 from nlp_pipeline.distillation.distil_settings import DistilSettings
 from nlp_pipeline.distillation.examples import split_examples
+from nlp_pipeline.distillation.reviewed_documents import take_reviews
 from nlp_pipeline.distillation.student import student_values, train_student, write_examples
 from nlp_pipeline.distillation.student_config import edited_config, factory_of, student_config
 from nlp_pipeline.distillation.teacher import Teacher, Values, read_teacher
@@ -83,6 +84,7 @@ def distil(
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
         RunNotFound: The folder holds no run.
+        ReviewsDamaged: The run's reviews cannot be read.
         DistillationError: The run, the labelled documents or the folder cannot be used, or the
             teacher is below the bar.
     """
@@ -93,6 +95,7 @@ def distil(
     own_config = None if config is None else edited_config(Path(config), paths)
     _check_folder(out, fresh=fresh)
     teacher = read_teacher(run, settings)
+    n_reviewed = take_reviews(run, teacher)
     cases = None
     if labelled is not None:
         every_case = gate.read_labelled(labelled, teacher, text_key=text_key, id_key=id_key)
@@ -138,6 +141,7 @@ def distil(
         "labels": teacher.labels,
         "documents": {name: len(getattr(split, name)) for name in ("train", "dev", "test")},
         "left_out": split.left_out,
+        "reviewed": n_reviewed,
         "agreement": agreement,
         "gate": _gate(cases, teacher, teacher_scores, student, settings, bootstrap),
         "labelled": labelled,

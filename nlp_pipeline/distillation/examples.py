@@ -140,4 +140,9 @@ def _group(teacher: Teacher, document: TeacherDocument) -> str:
 
 
 def _surest(documents: list[TeacherDocument], limit: float) -> list[TeacherDocument]:
-    return sorted(documents, key=lambda document: -document.confidence)[: int(limit)]
+    return sorted(documents, key=_by_trust)[: int(limit)]
+
+
+def _by_trust(document: TeacherDocument) -> tuple[bool, float]:
+    """For sorting: what a person has judged, then what the teacher is sure of."""
+    return not document.is_reviewed, -document.confidence

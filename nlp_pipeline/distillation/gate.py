@@ -17,7 +17,9 @@ from nlp_pipeline.distillation.teacher import Teacher, Values
 from nlp_pipeline.errors.distillation import LabelledUnfit
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.evaluation.references import read_references
+from nlp_pipeline.reviews.reviewed_records import reviewed_records
 from nlp_pipeline.run_folder.files import write_text
+from nlp_pipeline.run_folder.read import is_run
 
 Case = tuple[str, str]
 """A document and the name of a value, as in `Values`."""
@@ -78,15 +80,20 @@ def read_labelled(corpus: str, teacher: Teacher, **reading: Any) -> LabelledCase
     """Reads labelled documents of the teacher's kind.
 
     Args:
-        corpus: As for `read_corpus`, with references as for `evaluate`.
+        corpus: As for `read_corpus`, with references as for `evaluate`; or a run that people have
+            reviewed.
         teacher: Says which references count.
         **reading: As for `read_corpus`.
 
     Raises:
         LabelledUnfit: There are none of this kind.
+        NoReviews: It is a run that nobody has reviewed.
     """
-    items = read_corpus(corpus, on_warning=lambda _: None, **reading)
-    records = [item for item in items if isinstance(item, Record)]
+    if is_run(corpus):
+        records = reviewed_records(Path(corpus))
+    else:
+        items = read_corpus(corpus, on_warning=lambda _: None, **reading)
+        records = [item for item in items if isinstance(item, Record)]
     references = read_references(records)
     names = set(teacher.labels)
     right: dict[Case, tuple[str, ...]] = {}

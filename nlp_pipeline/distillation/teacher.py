@@ -60,6 +60,7 @@ class TeacherDocument:
         spans: Of the others, the values that stand in the text.
         confidence: The lowest probability of what is said; 1 where none is known.
         problem: Why it is not trained on; None where it may be.
+        is_reviewed: Whether a person has judged it: it comes before all others.
     """
 
     id: str
@@ -68,6 +69,7 @@ class TeacherDocument:
     spans: list[TextSpan] = field(default_factory=list)
     confidence: float = 1.0
     problem: str | None = None
+    is_reviewed: bool = False
 
 
 @dataclass
