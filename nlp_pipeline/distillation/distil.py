@@ -17,7 +17,8 @@ from nlp_pipeline.distillation.examples import split_examples
 from nlp_pipeline.distillation.reviewed_documents import take_reviews
 from nlp_pipeline.distillation.student import student_values, train_student, write_examples
 from nlp_pipeline.distillation.student_config import edited_config, factory_of, student_config
-from nlp_pipeline.distillation.teacher import Teacher, Values, read_teacher
+from nlp_pipeline.distillation.teacher import Teacher, read_teacher
+from nlp_pipeline.distillation.teacher_document import Values
 from nlp_pipeline.errors.distillation import (
     NoneHeldOut,
     NotAStudent,

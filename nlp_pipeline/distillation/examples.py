@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from nlp_pipeline.distillation.distil_settings import DistilSettings
-from nlp_pipeline.distillation.teacher import Teacher, TeacherDocument
+from nlp_pipeline.distillation.teacher import Teacher
+from nlp_pipeline.distillation.teacher_document import TeacherDocument
 from nlp_pipeline.errors.distillation import OneLabelOnly, TooFewExamples
 
 FEWEST = 20

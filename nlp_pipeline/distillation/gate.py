@@ -13,7 +13,8 @@ from nlp_pipeline.components.answer_overlap import exact_match
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.distillation.distil_settings import DistilSettings
 from nlp_pipeline.distillation.examples import is_held_out
-from nlp_pipeline.distillation.teacher import Teacher, Values
+from nlp_pipeline.distillation.teacher import Teacher
+from nlp_pipeline.distillation.teacher_document import Values
 from nlp_pipeline.errors.distillation import LabelledUnfit
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.evaluation.references import read_references

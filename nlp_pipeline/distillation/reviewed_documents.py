@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from nlp_pipeline.distillation.teacher import Teacher, TeacherDocument, TextSpan
+from nlp_pipeline.distillation.teacher import Teacher
+from nlp_pipeline.distillation.teacher_document import TeacherDocument, TextSpan
 from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, ENTITIES, REJECT, Review
 from nlp_pipeline.reviews.run_reviews import run_reviews
 from nlp_pipeline.run_folder.review_table import text_digest

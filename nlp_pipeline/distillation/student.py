@@ -16,7 +16,8 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_loop
 from spacy.util import filter_spans
 
-from nlp_pipeline.distillation.teacher import Teacher, TeacherDocument, Values
+from nlp_pipeline.distillation.teacher import Teacher
+from nlp_pipeline.distillation.teacher_document import TeacherDocument, Values
 from nlp_pipeline.errors.distillation import StudentNotTrained
 from nlp_pipeline.errors.escapes import described
 

@@ -10,7 +10,8 @@ from spacy.util import load_config
 
 from nlp_pipeline.distillation.distil_settings import DistilSettings
 from nlp_pipeline.distillation.examples import ExampleSplit
-from nlp_pipeline.distillation.teacher import Teacher, TeacherDocument
+from nlp_pipeline.distillation.teacher import Teacher
+from nlp_pipeline.distillation.teacher_document import TeacherDocument
 from nlp_pipeline.errors.distillation import StudentNotTrained
 from nlp_pipeline.errors.escapes import described
 

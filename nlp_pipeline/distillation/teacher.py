@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,11 @@ from confection import Config
 from spacy.util import load_config
 
 from nlp_pipeline.distillation.distil_settings import DistilSettings
+from nlp_pipeline.distillation.teacher_document import FAILED, TeacherDocument, Values
+from nlp_pipeline.distillation.teacher_rows import TeacherRows
 from nlp_pipeline.errors.distillation import NothingToDistil, TeacherNotNamed
 from nlp_pipeline.pipeline.overrides import components
 from nlp_pipeline.run_folder.read import iter_rows, row_counts
-
-Values = dict[tuple[str, str], tuple[str, ...]]
-"""What is said of a document (its id) under a name, such as a question's id: texts, best first.
-
-Of labels the name is empty.
-"""
-
-FAILED, UNSURE, NOT_IN_TEXT = "failed", "not sure enough", "not in the text"
 
 _NEEDED = {
     "classifications": "the labels of a `llama_classifier`",
@@ -31,45 +24,6 @@ _NEEDED = {
     "answers": "the answers of a `llama_qa`",
     "entities": "named entities",
 }
-_GROUNDED = ("exact", "normalized")
-
-
-@dataclass(frozen=True, slots=True)
-class TextSpan:
-    """A piece of a text.
-
-    Attributes:
-        start: First character.
-        end: One past the last.
-        label: What it is: a property of a form, a question's id, an entity's label.
-    """
-
-    start: int
-    end: int
-    label: str
-
-
-@dataclass
-class TeacherDocument:
-    """A document and what the teacher says of it.
-
-    Attributes:
-        id: The document's.
-        text: Its text.
-        labels: Of a classifier, the chosen ones.
-        spans: Of the others, the values that stand in the text.
-        confidence: The lowest probability of what is said; 1 where none is known.
-        problem: Why it is not trained on; None where it may be.
-        is_reviewed: Whether a person has judged it: it comes before all others.
-    """
-
-    id: str
-    text: str
-    labels: tuple[str, ...] = ()
-    spans: list[TextSpan] = field(default_factory=list)
-    confidence: float = 1.0
-    problem: str | None = None
-    is_reviewed: bool = False
 
 
 @dataclass
@@ -123,7 +77,7 @@ def read_teacher(run: Path, settings: DistilSettings) -> Teacher:
         row for row in iter_rows(run, source) if component is None or row["component"] == component
     ]
     section = components(config).get(component or "", {})
-    reader = _Reader(documents, settings.min_confidence)
+    reader = TeacherRows(documents, settings.min_confidence)
     match source:
         case "classifications":
             reader.read_labels(rows, _scores(run), is_multi_label=bool(section.get("multi_label")))
@@ -173,102 +127,3 @@ def _scores(run: Path) -> dict[str, dict[str, float]]:
     for row in iter_rows(run, "categories"):
         scores[row["document_id"]][row["label"]] = row["score"]
     return scores
-
-
-class _Reader:
-    """Writes what rows say to their documents.
-
-    Args:
-        documents: By id.
-        min_confidence: Below it a document is not trained on.
-    """
-
-    def __init__(self, documents: Mapping[str, TeacherDocument], min_confidence: float) -> None:
-        self._documents = documents
-        self._min_confidence = min_confidence
-        self.values: Values = {}
-        self.labels: dict[str, None] = {}
-
-    def read_labels(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        scores: Mapping[str, Mapping[str, float]],
-        *,
-        is_multi_label: bool,
-    ) -> None:
-        """Of a classifier: a document that got no label is unsure, unless none may fit."""
-        for row in rows:
-            document = self._documents[row["document_id"]]
-            document.labels = tuple(row["labels"] or ())
-            self.labels |= dict.fromkeys(document.labels)
-            self.values[document.id, ""] = document.labels
-            own = scores.get(document.id, {})
-            if row["status"] == "error":
-                document.problem = FAILED
-            elif is_multi_label:
-                self._trust(document, min((max(p, 1 - p) for p in own.values()), default=0.0))
-            else:
-                self._trust(
-                    document, max(own.get(label, 0.0) for label in document.labels or ("",))
-                )
-
-    def read_objects(
-        self, rows: Iterable[Mapping[str, Any]], values: Iterable[Mapping[str, Any]]
-    ) -> None:
-        """Of an extractor: every property of the object's top level is a label."""
-        for row in rows:
-            document = self._documents[row["document_id"]]
-            if row["status"] == "error":
-                document.problem = FAILED
-            else:
-                self._trust(document, _probability(row["mean_logprob"]))
-        for row in values:
-            label = row["field"].split("/")[1].replace("~1", "/").replace("~0", "~")
-            self._add_value(row, label, row["value"])
-
-    def read_answers(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Of `llama_qa`: the id of a question is a label, if it is one question's everywhere."""
-        answers = list(rows)
-        questions: dict[str, set[str]] = defaultdict(set)
-        for row in answers:
-            questions[row["question_id"]].add(row["question"])
-        for row in answers:
-            if len(questions[row["question_id"]]) > 1:
-                continue
-            document = self._documents[row["document_id"]]
-            if row["status"] == "error":
-                document.problem = FAILED
-                continue
-            if row["answer"]:
-                sure = row["confidence"]
-                probability = _probability(row["mean_logprob"]) if sure is None else sure
-                self._trust(document, probability)
-            self._add_value(row, row["question_id"], row["answer"])
-
-    def read_entities(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Of the pipeline's own entity recognizer."""
-        for row in rows:
-            self._add_value({**row, "grounded": "exact"}, row["label"], row["text"])
-
-    def _add_value(self, row: Mapping[str, Any], label: str, text: str | None) -> None:
-        """Notes a value; one that does not stand in the text keeps its document from training."""
-        document = self._documents[row["document_id"]]
-        self.labels[label] = None
-        texts = self.values.get((document.id, label), ())
-        self.values[document.id, label] = (*texts, text) if text else texts
-        if not text:
-            return
-        if row["grounded"] in _GROUNDED and row["start_char"] is not None:
-            document.spans.append(TextSpan(row["start_char"], row["end_char"], label))
-        elif document.problem is None:
-            document.problem = NOT_IN_TEXT
-
-    def _trust(self, document: TeacherDocument, probability: float) -> None:
-        document.confidence = min(document.confidence, probability)
-        if document.problem is None and probability < self._min_confidence:
-            document.problem = UNSURE
-
-
-def _probability(mean_logprob: float | None) -> float:
-    """The geometric mean of the tokens' probabilities; 1 where they are not known."""
-    return 1.0 if mean_logprob is None else math.exp(mean_logprob)

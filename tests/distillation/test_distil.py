@@ -15,7 +15,8 @@ from spacy.util import load_config
 
 from nlp_pipeline.distillation import DistilSettings, distil
 from nlp_pipeline.distillation.examples import FEWEST, split_examples
-from nlp_pipeline.distillation.teacher import FAILED, NOT_IN_TEXT, UNSURE, read_teacher
+from nlp_pipeline.distillation.teacher import read_teacher
+from nlp_pipeline.distillation.teacher_document import FAILED, NOT_IN_TEXT, UNSURE
 from nlp_pipeline.errors.distillation import (
     InvalidDistilSetting,
     LabelledUnfit,

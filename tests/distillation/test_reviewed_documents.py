@@ -14,13 +14,8 @@ from nlp_pipeline.distillation.distil_settings import DistilSettings
 from nlp_pipeline.distillation.examples import split_examples
 from nlp_pipeline.distillation.gate import read_labelled
 from nlp_pipeline.distillation.reviewed_documents import REJECTED, take_reviews
-from nlp_pipeline.distillation.teacher import (
-    UNSURE,
-    Teacher,
-    TeacherDocument,
-    TextSpan,
-    read_teacher,
-)
+from nlp_pipeline.distillation.teacher import Teacher, read_teacher
+from nlp_pipeline.distillation.teacher_document import UNSURE, TeacherDocument, TextSpan
 
 LABELS = DistilSettings("textcat")
 ANSWERS = DistilSettings("spancat", source="answers")
