@@ -35,7 +35,7 @@ def show_cascade(report: Mapping[str, Any]) -> None:
 
 def cascade_advice(report: Mapping[str, Any]) -> str:
     """The proposed threshold with what it does on the other half, or why there is none."""
-    goal = f"{100 * report['wanted']:.1f}%"
+    goal = f"{100 * report['goal']:.1f}%"
     figures = (
         f"{report['accuracy']['n']} documents: together {_percent(report['accuracy'])}, the Llama "
         f"alone {_percent(report['llama_accuracy'])}, `first` alone "

@@ -19,6 +19,7 @@ from nlp_pipeline.cli.output import note, print_json, print_table
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_file)
 @click.option(
     "--what",
+    "kind",
     type=click.Choice(["textcat", "ner", "spancat"]),
     required=True,
     help="The component: textcat learns labels, ner and spancat learn values in the text.",

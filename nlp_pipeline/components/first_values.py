@@ -99,7 +99,7 @@ class FirstValues:
         value: dict[str, Any] = {}
         certainty = 1.0
         for label, is_list in self._lists.items():
-            likely = _apart(pieces.get(label, ()))
+            likely = _separate_pieces(pieces.get(label, ()))
             texts = [piece.text for piece in likely]
             value[label] = texts if is_list else texts[0] if texts else None
             certainty = min(certainty, _certainty(pieces.get(label, ())))
@@ -135,7 +135,7 @@ class FirstAnswers:
         """By question id the answers that it is so sure of; None where it is sure of none."""
         pieces = self._spans.pieces(text)
         return {
-            label: next(iter(_apart(ranked[:1])), None)
+            label: next(iter(_separate_pieces(ranked[:1])), None)
             for label in self._labels
             if _certainty(ranked := pieces.get(label, [])) >= threshold
         }
@@ -147,13 +147,13 @@ def _certainty(ranked: Sequence[ScoredPiece]) -> float:
     return max(best, 1 - best)
 
 
-def _apart(ranked: Sequence[ScoredPiece]) -> list[ScoredPiece]:
+def _separate_pieces(ranked: Sequence[ScoredPiece]) -> list[ScoredPiece]:
     """The likely pieces without those that overlap with a likelier one."""
     pieces: list[ScoredPiece] = []
     for piece in ranked:
         if piece.score < _HALF:
             break
-        if all(piece.end <= other.start or piece.start >= other.end for other in pieces):
+        if all(piece.end <= likelier.start or piece.start >= likelier.end for likelier in pieces):
             pieces.append(piece)
     return pieces
 

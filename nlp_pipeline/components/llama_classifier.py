@@ -195,14 +195,14 @@ class LlamaClassifier(LlamaComponent):
         """Probabilities of the labels, and which are chosen."""
         if not completions and (probabilities := self._first_probabilities(doc)):
             assert self._first is not None
-            return {**self._chosen(probabilities, {}, ()), "model": self._first.path}
+            return {**self._choice(probabilities, {}, ()), "model": self._first.path}
         keys = self._keys()
         replies = [completions[key] for row in keys for key in row] if completions else []
         error = next((c.error for c in replies if c.error is not None), None)
         if not replies or error is not None:
             return self._result("error" if error else "no_answer", {}, {}, replies, error)
         scores = {key: self._score(completions[key]) for row in keys for key in row}
-        return self._chosen(self._probabilities(scores), scores, replies)
+        return self._choice(self._probabilities(scores), scores, replies)
 
     def _first_probabilities(self, doc: Doc) -> dict[str, float] | None:
         """What the component that is asked first says; None where it is not sure enough."""
@@ -212,7 +212,7 @@ class LlamaClassifier(LlamaComponent):
         is_sure = self._first.certainty(probabilities) >= self._first_threshold
         return probabilities if is_sure else None
 
-    def _chosen(
+    def _choice(
         self, cats: dict[str, float], scores: dict[str, float], replies: Sequence[Completion]
     ) -> dict[str, Any]:
         """The result with the labels that reach the threshold."""

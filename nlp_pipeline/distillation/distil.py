@@ -13,7 +13,7 @@ from spacy.language import Language
 
 from nlp_pipeline.distillation import gate
 from nlp_pipeline.distillation.distil_settings import DistilSettings
-from nlp_pipeline.distillation.examples import split_examples
+from nlp_pipeline.distillation.example_split import split_examples
 from nlp_pipeline.distillation.reviewed_documents import take_reviews
 from nlp_pipeline.distillation.student import student_values, train_student, write_examples
 from nlp_pipeline.distillation.student_config import edited_config, factory_of, student_config
@@ -125,18 +125,18 @@ def distil(
             note(few_labelled(len(cases.records)))
     with disk_errors(out):
         for file, documents in zip(paths, (split.train, split.dev), strict=True):
-            write_examples(file, documents, teacher, settings.what)
+            write_examples(file, documents, teacher, settings.kind)
         training_config = own_config or student_config(teacher, split, settings, paths=paths)
         training_config.to_disk(inner / CONFIG)
         student = train_student(training_config, inner / CONFIG, out, log)
     tested = [(document.id, document.text) for document in split.test]
-    own_values = student_values(student, tested, settings.what)
+    own_values = student_values(student, tested, settings.kind)
     agreement = gate.agreement(
         teacher.values, own_values, [document.id for document in split.test], bootstrap
     )
     report: dict[str, Any] = {
         "run": str(run),
-        "what": factory_of(teacher, settings.what),
+        "what": factory_of(teacher, settings.kind),
         "source": teacher.source,
         "component": teacher.component,
         "labels": teacher.labels,
@@ -180,7 +180,7 @@ def _check_folder(out: Path, *, fresh: bool) -> None:
 def _values_of(run: Path, settings: DistilSettings, teacher: Teacher) -> Values:
     """What the teacher says of the labelled documents in a run of their own."""
     own = DistilSettings(
-        settings.what,
+        settings.kind,
         source="auto" if teacher.source == "classifications" else teacher.source,
         component=teacher.component,
     )
@@ -198,7 +198,7 @@ def _check_bar(
         commonest = None
         if teacher.source == "classifications":
             commonest = gate.commonest_label_share(cases)
-        raise TeacherBelowBar(value, settings.bar, len(scores), commonest)
+        raise TeacherBelowBar(value, settings.bar, n=len(scores), commonest=commonest)
 
 
 def _gate(
@@ -212,7 +212,7 @@ def _gate(
     """Teacher and student on labelled documents."""
     if cases is None:
         return None
-    values = student_values(student, gate.student_documents(cases), settings.what)
+    values = student_values(student, gate.student_documents(cases), settings.kind)
     student_scores = gate.scores(cases, values)
     commonest = None
     if teacher.source == "classifications":

@@ -15,7 +15,7 @@ class DistilSettings:
     """How a run is distilled into a spaCy component.
 
     Attributes:
-        what: The component: `textcat` from a classifier's labels (`textcat_multilabel` where
+        kind: The component: `textcat` from a classifier's labels (`textcat_multilabel` where
             several may fit), `ner` or `spancat` from values that stand in the text.
         source: Of `ner` and `spancat`: the values of a form (`extractions`), `answers` or
             `entities`; `auto` takes the first of these that the run has.
@@ -33,7 +33,7 @@ class DistilSettings:
         InvalidDistilSetting: A setting is out of its range.
     """
 
-    what: str
+    kind: str
     source: str = "auto"
     component: str | None = None
     min_confidence: float = 0.5
@@ -46,7 +46,7 @@ class DistilSettings:
 
     def __post_init__(self) -> None:
         checks = (
-            ("what", self.what in KINDS, f"one of {', '.join(KINDS)}"),
+            ("what", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
             ("source", self.source in SOURCES, f"one of {', '.join(SOURCES)}"),
             ("min_confidence", 0 <= self.min_confidence <= 1, "a number from 0 to 1"),
             ("balance", self.balance >= 0, "a number of at least 0"),
@@ -56,4 +56,5 @@ class DistilSettings:
         )
         for name, is_valid, allowed in checks:
             if not is_valid:
-                raise InvalidDistilSetting(name, getattr(self, name), allowed)
+                value = self.kind if name == "what" else getattr(self, name)
+                raise InvalidDistilSetting(name, value, allowed)

@@ -12,7 +12,7 @@ from typing import Any
 from nlp_pipeline.components.answer_overlap import exact_match
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.distillation.distil_settings import DistilSettings
-from nlp_pipeline.distillation.examples import is_held_out
+from nlp_pipeline.distillation.example_split import is_held_out
 from nlp_pipeline.distillation.teacher import Teacher
 from nlp_pipeline.distillation.teacher_document import Values
 from nlp_pipeline.errors.distillation import LabelledUnfit

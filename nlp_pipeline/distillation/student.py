@@ -26,19 +26,19 @@ SPANS_KEY = "sc"
 
 
 def write_examples(
-    file: Path, documents: Iterable[TeacherDocument], teacher: Teacher, what: str
+    file: Path, documents: Iterable[TeacherDocument], teacher: Teacher, kind: str
 ) -> None:
     """Writes documents as spaCy's training reads them."""
     nlp = spacy.blank(teacher.language)
     docs = DocBin()
     for document in documents:
-        docs.add(_example(nlp, document, teacher, what))
+        docs.add(_example(nlp, document, teacher, kind))
     docs.to_disk(file)
 
 
-def _example(nlp: Language, document: TeacherDocument, teacher: Teacher, what: str) -> Doc:
+def _example(nlp: Language, document: TeacherDocument, teacher: Teacher, kind: str) -> Doc:
     doc = nlp.make_doc(document.text)
-    if what == "textcat":
+    if kind == "textcat":
         doc.cats = {label: float(label in document.labels) for label in teacher.labels}
         return doc
     # Where the run had other tokens a value may begin within one of these.
@@ -47,7 +47,7 @@ def _example(nlp: Language, document: TeacherDocument, teacher: Teacher, what: s
         for span in document.spans
     )
     spans = [span for span in pieces if span is not None]
-    if what == "ner":
+    if kind == "ner":
         doc.set_ents(filter_spans(spans))
     else:
         doc.spans[SPANS_KEY] = spans
@@ -82,21 +82,21 @@ def train_student(config: Config, config_file: Path, out: Path, log: IO[str] | N
     return student
 
 
-def student_values(nlp: Language, documents: Sequence[tuple[str, str]], what: str) -> Values:
+def student_values(nlp: Language, documents: Sequence[tuple[str, str]], kind: str) -> Values:
     """What a student says of documents.
 
     Args:
         nlp: The student's pipeline.
         documents: Id and text of each.
-        what: As in `DistilSettings`.
+        kind: As in `DistilSettings`.
     """
     values: Values = {}
     pipes = nlp.pipe(((text, name) for name, text in documents), as_tuples=True)
     for doc, name in pipes:
-        if what == "textcat":
+        if kind == "textcat":
             values[name, ""] = _labels(nlp, doc)
             continue
-        for span in doc.ents if what == "ner" else _by_score(doc):
+        for span in doc.ents if kind == "ner" else _by_score(doc):
             texts = values.get((name, span.label_), ())
             values[name, span.label_] = (*texts, span.text)
     return values

@@ -9,7 +9,7 @@ from confection import Config
 from spacy.util import load_config
 
 from nlp_pipeline.distillation.distil_settings import DistilSettings
-from nlp_pipeline.distillation.examples import ExampleSplit
+from nlp_pipeline.distillation.example_split import ExampleSplit
 from nlp_pipeline.distillation.teacher import Teacher
 from nlp_pipeline.distillation.teacher_document import TeacherDocument
 from nlp_pipeline.errors.distillation import StudentNotTrained
@@ -23,9 +23,9 @@ _LONGEST = 12
 """Tokens of the longest piece that a `spancat` looks at."""
 
 
-def factory_of(teacher: Teacher, what: str) -> str:
+def factory_of(teacher: Teacher, kind: str) -> str:
     """The spaCy factory of a student."""
-    return "textcat_multilabel" if what == "textcat" and teacher.is_multi_label else what
+    return "textcat_multilabel" if kind == "textcat" and teacher.is_multi_label else kind
 
 
 def student_config(
@@ -46,7 +46,7 @@ def student_config(
     # Not at the top: spaCy's command line takes a second to import.
     from spacy.cli.init_config import init_config
 
-    factory = factory_of(teacher, settings.what)
+    factory = factory_of(teacher, settings.kind)
     config = init_config(
         lang=teacher.language, pipeline=[factory], optimize="efficiency", gpu=False
     )

@@ -58,11 +58,11 @@ def read_teacher(run: Path, settings: DistilSettings) -> Teacher:
         TeacherNotNamed: It has those of several components, or none of the one that is named.
     """
     counts = row_counts(run)
-    tables = ["classifications"] if settings.what == "textcat" else _span_tables(settings)
+    tables = ["classifications"] if settings.kind == "textcat" else _span_tables(settings)
     source = next((name for name in tables if counts.get(name)), None)
     if source is None:
         needed = " or ".join(_NEEDED[name] for name in tables)
-        raise NothingToDistil(str(run), settings.what, needed, counts)
+        raise NothingToDistil(str(run), settings.kind, needed=needed, rows=counts)
     config = load_config(run / "config.cfg")
     documents = {
         str(row["document_id"]): TeacherDocument(

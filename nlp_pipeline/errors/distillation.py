@@ -25,10 +25,10 @@ class InvalidDistilSetting(DistillationError):
 class NothingToDistil(DistillationError):
     """A run without what a component could be trained on."""
 
-    def __init__(self, run: str, what: str, needed: str, rows: Mapping[str, int]) -> None:
+    def __init__(self, run: str, kind: str, *, needed: str, rows: Mapping[str, int]) -> None:
         counts = listing(f"{name} ({n} rows)" for name, n in rows.items() if n)
         super().__init__(
-            f"{_place(run)} holds nothing that a {what} could be trained on: it needs {needed}. "
+            f"{_place(run)} holds nothing that a {kind} could be trained on: it needs {needed}. "
             f"The run has: {counts}."
         )
 
@@ -69,9 +69,9 @@ class OneLabelOnly(DistillationError):
 class LabelledUnfit(DistillationError):
     """Labelled documents without labels of this kind."""
 
-    def __init__(self, corpus: str, what: str, needed: str) -> None:
+    def __init__(self, corpus: str, kind: str, needed: str) -> None:
         super().__init__(
-            f"{_place(corpus)} holds no references to score a {what} by: it needs {needed}. Name "
+            f"{_place(corpus)} holds no references to score a {kind} by: it needs {needed}. Name "
             "another file with --labelled, or leave it out: then only the agreement of student and "
             "teacher is measured."
         )
@@ -91,7 +91,7 @@ class NoneHeldOut(DistillationError):
 class TeacherBelowBar(DistillationError):
     """A teacher that is too often wrong to learn from."""
 
-    def __init__(self, value: float, bar: float, n: int, commonest: float | None) -> None:
+    def __init__(self, value: float, bar: float, *, n: int, commonest: float | None) -> None:
         guess = "" if commonest is None else f" (the commonest label alone: {100 * commonest:.1f}%)"
         super().__init__(
             f"The teacher is right in {100 * value:.1f}% of {n} labelled cases{guess}, and the bar "

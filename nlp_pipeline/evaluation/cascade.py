@@ -54,7 +54,7 @@ class CascadeReport:
 
     Attributes:
         n: Documents in all.
-        wanted: The accuracy that is to be reached: the one asked for, or the Llama's own on the
+        goal: The accuracy that is to be reached: the one asked for, or the Llama's own on the
             half that the threshold is chosen on.
         verdict: `proposed`; or why no threshold is: none reaches the accuracy (`not reached`), or
             a half has too few documents to tell.
@@ -68,7 +68,7 @@ class CascadeReport:
     """
 
     n: int
-    wanted: float
+    goal: float
     verdict: CascadeVerdict
     threshold: float | None
     llama_share: float
@@ -80,13 +80,13 @@ class CascadeReport:
 
 
 def judge_cascade(
-    cases: Sequence[CascadeCase], wanted: float | None, bootstrap: Bootstrap
+    cases: Sequence[CascadeCase], wanted_accuracy: float | None, bootstrap: Bootstrap
 ) -> CascadeReport:
     """Chooses a threshold on half of the documents and looks what it does on the other half.
 
     Args:
         cases: The labelled documents, one at least.
-        wanted: The accuracy to reach; None for the Llama's own.
+        wanted_accuracy: What is to be reached; None for the Llama's own.
         bootstrap: How intervals are drawn.
     """
     chosen_on, reported_on = halves(cases, lambda case: case.document_id)
@@ -94,7 +94,7 @@ def judge_cascade(
     if few:
         chosen_on = reported_on = list(cases)
     points = cascade_curve(chosen_on)
-    goal = points[0].accuracy if wanted is None else wanted
+    goal = points[0].accuracy if wanted_accuracy is None else wanted_accuracy
     fits = [point for point in points if point.accuracy >= goal - 1e-9]
     best = min(fits, key=lambda point: point.llama_share) if fits else points[0]
     verdict: CascadeVerdict = "proposed"
@@ -109,7 +109,7 @@ def judge_cascade(
     n_llama = sum(not _is_first(case, best.threshold) for case in reported_on)
     return CascadeReport(
         n=len(cases),
-        wanted=goal,
+        goal=goal,
         verdict=verdict,
         threshold=best.threshold,
         llama_share=n_llama / len(reported_on),

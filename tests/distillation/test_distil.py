@@ -14,7 +14,7 @@ from spacy.tokens import DocBin
 from spacy.util import load_config
 
 from nlp_pipeline.distillation import DistilSettings, distil
-from nlp_pipeline.distillation.examples import FEWEST, split_examples
+from nlp_pipeline.distillation.example_split import FEWEST, split_examples
 from nlp_pipeline.distillation.teacher import read_teacher
 from nlp_pipeline.distillation.teacher_document import FAILED, NOT_IN_TEXT, UNSURE
 from nlp_pipeline.errors.distillation import (

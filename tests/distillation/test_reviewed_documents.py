@@ -11,7 +11,7 @@ from small_run import records, teacher_run
 
 from nlp_pipeline import review_run
 from nlp_pipeline.distillation.distil_settings import DistilSettings
-from nlp_pipeline.distillation.examples import split_examples
+from nlp_pipeline.distillation.example_split import split_examples
 from nlp_pipeline.distillation.gate import read_labelled
 from nlp_pipeline.distillation.reviewed_documents import REJECTED, take_reviews
 from nlp_pipeline.distillation.teacher import Teacher, read_teacher

@@ -75,7 +75,7 @@ class TestProposal:
         cases = [case(n, n / 100, first=float(n > 50), llama=1.0) for n in range(100)]
         report = judge_cascade(cases, None, BOOTSTRAP)
         assert report.verdict == "proposed"
-        assert report.wanted == 1.0
+        assert report.goal == 1.0
         assert report.threshold == pytest.approx(0.5, abs=0.05)
         assert report.llama_share == pytest.approx(0.5, abs=0.12)
         assert report.accuracy is not None
@@ -98,7 +98,7 @@ class TestProposal:
         report: dict[str, Any] = {
             "component": "llama_classifier",
             "first": "models/fast",
-            "wanted": 0.8,
+            "goal": 0.8,
             "verdict": "proposed",
             "threshold": 0.62345,
             "llama_share": 0.3,

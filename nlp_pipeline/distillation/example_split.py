@@ -69,7 +69,8 @@ def split_examples(teacher: Teacher, settings: DistilSettings) -> ExampleSplit:
     _check_labels(teacher, candidates)
     train = _balanced(teacher, candidates, settings.balance)
     left_out["balanced away"] = len(candidates) - len(train)
-    return ExampleSplit(train, dev, test, {k: n for k, n in left_out.items() if n})
+    left_out_counts = {reason: n for reason, n in left_out.items() if n}
+    return ExampleSplit(train, dev, test=test, left_out=left_out_counts)
 
 
 def is_held_out(text: str, settings: DistilSettings) -> bool:
@@ -116,12 +117,12 @@ def _balanced(
         limits = dict.fromkeys(groups, max(rarest, _RAREST) * ratio)
     else:
         limits = {"": len(groups["with"]) * ratio}
-    chosen = {
+    train_ids = {
         document.id
         for name, members in groups.items()
         for document in _surest(members, limits.get(name, len(members)))
     }
-    return [document for document in documents if document.id in chosen]
+    return [document for document in documents if document.id in train_ids]
 
 
 def _groups(
