@@ -20,6 +20,8 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 RUNNABLE = ("bash", "python")
+TRAINING_RECORDS = 40
+"""So many are enough for a distillation, and soon computed."""
 
 
 class Block(NamedTuple):
@@ -38,6 +40,17 @@ def blocks(page: Path) -> list[Block]:
     return [block for block in made if not block.language.startswith("{")]
 
 
+def link_corpora(folder: Path) -> None:
+    """The sample corpora under their names; of the one for training its first records."""
+    folder.mkdir()
+    for entry in (ROOT / "corpora").iterdir():
+        if entry.name != "training.jsonl":
+            os.symlink(entry, folder / entry.name)
+            continue
+        lines = entry.read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / entry.name).write_text("".join(lines[:TRAINING_RECORDS]), encoding="utf-8")
+
+
 class Reader:
     """Types what a page says, in a folder that looks like a checkout.
 
@@ -47,8 +60,8 @@ class Reader:
     """
 
     def __init__(self, folder: Path, cli: Callable[..., Any], patch: pytest.MonkeyPatch) -> None:
-        for name in ("corpora", "pipelines"):
-            os.symlink(ROOT / name, folder / name)
+        os.symlink(ROOT / "pipelines", folder / "pipelines")
+        link_corpora(folder / "corpora")
         patch.chdir(folder)
         self._folder, self._cli, self._patch = folder, cli, patch
         self._names: dict[str, Any] = {"__name__": "page"}
@@ -92,7 +105,8 @@ class Reader:
             if "--run" in words:
                 return []
             if "en_classify" in words:  # the echo gives all documents one label
-                return ["--model", str(ROOT / "tests/data/tiny_llama"), "--limit", "60"]
+                limit = "2" if "corpora/training.jsonl" not in words else str(TRAINING_RECORDS)
+                return ["--model", str(ROOT / "tests/data/tiny_llama"), "--limit", limit]
             return [*(["--echo"] * ("--echo" not in words)), "--limit", "2"]
         if words[0] == "distil":  # the tiny Llama is wrong, and not sure of it
             return ["--max-steps", "2", "--min-confidence", "0", "--anyway"]
