@@ -9,6 +9,8 @@ from nlp_pipeline.errors.distillation import InvalidDistilSetting
 KINDS = ("textcat", "ner", "spancat")
 SOURCES = ("auto", "extractions", "answers", "entities")
 
+_MOST = 10**9
+
 
 @dataclass(frozen=True)
 class DistilSettings:
@@ -49,9 +51,9 @@ class DistilSettings:
             ("what", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
             ("source", self.source in SOURCES, f"one of {', '.join(SOURCES)}"),
             ("min_confidence", 0 <= self.min_confidence <= 1, "a number from 0 to 1"),
-            ("balance", self.balance >= 0, "a number of at least 0"),
+            ("balance", 0 <= self.balance <= _MOST, "a number from 0 to a billion"),
             ("held_out", 0 < self.held_out < 1, "a number between 0 and 1"),
-            ("max_steps", self.max_steps >= 1, "at least 1"),
+            ("max_steps", 1 <= self.max_steps <= _MOST, "an integer from 1 to a billion"),
             ("bar", 0 <= self.bar <= 1, "a number from 0 to 1"),
         )
         for name, is_valid, allowed in checks:

@@ -29,7 +29,9 @@ def write_examples(
     file: Path, documents: Iterable[TeacherDocument], teacher: Teacher, kind: str
 ) -> None:
     """Writes documents as spaCy's training reads them."""
-    nlp = spacy.blank(teacher.language)
+    # A language may have no tokenizer on this machine, and the run one of its own.
+    own = {"nlp": {"tokenizer": teacher.tokenizer}} if teacher.tokenizer else {}
+    nlp = spacy.blank(teacher.language, config=own)
     docs = DocBin()
     for document in documents:
         docs.add(_example(nlp, document, teacher, kind))

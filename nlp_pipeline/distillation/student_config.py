@@ -47,9 +47,10 @@ def student_config(
     from spacy.cli.init_config import init_config
 
     factory = factory_of(teacher, settings.kind)
-    config = init_config(
-        lang=teacher.language, pipeline=[factory], optimize="efficiency", gpu=False
-    )
+    lang = "xx" if teacher.tokenizer else teacher.language
+    config = init_config(lang=lang, pipeline=[factory], optimize="efficiency", gpu=False)
+    if teacher.tokenizer:
+        config["nlp"] |= {"lang": teacher.language, "tokenizer": teacher.tokenizer}
     config["paths"]["train"], config["paths"]["dev"] = map(str, paths)
     config["system"]["seed"] = settings.seed
     training = config["training"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confection import Config
 from spacy.util import load_config
 
 from nlp_pipeline.distillation.distil_settings import DistilSettings
@@ -34,6 +33,7 @@ class Teacher:
         component: The Llama component; None for the entities of a pipeline.
         source: The table that it is read from.
         language: The pipeline's language code.
+        tokenizer: The pipeline's, as its config names it; None for that of the language.
         labels: All labels, in the order of the config, else of their first use.
         is_multi_label: Whether several labels may fit a document.
         documents: In the order of the corpus.
@@ -43,6 +43,7 @@ class Teacher:
     component: str | None
     source: str
     language: str
+    tokenizer: dict[str, Any] | None
     labels: list[str]
     is_multi_label: bool
     documents: list[TeacherDocument]
@@ -91,7 +92,8 @@ def read_teacher(run: Path, settings: DistilSettings) -> Teacher:
     return Teacher(
         component,
         source,
-        language=_language(config),
+        language=str(config["nlp"].get("lang") or "xx"),
+        tokenizer=config["nlp"].get("tokenizer"),
         labels=list(dict.fromkeys([*_config_labels(source, section), *reader.labels])),
         is_multi_label=bool(section.get("multi_label")),
         documents=list(documents.values()),
@@ -110,10 +112,6 @@ def _component(run: Path, table: str, name: str | None) -> str:
     if (name is None and len(names) > 1) or (name is not None and name not in names):
         raise TeacherNotNamed(str(run), names, name)
     return name or names[0]
-
-
-def _language(config: Config) -> str:
-    return str(config["nlp"].get("lang") or "xx")
 
 
 def _config_labels(source: str, section: Mapping[str, Any]) -> list[str]:

@@ -69,16 +69,17 @@ def records(n: int) -> list[dict[str, Any]]:
     return made
 
 
-def teacher_run(folder: Path, documents: list[dict[str, Any]]) -> Path:
+def teacher_run(folder: Path, documents: list[dict[str, Any]], config: str = CONFIG) -> Path:
     """Runs the pipeline over documents and gives the run's folder.
 
     Args:
         folder: Gets the run and its corpus.
         documents: Records; what their `orders` say the teacher does.
+        config: Of the pipeline.
     """
     take_orders(documents)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "stamp.cfg").write_text(CONFIG, encoding="utf-8")
+    (folder / "stamp.cfg").write_text(config, encoding="utf-8")
     corpus = folder / "corpus.jsonl"
     corpus.write_text("".join(json.dumps(record) + "\n" for record in documents), encoding="utf-8")
     return run(str(corpus), folder / "run", pipeline=str(folder / "stamp.cfg")).out

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import spacy
-from small_run import TOPICS, records, take_orders, teacher_run
+from small_run import CONFIG, TOPICS, records, take_orders, teacher_run
 from spacy.tokens import DocBin
 from spacy.util import load_config
 
@@ -169,6 +169,18 @@ class TestTextcat:
         with pytest.raises(NoneHeldOut, match=r"59 labelled .* --held-out 1e-09"):
             distil(teacher_folder, folder / "none", none, labelled=corpus)
 
+    def test_a_language_without_a_tokenizer_here_keeps_that_of_the_run(
+        self, tmp_path: Path
+    ) -> None:
+        tokenizer = '[nlp.tokenizer]\n@tokenizers = "nlp_pipeline.blank_tokenizer.v1"\n\n'
+        config = CONFIG.replace('lang = "en"', 'lang = "ja"')
+        config = config.replace("[components]", tokenizer + "[components]")
+        run = teacher_run(tmp_path, records(30), config)
+        distil(run, tmp_path / "fast", DistilSettings("textcat", max_steps=2))
+        nlp = spacy.load(tmp_path / "fast")
+        assert nlp.lang == "ja"
+        assert [token.text for token in nlp("東京で")] == ["東", "京", "で"]
+
 
 class TestValues:
     @pytest.mark.parametrize(("what", "source"), [("ner", "answers"), ("spancat", "extractions")])
@@ -236,7 +248,13 @@ def _with_balance(ratio: float) -> DistilSettings:
 
 class TestRefusals:
     def test_settings_out_of_range(self) -> None:
-        for values in ({"min_confidence": 2}, {"held_out": 0}, {"bar": -1}, {"max_steps": 0}):
+        for values in (
+            {"min_confidence": 2},
+            {"balance": float("inf")},
+            {"held_out": 0},
+            {"bar": -1},
+            {"max_steps": 0},
+        ):
             with pytest.raises(InvalidDistilSetting, match=r"--.*-?.* is .* and must be"):
                 DistilSettings("textcat", **values)  # type: ignore[arg-type]
         with pytest.raises(
