@@ -111,7 +111,7 @@ def read_labelled(corpus: str, teacher: Teacher, **reading: Any) -> LabelledCase
             for label in teacher.labels
         }
     if not right:
-        raise LabelledUnfit(corpus, teacher.source.rstrip("s"), _NEEDED[teacher.source])
+        raise LabelledUnfit(corpus, teacher.source, _NEEDED[teacher.source])
     ids = {name for name, _ in right}
     used = [record for record in records if record.id in ids]
     n_unknown = len(references.labels) - len(right) if teacher.source == "classifications" else 0

@@ -69,11 +69,11 @@ class OneLabelOnly(DistillationError):
 class LabelledUnfit(DistillationError):
     """Labelled documents without labels of this kind."""
 
-    def __init__(self, corpus: str, kind: str, needed: str) -> None:
+    def __init__(self, corpus: str, table: str, needed: str) -> None:
         super().__init__(
-            f"{_place(corpus)} holds no references to score a {kind} by: it needs {needed}. Name "
-            "another file with --labelled, or leave it out: then only the agreement of student and "
-            "teacher is measured."
+            f"{_place(corpus)} holds no references to score the {table} of a run by: it needs "
+            f"{needed}. Name another file with --labelled, or leave it out: then only the "
+            "agreement of student and teacher is measured."
         )
 
 

@@ -290,7 +290,9 @@ class TestRefusals:
     def test_labelled_documents_of_another_kind(
         self, teacher_folder: Path, tmp_path: Path, corpus: Callable[..., str]
     ) -> None:
-        with pytest.raises(LabelledUnfit, match=r"meta\.label"):
+        with pytest.raises(
+            LabelledUnfit, match=r"score the classifications of a run by.*meta\.label"
+        ):
             distil(teacher_folder, tmp_path / "out", TEXTCAT, labelled=corpus("No label."))
 
     def test_folders(
