@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.run_folder.read import parts_of
+from nlp_pipeline.run_folder.review_table import text_digest
 
 Row = dict[str, Any]
 
@@ -25,7 +26,8 @@ _READ: dict[str, tuple[str, ...]] = {
     "answers": (
         *("document_id", "component", "question_id", "question", "answer", "status", "grounded"),
         *("start_char", "end_char", "alignment_score", "evidence", "support_score"),
-        *("unsupported_entities", "unsupported_numbers", "mean_logprob", "n_chunks", "error"),
+        *("unsupported_entities", "unsupported_numbers", "mean_logprob", "confidence"),
+        *("n_chunks", "error"),
     ),
     "answer_entities": (
         *("document_id", "component", "question_id", "sentence", "text", "kind"),
@@ -53,7 +55,8 @@ _READ: dict[str, tuple[str, ...]] = {
 def read_documents(run: str | Path, limit: int | None = None) -> Iterator[Row]:
     """The documents of a run, in the order of the corpus; one part at a time is in memory.
 
-    Each is its row of `documents`, with the rows of every other table under that table's name.
+    Each is its row of `documents` with the digest of its text, and with the rows of every other
+    table under that table's name.
     The tokens are `tree`: five integers each (start, end, index into `pos`, index into `dep`,
     head), flat; empty where the pipeline does not parse. JSON stays text: the browser reads it.
 
@@ -82,6 +85,7 @@ def _joined(part: Mapping[str, pa.Table]) -> Iterator[Row]:
         key = document["document_id"]
         document.update((name, by_id.get(key, [])) for name, by_id in rows.items())
         document.update(_tree(tokens.get(key, [])))
+        document["text_digest"] = text_digest(document["text"] or "")
         yield document
 
 

@@ -69,7 +69,7 @@ class Overview:
         )
 
     def _answer(self, answer: Row) -> list[Any]:
-        """Question and status, for the filters."""
+        """Question and status, for the filters; how sure it is and who answered, for the review."""
         question = self._questions.setdefault(
             answer["question_id"],
             {"id": answer["question_id"], "text": answer["question"], "statuses": Counter()},
@@ -79,7 +79,7 @@ class Overview:
         if answer["status"] == "ok":
             self._grounded[answer["grounded"] or "none"] += 1
             self._book_confidence(answer)
-        return [answer["question_id"], answer["status"]]
+        return [answer["question_id"], answer["status"], _sureness(answer), answer["component"]]
 
     def _book_confidence(self, row: Row) -> None:
         mean = row["mean_logprob"]
@@ -88,8 +88,9 @@ class Overview:
 
     @property
     def lines(self) -> list[list[Any]]:
-        """Per document: id, failed, tokens, labels, [question id, status] each, unsupported, text.
+        """Per document: id, failed, tokens, labels, answers, unsupported, the text's beginning.
 
+        An answer is its question's id, its status, how sure it is and its component.
         `labels` are those of its entities and those that were chosen for it.
         """
         return self._lines
@@ -110,6 +111,15 @@ class Overview:
                 for question in self._questions.values()
             ],
         }
+
+
+def _sureness(answer: Mapping[str, Any]) -> float | None:
+    """How likely an answer is right, as far as the run knows: else how likely its tokens were."""
+    confidence: float | None = answer["confidence"]
+    if confidence is not None:
+        return round(confidence, 4)
+    mean: float | None = answer["mean_logprob"]
+    return None if mean is None else round(math.exp(mean), 4)
 
 
 def chosen_labels(document: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from nlp_pipeline.report.overview import Overview, pace
 from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script, write_page
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.status import run_status
+from nlp_pipeline.run_folder.writer import SETTINGS
 
 BLOCK = 50
 """Documents in a block: what is opened at a time."""
@@ -26,6 +27,9 @@ SCRIPTS = (
     "pins.js",
     "cards.js",
     "overview.js",
+    "verdicts.js",
+    "selection.js",
+    "review.js",
     "app.js",
 )
 
@@ -99,6 +103,8 @@ def _about(run: Path, heading: str) -> dict[str, Any]:
     return {
         "title": heading,
         "block": BLOCK,
+        # The same for every report of the run: what was reviewed in one is there in the next.
+        "review_name": f"{run.resolve().name} {manifest.get(SETTINGS, {}).get('first', '')}",
         "corpus": manifest.get("corpus"),
         "pipeline": manifest.get("pipeline"),
         "pipes": manifest.get("pipes", []),

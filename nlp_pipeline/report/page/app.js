@@ -1,4 +1,6 @@
-// The page: two views, one document at a time, keys.
+// The page: three views, one document at a time, keys.
+
+const VIEWS = ["overview", "documents", "review"];
 
 class App {
   constructor(data) {
@@ -6,7 +8,8 @@ class App {
     this.list = new List(data, (place) => this.open(place));
     this.overview = new Overview(data.overview, (values) => this.find(values));
     this.filters = new Filters(data, (places) => this.list.show(places));
-    for (const view of ["overview", "documents"]) byId(`tab-${view}`).addEventListener("click", () => this.view(view));
+    this.review = new ReviewView(data);
+    for (const view of VIEWS) byId(`tab-${view}`).addEventListener("click", () => this.view(view));
     byId("theme").addEventListener("click", theme);
     document.addEventListener("keydown", (event) => this.key(event));
     this.overview.draw(byId("view-overview"));
@@ -15,10 +18,11 @@ class App {
   }
 
   view(name) {
-    for (const one of ["overview", "documents"]) {
+    for (const one of VIEWS) {
       byId(`view-${one}`).hidden = one !== name;
       byId(`tab-${one}`).setAttribute("aria-selected", String(one === name));
     }
+    if (name === "review") this.review.open();
     if (name === "documents") {
       this.list.draw();
       const wide = matchMedia("(min-width: 800px)").matches;
@@ -90,6 +94,7 @@ class App {
     const typing = event.target.matches("input, select, textarea");
     if (event.key === "Escape") return this.escape(typing);
     if (typing) return;
+    if (!byId("view-review").hidden && this.review.key(event)) return;
     if (event.key === "/") {
       event.preventDefault();
       this.view("documents");
