@@ -305,12 +305,7 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
         rows = [_proof_row(_TITLES[name], measure) for name, measure in proof.items()]
         title = "On documents that were held out (percent; in brackets the 95% interval)"
         print_table(["measure", "n", "before", "after", "gain", "shown"], rows, title)
-    options = [
-        "--model",
-        str(out),
-        *(w for s in report.get("asked_with", ()) for w in ("--set", s)),
-    ]
-    click.echo(f"The model lies in {out}/. To use it, type {shlex.join(options)}")
+    click.echo(f"The model lies in {out}/. To use it, type {shlex.join(['--model', str(out)])}")
 
 
 def _proof_row(title: str, measure: Mapping[str, Any]) -> list[Any]:

@@ -49,6 +49,13 @@ that stand in the question. `is_entity`, `is_noun_chunk`: it is one, an article 
 logarithm of its words. `is_hypothesis`: the Llama's search has ended it.
 """
 
+TRAINED_WEIGHTS: dict[str, float] = {"logprob": 0.5}
+"""What suits a model that `nlp-pipeline train` has taught to answer, beside the defaults.
+
+The defaults were fitted on a model that nobody had taught. Of three trainings, on other texts and
+from another start, each had its best exact match on 294 questions with 0.5 to 3 here.
+"""
+
 FEATURE_NAMES: tuple[str, ...] = tuple(DEFAULT_WEIGHTS)
 
 

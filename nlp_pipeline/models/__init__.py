@@ -26,3 +26,4 @@ from nlp_pipeline.models.known_adapters import adapter_name as adapter_name
 from nlp_pipeline.models.location import offline as offline
 from nlp_pipeline.models.resolved_model import ResolvedModel as ResolvedModel
 from nlp_pipeline.models.resolved_model import resolve as resolve
+from nlp_pipeline.models.trained_settings import trained_settings as trained_settings

@@ -1,17 +1,14 @@
-"""What an adapter that ships was trained for: the settings of components that use it."""
+"""What a trained model or an adapter brings: the settings of components that use it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import copy, deepcopy
 from typing import Any
 
-from confection import Config
 from spacy.language import Language
 
-from nlp_pipeline.models import AUTO, KNOWN_ADAPTERS, KnownAdapter, adapter_name
-from nlp_pipeline.pipeline.overrides import components
+from nlp_pipeline.models import AUTO, KNOWN_ADAPTERS, adapter_name, trained_settings
 
 
 def suit_adapter(component: dict[str, Any]) -> None:
@@ -19,7 +16,8 @@ def suit_adapter(component: dict[str, Any]) -> None:
 
     That is the one that ships for the model, of components that it was trained for. What a run was
     made with so stands in its config, and a model without an adapter has null there, and its
-    settings as ever. A setting that is not at its default stays.
+    settings as ever. A setting that is not at its default stays. What `nlp-pipeline train` made,
+    model or adapter, brings the settings that it was trained with.
 
     Args:
         component: With a generator block; changed in place.
@@ -33,31 +31,19 @@ def suit_adapter(component: dict[str, Any]) -> None:
             if KNOWN_ADAPTERS[name].component != component.get("factory"):
                 name = None
         generator["adapter"] = name
-    entry = _trained_for(component)
-    if entry is None:
+    settings = _trained_with(component)
+    if not settings:
         return
-    defaults = Language.get_factory_meta(entry.component).default_config or {}
-    for name, value in entry.settings.items():
+    defaults = Language.get_factory_meta(component["factory"]).default_config or {}
+    for name, value in settings.items():
         if component.get(name) == defaults.get(name):
             component[name] = deepcopy(value)
 
 
-def suited(config: Config) -> list[str]:
-    """The settings of a resolved config that an adapter brought, as `--set` takes them."""
-    lines: list[str] = []
-    for name, component in components(config).items():
-        entry = _trained_for(component)
-        settings: Mapping[str, Any] = {} if entry is None else entry.settings
-        lines += [
-            f"components.{name}.{key}={json.dumps(value)}"
-            for key, value in settings.items()
-            if component.get(key) == value
-        ]
-    return lines
-
-
-def _trained_for(component: dict[str, Any]) -> KnownAdapter | None:
-    """The adapter that ships and that a component uses, if it was trained for its kind."""
+def _trained_with(component: dict[str, Any]) -> Mapping[str, Any]:
+    """What suits a component with a generator block."""
     generator: dict[str, Any] = component.get("generator") or {}
-    entry = KNOWN_ADAPTERS.get(str(generator.get("adapter")))
-    return entry if entry is not None and component.get("factory") == entry.component else None
+    model, adapter = generator.get("model"), generator.get("adapter")
+    if not isinstance(model, str) or "factory" not in component:
+        return {}
+    return trained_settings(component["factory"], model, adapter)

@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 from nlp_pipeline.generation.loading.load import LoadedModel
+from nlp_pipeline.models.trained_settings import SUITS
 from nlp_pipeline.run_folder.files import sync_folder
 from nlp_pipeline.training.trained_weights import TrainedWeights
 from nlp_pipeline.training.training_folder import TrainingFolder
@@ -25,7 +26,8 @@ def write_model(folder: TrainingFolder, weights: TrainedWeights, loaded: LoadedM
     """
     with folder.disk_errors():
         if weights.settings.method == "lora":
-            weights.write_adapter(folder.adapter, base_of(loaded))
+            suits = (folder.manifest() or {}).get(SUITS)
+            weights.write_adapter(folder.adapter, base_of(loaded), suits)
         staging = folder.inner / "model"
         shutil.rmtree(staging, ignore_errors=True)
         model: Any = weights.merge()

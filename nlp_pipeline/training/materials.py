@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.components.answer_features import TRAINED_WEIGHTS
+from nlp_pipeline.components.answer_judge import TRAINED_THRESHOLD
 from nlp_pipeline.components.question_answering import LlamaQA
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors.training import (
@@ -150,6 +152,29 @@ def _refuse_nothing(materials: Materials, left_out: LeftOut) -> None:
         n = len(left_out.not_in_text)
         raise AnswersNotInText(materials.corpus, n, *left_out.not_in_text[0])
     raise PromptsDoNotFit(materials.corpus, materials.llama.model, left_out.too_long)
+
+
+def suiting_settings(config: Config, trained: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What will suit the trained model, by the factory of the components that were trained.
+
+    Questions are asked as in the training; and a model that knows its trade is believed more than
+    an untrained one where candidate answers are ranked.
+
+    Args:
+        config: Of the pipeline that it is trained with.
+        trained: Names of the components.
+    """
+    suits: dict[str, dict[str, Any]] = {}
+    for name in trained:
+        component = config["components"][name]
+        if component["factory"] == "llama_qa" and component["mode"] == "extractive":
+            evidence = component["evidence_sentences"]
+            suits["llama_qa"] = {
+                **({} if evidence is None else {"evidence_sentences": evidence}),
+                "candidate_weights": dict(TRAINED_WEIGHTS),
+                "answerable_threshold": TRAINED_THRESHOLD,
+            }
+    return suits
 
 
 def data_facts(materials: Materials, examples: Examples) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from nlp_pipeline.corpus import Record
 from nlp_pipeline.evaluation.bootstrap import Bootstrap, Estimate
 from nlp_pipeline.evaluation.outcomes import Outcome, outcomes
 from nlp_pipeline.evaluation.references import References
-from nlp_pipeline.pipeline import is_llama
+from nlp_pipeline.pipeline import is_llama, suit_adapter
 from nlp_pipeline.pipeline.overrides import components
 from nlp_pipeline.run_folder.read import read_run
 from nlp_pipeline.runner.request import Progress, RunRequest
@@ -56,7 +56,7 @@ def reduced_config(
 
 
 def with_model(config: Config, model: str) -> Config:
-    """The pipeline with another model, whose tokenizer is its own, and that has no adapter."""
+    """The pipeline with a trained model, its own tokenizer, no adapter, and what suits it."""
     changed = config.copy()
     for component in components(changed).values():
         generator = component.get("generator")
@@ -66,6 +66,7 @@ def with_model(config: Config, model: str) -> Config:
                 generator["tokenizer"] = None
             if "adapter" in generator:
                 generator["adapter"] = None
+            suit_adapter(component)
     return changed
 
 

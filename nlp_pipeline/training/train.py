@@ -11,7 +11,8 @@ from nlp_pipeline.errors.training import LossNotFinite, NotTrainable, no_proof
 from nlp_pipeline.generation.distributed.process_group import world_size
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.keywords import known_keywords
-from nlp_pipeline.pipeline import PipelineSpec, recorded_config, suited
+from nlp_pipeline.models.trained_settings import SUITS
+from nlp_pipeline.pipeline import PipelineSpec, recorded_config
 from nlp_pipeline.reviews.reviewed_records import review_digests
 from nlp_pipeline.run_folder.read import is_run
 from nlp_pipeline.runner.manifest import input_digests, versions
@@ -23,6 +24,7 @@ from nlp_pipeline.training.materials import (
     left_out_notes,
     make_examples,
     read_materials,
+    suiting_settings,
 )
 from nlp_pipeline.training.shared_sequences import TrainingExample, shared_sequences
 from nlp_pipeline.training.trained_base import adapter_facts, load_base
@@ -175,7 +177,7 @@ def _manifest(
         "model": materials.llama.model,
         "command": None if command is None else list(command),
         "settings": asdict(training),
-        "asked_with": suited(materials.config),
+        SUITS: suiting_settings(materials.config, materials.trained),
         "data": data_facts(materials, examples),
         "inputs": _inputs(materials.corpus),
         "fingerprint": {

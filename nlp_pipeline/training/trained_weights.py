@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nlp_pipeline.errors.training import NotTrainable, PeftMissing
 from nlp_pipeline.generation.loading.adapter import add_product
 from nlp_pipeline.generation.loading.adapter_files import CONFIG, MANIFEST, WEIGHTS, AdapterFiles
+from nlp_pipeline.models.trained_settings import SUITS
 from nlp_pipeline.run_folder.files import write_atomically, write_json
 from nlp_pipeline.training.training_settings import TrainingSettings
 
@@ -130,7 +131,9 @@ class TrainedWeights:
             for name, parameter in self.parameters.items():
                 parameter.copy_(state[name])
 
-    def write_adapter(self, folder: Path, base: Mapping[str, Any]) -> None:
+    def write_adapter(
+        self, folder: Path, base: Mapping[str, Any], suits: Mapping[str, Any] | None = None
+    ) -> None:
         """Writes LoRA's matrices as peft reads them, with a manifest of their base.
 
         What stays in the model is rounded as they are.
@@ -138,6 +141,7 @@ class TrainedWeights:
         Args:
             folder: Is made.
             base: Name and digest of the model that they belong to.
+            suits: Components' settings that suit it, for its manifest.
         """
         from safetensors.torch import save_file
 
@@ -162,7 +166,7 @@ class TrainedWeights:
             "bias": "none",
             "inference_mode": True,
         }
-        write_json(folder / MANIFEST, {"base": dict(base)})
+        write_json(folder / MANIFEST, {"base": dict(base), **({SUITS: suits} if suits else {})})
         write_json(folder / CONFIG, config)  # last: with it the folder is an adapter
 
     def merge(self) -> Any:

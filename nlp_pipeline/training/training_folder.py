@@ -24,12 +24,13 @@ from nlp_pipeline.errors.training import (
     TrainingDiskFull,
 )
 from nlp_pipeline.models.digests import SUFFIXES
+from nlp_pipeline.models.trained_settings import MODEL_MANIFEST
 from nlp_pipeline.run_folder.files import write_atomically, write_json, write_text
 from nlp_pipeline.run_folder.lock import LOCK, locked
 from nlp_pipeline.training.trainer import StepFigures
 
-INNER, ADAPTER = "training", "adapter"
-MANIFEST, LOG, CHECKPOINT, REPORT = "manifest.json", "steps.jsonl", "checkpoint.pt", "report.json"
+INNER, ADAPTER, MANIFEST = str(MODEL_MANIFEST.parent), "adapter", MODEL_MANIFEST.name
+LOG, CHECKPOINT, REPORT = "steps.jsonl", "checkpoint.pt", "report.json"
 SAVED = "saved.json"
 FINISHED = "finished"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from nlp_pipeline.pipeline import (
     pipeline_names,
     resolve_config,
     shared_place,
-    suited,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +77,34 @@ def test_the_default_model_alone_gets_the_adapter_that_ships_and_what_suits_it(
     (generator,) = generators_of(config)
     assert generator["adapter"] == adapter
     assert config["components"]["llama_qa"]["evidence_sentences"] == evidence
-    brought = ['components.llama_qa.evidence_sentences="all"'] if evidence == "all" else []
-    assert suited(config) == brought
+
+
+@pytest.mark.parametrize("kind", ["model", "adapter"])
+def test_what_was_trained_brings_the_settings_that_it_was_trained_with(
+    kind: str, tmp_path: Path
+) -> None:
+    suits = {"evidence_sentences": 2, "candidate_weights": {"logprob": 0.5}}
+    folder = tmp_path / "training" if kind == "model" else tmp_path
+    folder.mkdir(exist_ok=True)
+    manifest = {"suits": {"llama_qa": suits, "llama_classifier": {"calibration": "none"}}}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    options: dict[str, Any] = {kind: str(tmp_path)}
+    component = resolve("en_qa", **options)["components"]["llama_qa"]
+    assert {name: component[name] for name in suits} == suits
+    own = ("components.llama_qa.evidence_sentences=3",)
+    component = resolve("en_qa", **options, settings=own)["components"]["llama_qa"]
+    assert (component["evidence_sentences"], component["candidate_weights"]) == (
+        3,
+        suits["candidate_weights"],
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"suits": 3}', "{"])
+def test_a_manifest_that_says_nothing_of_settings(text: str, tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "manifest.json").write_text(text, encoding="utf-8")
+    component = resolve("en_qa", model=str(tmp_path))["components"]["llama_qa"]
+    assert component["evidence_sentences"] is None
 
 
 def test_the_adapter_is_for_the_components_that_it_was_trained_for() -> None:

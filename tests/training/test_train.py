@@ -102,7 +102,13 @@ def test_it_proves_itself_and_is_a_model(trained: Path, tiny_llama: str) -> None
     assert (trained / "training" / "loss.svg").read_text().startswith("<svg")
     assert not (trained / "training" / "checkpoint.pt").exists()
     manifest = json.loads((trained / "adapter" / "manifest.json").read_text())
-    assert manifest == {"base": report["base"]}
+    assert manifest == {"base": report["base"], "suits": report["suits"]}
+    assert report["suits"]["llama_qa"]["candidate_weights"] == {"logprob": 0.5}
+    config = {
+        name: (trained / "training" / name / "config.cfg").read_text()
+        for name in ("before", "after")
+    }
+    assert [name for name, text in config.items() if "\nlogprob = 0.5\n" in text] == ["after"]
     completion = Llama.build(str(trained), device="cpu").generate("Anna Berg", max_new_tokens=3)[0]
     assert completion.output_tokens >= 1
 

@@ -14,8 +14,13 @@ from torch import Tensor
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.training import AdapterUnreadable
 from nlp_pipeline.models import adapter_folder, digest
+from nlp_pipeline.models.trained_settings import ADAPTER_MANIFEST
 
-CONFIG, WEIGHTS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "manifest.json"
+CONFIG, WEIGHTS, MANIFEST = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    ADAPTER_MANIFEST.name,
+)
 """The files of an adapter's folder; only this package's own have the last, with their base."""
 
 _PREFIX = "base_model.model."
