@@ -30,6 +30,7 @@ CORE = [
     "platformdirs>=4.2",
     "packaging>=23",
     "filelock>=3.20",
+    "fsspec>=2024.5",
     "gguf>=0.10",
     # transformers reads a GGUF file, and spreads a model over devices, only beside it.
     "accelerate>=1.1",
@@ -45,6 +46,10 @@ EXTRAS = {
     "duckdb": ["duckdb>=1.1,<3"],
     # Data sets of the Hugging Face hub as corpora.
     "hub": ["datasets>=2.19,<6"],
+    # What fsspec, which torch brings, opens a URL with.
+    "https": ["aiohttp>=3.9,<4", "requests>=2.31,<3"],
+    "s3": ["s3fs>=2024.5"],
+    "gs": ["gcsfs>=2024.5"],
     # PDF, Word, PowerPoint, HTML and Markdown to text: one wheel, no models, no network.
     "documents": ["kreuzberg>=4.10,<5"],
     # Excel workbooks, read and written.
@@ -101,7 +106,7 @@ EXTRAS["test"] += (
     + EXTRAS["structured"]
     + EXTRAS["evaluate"]
 )
-EXTRAS["test"] += EXTRAS["train"]
+EXTRAS["test"] += EXTRAS["train"] + EXTRAS["https"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 
 setup(

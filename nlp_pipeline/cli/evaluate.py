@@ -21,7 +21,7 @@ from nlp_pipeline.cli.watched_run import run_request, watched_run
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
 
-_NOT_SHARED = ("corpus", "format_", "as_json", "query", *ESTIMATE_OPTIONS)
+_NOT_SHARED = ("corpus", "format_", "as_json", "query", "allow_private", *ESTIMATE_OPTIONS)
 _MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
 _TITLES = {
     "exact_match": "exact match",

@@ -33,7 +33,7 @@ FAILURES_SHOWN = 3
 
 
 @click.command(cls=SettingsCommand)
-@click.argument("corpus", shell_complete=complete_file)
+@click.argument("corpus", nargs=-1, required=True, shell_complete=complete_file)
 @click.option(
     "-o",
     "--out",
@@ -47,6 +47,11 @@ FAILURES_SHOWN = 3
     "--query",
     metavar="SELECT",
     help="What is read of a CORPUS that is an SQLite or DuckDB file.",
+)
+@click.option(
+    "--allow-private",
+    is_flag=True,
+    help="Let a URL lead into the own network, and be redirected to another host.",
 )
 @click.option(
     "--lang",
@@ -107,7 +112,7 @@ FAILURES_SHOWN = 3
 @click.option("--quiet", is_flag=True, help="No progress and no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def run(
-    corpus: str,
+    corpus: tuple[str, ...],
     out: Path | None,
     *,
     quiet: bool,
@@ -122,7 +127,8 @@ def run(
     """Annotate CORPUS and answer questions about it.
 
     CORPUS is a .jsonl, .csv, .parquet or .txt file, a PDF or the like, a sheet, a database with
-    --query (docs/documents.md has all), a folder of these, or - for standard input.
+    --query (docs/documents.md has all), a folder of these, a URL such as s3://bucket/notes/*.pdf,
+    or - for standard input. Several are read one after the other.
     The same command again goes on where an interrupted run stopped. It computes what is new or
     has changed in CORPUS, tries again what failed, and keeps the rest.
 
@@ -130,7 +136,7 @@ def run(
     Example:
       nlp-pipeline run corpora/sample.jsonl -q "Who is named?" -o runs/names
     """  # noqa: D301  (click knows the character itself)
-    request = run_request(corpus, out, **options)
+    request = run_request(corpus[0], out, further_sources=corpus[1:], **options)
     if dry_run:
         note(dry_run_is_an_estimate())
     if estimate or dry_run:

@@ -109,7 +109,12 @@ def device_of(gpu_id: int | None, device: str | None) -> str | None:
 
 def _default_out(corpus: str, pipeline: str) -> Path:
     """The run folder where none is named, such as `runs/sample-en_qa_summary`."""
-    stem = "stdin" if corpus == "-" else Path(corpus).resolve().name.split(".")[0]
+    from nlp_pipeline.corpus.remote_sources import is_url, url_stem
+
+    if is_url(corpus):
+        stem = url_stem(corpus)
+    else:
+        stem = "stdin" if corpus == "-" else Path(corpus).resolve().name.split(".")[0]
     return Path("runs") / f"{stem}-{Path(pipeline).stem}"
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, Line, line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import BadConllu, BadRecord, InvalidUtf8, LineTooLong, Place
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.corpus.column_names import unique_names
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.memory_records import memory_fields
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors.corpus import NoTextColumn, Place
 from nlp_pipeline.errors.database import QueryFailed, QueryMissing, QueryWrites
 from nlp_pipeline.errors.documents import ReaderNotInstalled
@@ -82,11 +82,11 @@ class _Database:
     """
 
     def __init__(self, file: CorpusFile) -> None:
-        assert file.path is not None
+        path = file.local_path()
         self._source = file.source
-        self._is_sqlite = _is_sqlite(file.path)
+        self._is_sqlite = _is_sqlite(path)
         self._connection: Any = (
-            _open_sqlite(file.path) if self._is_sqlite else _open_duckdb(file.path, file.source)
+            _open_sqlite(path) if self._is_sqlite else _open_duckdb(path, file.source)
         )
 
     def tables(self) -> list[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from nlp_pipeline.corpus.conllu import count_conllu
+from nlp_pipeline.corpus.corpus_file import WHOLE_FILE, CorpusFile
 from nlp_pipeline.corpus.database import count_database
 from nlp_pipeline.corpus.json_array import count_json
 from nlp_pipeline.corpus.mail import count_messages
 from nlp_pipeline.corpus.parquet_table import count_rows
-from nlp_pipeline.corpus.sources import WHOLE_FILE, CorpusFile, find_sources
+from nlp_pipeline.corpus.remote_copy import RemoteCopy
+from nlp_pipeline.corpus.remote_store import RemoteStore
+from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.corpus.streams import open_stream
 from nlp_pipeline.corpus.xlsx_table import count_sheets
 
@@ -34,6 +37,8 @@ def count_documents(
     *,
     stdin: Path | None = None,
     query: str | None = None,
+    further_sources: Iterable[str] = (),
+    store: RemoteStore | None = None,
 ) -> int | None:
     """A total for a progress bar: lines, rows and text files.
 
@@ -45,21 +50,32 @@ def count_documents(
         limit: The most that will be read; counting stops there.
         stdin: As in `read_corpus`.
         query: As in `read_corpus`.
+        further_sources: As in `read_corpus`.
+        store: As in `read_corpus`.
 
     Returns:
-        The total, never more than `limit`; `None` for standard input without a copy.
+        The total, never more than `limit`; `None` for standard input without a copy, and where
+        files would have to be fetched to be counted.
 
     Raises:
         CorpusError: As in `read_corpus`.
     """
     total = 0
-    for file in find_sources(source, stdin).files:
-        if file.path is None:
+    listing = find_sources(source, stdin, further_sources=further_sources, store=store)
+    for file in listing.files:
+        if file.path is None or _is_away(file):
             return None
         total += _count(file, None if limit is None else limit - total, query)
         if limit is not None and total >= limit:
             return limit
     return total
+
+
+def _is_away(file: CorpusFile) -> bool:
+    """Whether a file lies in a store, and only its bytes say how many documents it holds."""
+    if file.format in WHOLE_FILE or not isinstance(file.path, RemoteCopy):
+        return False
+    return not file.path.is_whole
 
 
 def _count(file: CorpusFile, limit: int | None, query: str | None) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors.corpus import BadRecord, Place
 from nlp_pipeline.errors.documents import ReaderNotInstalled
 
@@ -31,10 +31,10 @@ def read_document(file: CorpusFile, options: ReadOptions, notes: Notes) -> Itera
     """
     if not is_converter_installed():
         raise ReaderNotInstalled(file.source, "documents")
-    assert file.path is not None
+    path = file.local_path()
     converter = options.converter or Converter()
     try:
-        answer = converter.convert(file.path, Place(file.source, 1))
+        answer = converter.convert(path, Place(file.source, 1))
     except BadRecord as error:
         yield 1, error
     else:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.json_object import parse_object
 from nlp_pipeline.corpus.json_stream import JsonBroken, JsonStream
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.squad import count_paragraphs, read_squad
 from nlp_pipeline.corpus.streams import (
     BOM,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.json_object import parse_object
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import BadRecord, Place
 

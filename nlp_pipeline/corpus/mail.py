@@ -9,9 +9,9 @@ from email.message import EmailMessage
 from typing import Any
 
 from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors.corpus import BadRecord, LineTooLong, Place, UnreadableRecord
 from nlp_pipeline.errors.documents import MailOfHtml
 from nlp_pipeline.errors.escapes import described
@@ -23,19 +23,17 @@ _HEADERS = ("subject", "from", "to", "cc", "date", "message-id")
 
 def read_eml(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The text of a message; who wrote it, to whom, when and of what are its meta."""
-    assert file.path is not None
-    place = Place(file.source, 1)
-    size = file.path.stat().st_size
+    place, path = Place(file.source, 1), file.local_path()
+    size = path.stat().st_size
     if size > MOST_BYTES:
         yield 1, LineTooLong(place, MOST_BYTES, size)
     else:
-        yield 1, _fields(file.path.read_bytes(), place, options)
+        yield 1, _fields(path.read_bytes(), place, options)
 
 
 def read_mbox(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The messages of a mailbox, in its order; "line" is the number of the message."""
-    assert file.path is not None
-    box = mailbox.mbox(file.path, create=False)
+    box = mailbox.mbox(file.local_path(), create=False)
     try:
         for number, key in enumerate(box.iterkeys(), 1):
             yield number, _fields(box.get_bytes(key), Place(file.source, number), options)
@@ -45,8 +43,7 @@ def read_mbox(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[
 
 def count_messages(file: CorpusFile) -> Iterator[int]:
     """How many messages a mailbox has."""
-    assert file.path is not None
-    box = mailbox.mbox(file.path, create=False)
+    box = mailbox.mbox(file.local_path(), create=False)
     try:
         yield len(box)
     finally:

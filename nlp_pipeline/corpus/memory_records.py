@@ -16,10 +16,11 @@ from typing import Any
 import orjson
 
 from nlp_pipeline.corpus.column_names import unique_names
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import MEMORY, CorpusFile
+from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
 from nlp_pipeline.errors.corpus import BadRecord, ItemNotRecord, NotACorpus, Place
 

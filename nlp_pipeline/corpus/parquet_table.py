@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from nlp_pipeline.corpus.column_names import unique_names
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.json_object import MAX_DEPTH
 from nlp_pipeline.corpus.nested_fields import lifted
 from nlp_pipeline.corpus.notes import Notes
@@ -18,7 +19,6 @@ from nlp_pipeline.corpus.parquet_memory import (
     too_large,
 )
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import line_limit
 from nlp_pipeline.errors.corpus import (
     BadRecord,
@@ -48,8 +48,9 @@ def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterat
     import pyarrow.parquet as pq
 
     row, limit = 0, line_limit(options.max_length)
+    path = file.local_path()
     try:
-        with pq.ParquetFile(file.path) as footer:
+        with pq.ParquetFile(path) as footer:
             metadata, schema = footer.metadata, footer.schema
             columns = footer.schema_arrow
         if options.text_key not in (paths := column_paths(columns)):
@@ -60,7 +61,7 @@ def read_parquet(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterat
                 notes.once("repeated_column", Place(file.source, 1), name)
         # Buffered: else the whole of a row group's column would be in memory, compressed.
         with pq.ParquetFile(
-            file.path, read_dictionary=text_columns(schema), buffer_size=_BUFFER_BYTES
+            path, read_dictionary=text_columns(schema), buffer_size=_BUFFER_BYTES
         ) as table:
             for group in range(metadata.num_row_groups):
                 size = too_large(metadata.row_group(group), schema, limit)
@@ -81,7 +82,7 @@ def count_rows(file: CorpusFile) -> Iterator[int]:
     """How many rows the file's own footer says it has."""
     import pyarrow.parquet as pq
 
-    yield int(pq.read_metadata(file.path).num_rows)
+    yield int(pq.read_metadata(file.local_path()).num_rows)
 
 
 def column_paths(columns: Iterable[Any], prefix: str = "") -> list[str]:

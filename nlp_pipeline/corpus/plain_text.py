@@ -6,9 +6,9 @@ import codecs
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import checked_start, open_stream
 from nlp_pipeline.errors.corpus import InvalidUtf8, Place, TextTooLong
 

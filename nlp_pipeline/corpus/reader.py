@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
 from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.corpus_file import CorpusFile, Sources
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import read_database
@@ -25,7 +26,8 @@ from nlp_pipeline.corpus.plain_text import read_plain_text
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_builder import Builder
-from nlp_pipeline.corpus.sources import MEMORY, CorpusFile, Sources, find_sources
+from nlp_pipeline.corpus.remote_store import RemoteStore
+from nlp_pipeline.corpus.sources import MEMORY, check_together, find_sources
 from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import (
@@ -37,6 +39,8 @@ from nlp_pipeline.errors.corpus import (
     UnreadableFile,
 )
 from nlp_pipeline.errors.escapes import described
+from nlp_pipeline.errors.run import OutputError
+from nlp_pipeline.errors.stores import StoreFailed
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +76,9 @@ def read_corpus(
     named_by_stem: Collection[str] = (),
     converter: Converter | None = None,
     query: str | None = None,
+    further_sources: Iterable[str] = (),
+    allow_private: bool = False,
+    store: RemoteStore | None = None,
 ) -> Iterator[Record | Reject]:
     """Reads a corpus in constant memory, save for 16 bytes of each id.
 
@@ -84,8 +91,9 @@ def read_corpus(
             format; a `.conllu` file; a mail (`.eml`) or a mailbox (`.mbox`); a document that is
             converted to text (`.pdf`, `.docx`, `.pptx`, `.html`, `.md`); a pattern such as
             `notes/**/*.pdf`; a folder of these (but `.json`), read recursively and sorted by
-            path; a data set (`hf://datasets/NAME`, or a folder of `save_to_disk`); or `"-"` for
-            JSON Lines on standard input. Also what a program has at hand: a
+            path; the URL of a file, a folder or a pattern that fsspec opens (`s3://…`, `gs://…`,
+            `https://…`); a data set (`hf://datasets/NAME`, or a folder of `save_to_disk`); or
+            `"-"` for JSON Lines on standard input. Also what a program has at hand: a
             pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
             or of pairs of a text and its context.
         text_key: The field that holds the text.
@@ -98,6 +106,10 @@ def read_corpus(
         named_by_stem: As in `find_sources`.
         converter: Makes texts of PDFs and the like, and may remember them.
         query: What is read of a `.sqlite`, `.db` or `.duckdb` file: one SELECT.
+        further_sources: Files, folders, patterns and URLs that are read after it. The ids of their
+            records begin with the source as it is named here.
+        allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
+        store: Opens URLs and remembers what was fetched; by default that goes when it was read.
 
     Returns:
         An iterator. A damaged file ends with one reject, and the next file follows.
@@ -109,17 +121,22 @@ def read_corpus(
         text_key, id_key, max_length, converter=converter or Converter(), query=query
     )
     notes = Notes(on_warning)
+    further_sources = tuple(further_sources)
+    check_together(source, further_sources)
     if stdin is None and is_data_set(source):
         source = data_set_records(str(source), text_key)
     if is_in_memory(source):
         items = memory_fields(source, options, notes)
         return _limited(_read_memory(items, Builder(options, notes)), limit, notes)
-    sources = find_sources(source, stdin, named_by_stem)
+    store = store or RemoteStore(allow_private=allow_private)
+    sources = find_sources(
+        source, stdin, named_by_stem, further_sources=further_sources, store=store
+    )
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
     for extra, names in sources.unread.items():
         notes.unread(str(source), extra, names)
-    rows = _limited(_read(sources, options, notes), limit, notes)
+    rows = _limited(_read(sources, options, notes, store), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
 
 
@@ -147,7 +164,9 @@ def _limited(
     notes.finish()
 
 
-def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Record | Reject]:
+def _read(
+    sources: Sources, options: ReadOptions, notes: Notes, store: RemoteStore
+) -> Iterator[Record | Reject]:
     builder = Builder(options, notes)
     try:
         for file in sources.files:
@@ -159,6 +178,7 @@ def _read(sources: Sources, options: ReadOptions, notes: Notes) -> Iterator[Reco
             if empty:
                 notes.no_documents(file.source)
     finally:
+        store.close()
         if options.converter is not None:
             options.converter.close()
 
@@ -181,6 +201,8 @@ def _read_file(
         for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
+    except (StoreFailed, OutputError):  # what comes after it would fail as well
+        raise
     except CorpusError as error:
         if not in_folder:
             raise

@@ -6,6 +6,7 @@ import logging
 from hashlib import blake2b
 from typing import Any
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.document_file import LaidOutFields
 from nlp_pipeline.corpus.json_object import type_name
 from nlp_pipeline.corpus.nested_fields import lifted
@@ -13,7 +14,6 @@ from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_questions import parse_questions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.corpus import (
     BadId,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.json_object import parse_object, parse_value
 from nlp_pipeline.corpus.json_stream import JsonBroken, JsonStream, JsonValue
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, checked_start, line_limit, open_stream
 from nlp_pipeline.errors.corpus import BadRecord, BadSquad, InvalidJson, LineTooLong, Place
 

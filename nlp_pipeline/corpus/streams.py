@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from nlp_pipeline.corpus.notes import Notes
+from nlp_pipeline.corpus.remote_copy import RemoteCopy
 from nlp_pipeline.errors.corpus import BadRecord, InvalidUtf8, LineTooLong, Place, ZstdNotInstalled
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -35,7 +36,7 @@ class Line(NamedTuple):
 
 @contextmanager
 def open_stream(path: Any, compression: str) -> Iterator[BinaryIO]:
-    """Opens a file for reading, or standard input where `path` is `None`.
+    """Opens a file, here or in a store, for reading; standard input where `path` is `None`.
 
     A compressed file that ends too early raises `EOFError` once all that is whole was read, any
     other damage an `OSError`.
@@ -46,19 +47,20 @@ def open_stream(path: Any, compression: str) -> Iterator[BinaryIO]:
     """
     if path is None:
         yield sys.stdin.buffer
-    elif compression == ".gz":
-        with gzip.open(path, "rb") as stream:
-            yield cast("BinaryIO", stream)
-    elif compression == ".zst":
-        zstd = require_zstd(str(path))
-        try:
-            with zstd.open(path, "rb") as stream:
-                yield stream
-        except zstd.ZstdError as error:
-            raise OSError(str(error)) from error
-    else:
-        with open(path, "rb") as stream:
-            yield stream
+        return
+    with path.open() if isinstance(path, RemoteCopy) else open(path, "rb") as stored:
+        if compression == ".gz":
+            with gzip.open(stored, "rb") as stream:
+                yield cast("BinaryIO", stream)
+        elif compression == ".zst":
+            zstd = require_zstd(str(path))
+            try:
+                with zstd.open(stored, "rb") as stream:
+                    yield stream
+            except zstd.ZstdError as error:
+                raise OSError(str(error)) from error
+        else:
+            yield stored
 
 
 def require_zstd(source: str) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 from nlp_pipeline.corpus.column_names import unique_names
 from nlp_pipeline.corpus.conversion import check_packed
+from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.corpus.sources import CorpusFile
 from nlp_pipeline.errors.corpus import NoTextColumn, Place
 from nlp_pipeline.errors.documents import ReaderNotInstalled
 
@@ -32,11 +32,11 @@ def read_xlsx(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[
         raise ReaderNotInstalled(file.source, "xlsx")
     import openpyxl
 
-    assert file.path is not None
-    check_packed(file.path, Place(file.source, 1))
+    path = file.local_path()
+    check_packed(path, Place(file.source, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what in a workbook is no cell
-        book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         sheets = {sheet.title: _rows(sheet) for sheet in book.worksheets}
         headers = {title: _header(next(rows, ())) for title, rows in sheets.items()}
@@ -61,7 +61,7 @@ def count_sheets(file: CorpusFile) -> Iterator[int]:
     """The rows that the sheets say they have, but for their headers."""
     import openpyxl
 
-    book = openpyxl.load_workbook(file.path, read_only=True)
+    book = openpyxl.load_workbook(file.local_path(), read_only=True)
     try:
         for sheet in book.worksheets:
             yield max(0, (sheet.max_row or 0) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.escapes import escaped
 
 
 class GoldenError(NlpPipelineError):
@@ -70,6 +71,16 @@ class GoldenFromStdin(GoldenError):
         super().__init__(
             "A golden output needs a corpus that can be read again, and '-' is standard input. "
             "Save it to a file and name that."
+        )
+
+
+class GoldenFromUrl(GoldenError):
+    """A corpus in a store, which a test would depend on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            "A golden output needs a corpus that lies beside it, and "
+            f"'{escaped(url, 300)}' lies elsewhere. Save it to a file and name that."
         )
 
 

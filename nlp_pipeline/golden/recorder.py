@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import source_files
-from nlp_pipeline.errors.golden import GoldenFromStdin
+from nlp_pipeline.corpus.remote_sources import is_url
+from nlp_pipeline.errors.golden import GoldenFromStdin, GoldenFromUrl
 from nlp_pipeline.generation.distributed.process_group import is_main
 from nlp_pipeline.golden.facts import facts, is_portable
 from nlp_pipeline.golden.plain_values import plain_tables
@@ -79,6 +80,8 @@ def record(
     ).here()
     if recipe.corpus == "-":
         raise GoldenFromStdin
+    if is_url(str(corpus)):
+        raise GoldenFromUrl(str(corpus))
     path, tolerance = Path(folder), Tolerance(rtol, atol)
     refuse_strangers(path)
     golden = _describe(recipe, path, tolerance)

@@ -2,7 +2,8 @@
 
 The layout, in the order in which a part comes to be:
 
-- `_input/`: what came as a stream; `_conversions/`: the texts of PDFs and the like, by digest
+- `_input/`: what came as a stream; `_fetched/`: copies of what lies in a store;
+  `_conversions/`: the texts of PDFs and the like, by digest
 - `.lock`, held for the whole run; `manifest.json`: what ran, its fingerprint, its state
 - `<table>/part-00012.parquet`, one per table
 - `README.md`, written when all are: the card of a Hugging Face data set
@@ -40,7 +41,7 @@ from nlp_pipeline.run_folder.receipt_list import count_intact, drop_receipts, re
 from nlp_pipeline.run_folder.receipts import RECEIPTS
 from nlp_pipeline.run_folder.resume import differences, irreconcilable
 from nlp_pipeline.run_folder.staging import roll_forward, sealed_parts
-from nlp_pipeline.run_folder.stdin import CONVERSIONS, INPUT
+from nlp_pipeline.run_folder.stdin import CONVERSIONS, FETCHED, INPUT
 from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS
 from nlp_pipeline.run_folder.writer import MANIFEST as MANIFEST
 from nlp_pipeline.run_folder.writer import RunFolder as RunFolder
@@ -165,7 +166,7 @@ def _is_beginning(entry: Path) -> bool:
     """Whether a run that was killed before it had a manifest may have left this."""
     if entry.name == RECEIPTS:
         return not any(entry.iterdir())
-    return entry.name in (LOCK, INPUT, CONVERSIONS) or TEMPORARY in entry.name
+    return entry.name in (LOCK, INPUT, CONVERSIONS, FETCHED) or TEMPORARY in entry.name
 
 
 def _is_empty(path: Path, manifest: Mapping[str, Any]) -> bool:

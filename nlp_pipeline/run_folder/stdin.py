@@ -13,6 +13,8 @@ from nlp_pipeline.run_folder.files import disk_errors, rename_durably, temporary
 INPUT = "_input"
 CONVERSIONS = "_conversions"
 """Where the texts of converted documents lie, by digest of file and converter."""
+FETCHED = "_fetched"
+"""Where what was fetched of the stores of a corpus lies."""
 COPY = "stdin.jsonl"
 RECORDS = "records.jsonl"
 

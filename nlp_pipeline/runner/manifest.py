@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline import __version__
+from nlp_pipeline.corpus.remote_copy import RemoteCopy
+from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
 from nlp_pipeline.generation.settings import UNSEEN
@@ -80,6 +82,7 @@ def describe(
     """
     return {
         "corpus": request.corpus,
+        **({"further_sources": list(more)} if (more := request.further_sources) else {}),
         "pipeline": request.pipeline.name,
         "pipes": pipes,
         "format": request.format,
@@ -105,15 +108,30 @@ def figures(result: RunResult) -> dict[str, Any]:
     return {"counts": values, "documents_per_second": round(rate, 3)}
 
 
-def input_digests(corpus: str, stdin: Path | None = None) -> dict[str, str]:
-    """SHA-256 of every file of a corpus, for the manifest.
+def input_digests(
+    corpus: str,
+    stdin: Path | None = None,
+    *,
+    further_sources: Iterable[str] = (),
+    store: RemoteStore | None = None,
+) -> dict[str, str]:
+    """SHA-256 of every file of a corpus, or by what its store knows it, for the manifest.
 
     Args:
         corpus: As in `RunRequest`.
         stdin: The copy of standard input, where that is the corpus.
+        further_sources: As in `RunRequest`.
+        store: Holds the copies of what lies elsewhere.
     """
-    files = find_sources(corpus, stdin).files
-    return {file.source: sha256(file.path) for file in files if file.path is not None}
+    files = find_sources(corpus, stdin, further_sources=further_sources, store=store).files
+    return {file.source: _input_digest(file.path) for file in files if file.path is not None}
+
+
+def _input_digest(path: Path | RemoteCopy) -> str:
+    """The digest of a file; of one in a store, which is fetched as it is read, what that says."""
+    if isinstance(path, Path):
+        return sha256(path)
+    return path.identity or sha256(path.whole())
 
 
 def named_by_stem(manifest: Mapping[str, Any] | None) -> list[str]:

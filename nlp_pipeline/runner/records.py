@@ -17,7 +17,8 @@ from nlp_pipeline.corpus.database import check_query
 from nlp_pipeline.corpus.memory_records import is_in_memory, record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
-from nlp_pipeline.corpus.sources import STDIN, find_sources
+from nlp_pipeline.corpus.remote_store import RemoteStore
+from nlp_pipeline.corpus.sources import STDIN, check_together, find_sources
 from nlp_pipeline.errors.database import QueryNeedsADatabase
 from nlp_pipeline.errors.run import CorpusNeeded
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
@@ -25,7 +26,15 @@ from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_stran
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.parts import Load
 from nlp_pipeline.run_folder.resume import ResumePlan
-from nlp_pipeline.run_folder.stdin import CONVERSIONS, COPY, RECORDS, LineStream, keep, spooled
+from nlp_pipeline.run_folder.stdin import (
+    CONVERSIONS,
+    COPY,
+    FETCHED,
+    RECORDS,
+    LineStream,
+    keep,
+    spooled,
+)
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
 from nlp_pipeline.runner.request import Progress, RunRequest
@@ -97,6 +106,7 @@ class CorpusRecords:
         self._stdin: Path | None = None
         self._copy = COPY
         self._converter = Converter(request.out / CONVERSIONS)
+        self._store = RemoteStore(request.out / FETCHED, allow_private=request.allow_private)
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
@@ -107,7 +117,7 @@ class CorpusRecords:
             CorpusError: The corpus cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        _check_query(self._request)
+        _check_query(self._request, self._store)
         refuse_strangers(self._request.out)
 
     def open(self) -> AbstractContextManager[None]:
@@ -141,14 +151,24 @@ class CorpusRecords:
             self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
         if self._stdin is not None:
             self._stdin = keep(self._stdin, self._copy)
-        inputs = input_digests(self._request.corpus, self._stdin)
+        inputs = input_digests(
+            self._request.corpus,
+            self._stdin,
+            further_sources=self._request.further_sources,
+            store=self._store,
+        )
         return {**description, "inputs": inputs, NAMED_BY_STEM: self._stems}
 
     def total(self, folder: RunFolder) -> int | None:
         """See `RecordSource.total`."""
         request = self._request
         return count_documents(
-            request.corpus, request.limit, stdin=self._stdin, query=request.query
+            request.corpus,
+            request.limit,
+            stdin=self._stdin,
+            query=request.query,
+            further_sources=request.further_sources,
+            store=self._store,
         )
 
     def records(self, folder: RunFolder) -> Iterable[tuple[Entry, Load]]:
@@ -173,6 +193,8 @@ class CorpusRecords:
             named_by_stem=self._stems,
             converter=self._converter,
             query=request.query,
+            further_sources=request.further_sources,
+            store=self._store,
         )
 
 
@@ -213,6 +235,7 @@ class MemoryRecords(CorpusRecords):
         """
         request = self._request
         corpus = self._corpus
+        check_together(corpus, request.further_sources)
         if is_data_set(corpus):
             corpus = data_set_records(str(corpus), request.text_key)
         options = ReadOptions(request.text_key, request.id_key)
@@ -291,17 +314,20 @@ class FailedRecords:
         return records_again(folder, self._request.part_size, self._request.corpus)
 
 
-def _check_query(request: RunRequest) -> None:
+def _check_query(request: RunRequest, store: RemoteStore) -> None:
     """Looks whether a corpus is there, and can be asked where it is a database.
 
     Raises:
         CorpusError: It cannot be read.
         QueryNeedsADatabase: There is a query, and no database.
     """
-    files = find_sources(request.corpus).files
-    if files[0].format == "database":
-        check_query(files[0], request.query)
-    elif request.query is not None:
+    check_together(request.corpus, request.further_sources)
+    listing = find_sources(request.corpus, further_sources=request.further_sources, store=store)
+    databases = [file for file in listing.files if file.format == "database"]
+    for file in databases:
+        if isinstance(file.path, Path):  # nothing is fetched before the folder is the run's
+            check_query(file, request.query)
+    if request.query is not None and not databases:
         raise QueryNeedsADatabase(request.corpus)
 
 

@@ -86,12 +86,14 @@ class RunRequest:
     """What to run over which corpus and where the tables go.
 
     Attributes:
-        corpus: A file, a folder, or `-` for standard input.
+        corpus: A file, a folder, a pattern, a URL, or `-` for standard input.
         out: The run's folder.
         pipeline: The pipeline and its overrides.
         text_key: The field or column that holds the text.
         id_key: The one that holds the id.
         query: What is read of a corpus that is a database.
+        further_sources: What is read after the corpus.
+        allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -116,6 +118,8 @@ class RunRequest:
     text_key: str = "text"
     id_key: str = "id"
     query: str | None = None
+    further_sources: tuple[str, ...] = ()
+    allow_private: bool = False
     limit: int | None = None
     max_length: int = 100_000
     n_process: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ def stream(
     id_key: str = "id",
     limit: int | None = None,
     max_length: int = 100_000,
+    further_sources: Iterable[str] = (),
+    allow_private: bool = False,
     n_process: int = 1,
     batch_size: int | None = None,
     in_order: bool = True,
@@ -44,6 +46,8 @@ def stream(
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
+        further_sources: As in `run`.
+        allow_private: As in `run`.
         n_process: Worker processes for the linguistic pipes; 1 for a loaded pipeline.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
         in_order: Whether the documents come in their order, or each as soon as it is done.
@@ -85,6 +89,8 @@ def stream(
         limit=limit,
         max_length=max_length,
         on_warning=on_warning,
+        further_sources=further_sources,
+        allow_private=allow_private,
     )
     nlp = pipeline if isinstance(pipeline, Language) else load_pipeline(spec)
     return _rows(request, nlp, records)

@@ -70,6 +70,8 @@ def run(
     text_key: str = "text",
     id_key: str = "id",
     query: str | None = None,
+    further_sources: Iterable[str] = (),
+    allow_private: bool = False,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -95,9 +97,10 @@ def run(
     changed in the corpus, tries again what failed, and keeps the rest.
 
     Args:
-        corpus: A file, a folder, or `-` for standard input; or what the program has at hand: a
-            pandas, polars or Arrow table, a `datasets.Dataset`, an iterable of records, of texts
-            or of pairs of a text and its context. Such records are kept in the run's folder.
+        corpus: A file, a folder, a pattern, the URL of one of these (`s3://…`, `https://…`), or
+            `-` for standard input; or what the program has at hand: a pandas, polars or Arrow
+            table, a `datasets.Dataset`, an iterable of records, of texts or of pairs of a text and
+            its context. Such records are kept in the run's folder.
         out: The run's folder.
         pipeline: A shipped pipeline's name, the path of a `.cfg` or of a saved pipeline's folder,
             or an installed spaCy pipeline package.
@@ -116,6 +119,9 @@ def run(
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
         query: What is read of a corpus that is an SQLite or DuckDB file: one SELECT.
+        further_sources: Files, folders, patterns and URLs that are read after the corpus. The ids
+            of their records begin with the source as it is named here.
+        allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -171,6 +177,8 @@ def run(
         text_key=text_key,
         id_key=id_key,
         query=query,
+        further_sources=tuple(further_sources),
+        allow_private=allow_private,
         limit=limit,
         max_length=max_length,
         n_process=n_process,

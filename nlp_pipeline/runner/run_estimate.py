@@ -34,6 +34,8 @@ def estimate(
     text_key: str = "text",
     id_key: str = "id",
     query: str | None = None,
+    further_sources: Iterable[str] = (),
+    allow_private: bool = False,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -57,6 +59,8 @@ def estimate(
         text_key: As in `run`.
         id_key: As in `run`.
         query: As in `run`.
+        further_sources: As in `run`.
+        allow_private: As in `run`.
         limit: As in `run`.
         max_length: As in `run`.
         n_process: As in `run`.
@@ -79,6 +83,8 @@ def estimate(
         text_key=text_key,
         id_key=id_key,
         query=query,
+        further_sources=tuple(further_sources),
+        allow_private=allow_private,
         limit=limit,
         max_length=max_length,
         n_process=n_process,
