@@ -132,6 +132,7 @@ class RemoteCopy:
         filesystem: Any,
         path: str,
         url: str,
+        *,
         facts: Mapping[str, Any],
         folder: Path,
         suffixes: str,
@@ -162,7 +163,7 @@ class RemoteCopy:
 
     def open(self) -> BinaryIO:
         """The file from its beginning, fetched as far as it is read."""
-        return cast("BinaryIO", io.BufferedReader(_Reader(self), 2**20))
+        return cast("BinaryIO", io.BufferedReader(_CopyStream(self), 2**20))
 
     def whole(self) -> Path:
         """Fetches all of the file, and says where it lies.
@@ -294,7 +295,7 @@ def _can_seek(remote: Any) -> bool:
     return "Stream" not in type(remote).__name__ and bool(remote.seekable())
 
 
-class _Reader(io.RawIOBase):
+class _CopyStream(io.RawIOBase):
     """The bytes of a copy, in order."""
 
     def __init__(self, copy: RemoteCopy) -> None:

@@ -78,7 +78,7 @@ class RemoteStore:
         if url not in self._copies:
             folder = self._cache_folder()
             self._copies[url] = RemoteCopy(
-                filesystem, file.path, url, file.facts, folder, suffixes=suffixes
+                filesystem, file.path, url, facts=file.facts, folder=folder, suffixes=suffixes
             )
         return self._copies[url]
 

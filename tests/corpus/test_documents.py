@@ -264,9 +264,9 @@ def test_nothing_is_converted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_the_package(write, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlp_pipeline.corpus import document_file, sources
+    from nlp_pipeline.corpus import corpus_file, document_file
 
-    for module in (document_file, sources):
+    for module in (corpus_file, document_file):
         monkeypatch.setattr(module, "is_converter_installed", lambda: False)
     write("in/a.pdf", pdf([["One."]]))
     write("in/b.txt", "Two.")

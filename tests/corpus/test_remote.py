@@ -230,7 +230,9 @@ class Store:
         return self.file
 
     def copy(self, folder: Path) -> remote_copy.RemoteCopy:
-        return remote_copy.RemoteCopy(self, "x", "s3://b/x.txt", self.facts, folder, ".txt")
+        return remote_copy.RemoteCopy(
+            self, "x", "s3://b/x.txt", facts=self.facts, folder=folder, suffixes=".txt"
+        )
 
 
 @pytest.fixture(autouse=True)
