@@ -54,6 +54,14 @@ FAILURES_SHOWN = 3
     help="Let a URL lead into the own network, and be redirected to another host.",
 )
 @click.option(
+    "--code",
+    "-c",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="As in spaCy: a Python file that registers what the pipeline's config names. Repeatable.",
+)
+@click.option(
     "--lang",
     metavar="CODE",
     help="Language of a pipeline without trained components, such as blank_qa: de, zh, ar, …",

@@ -68,6 +68,7 @@ def run_request(
     settings: tuple[str, ...],
     echo: bool,
     lang: str | None,
+    code: tuple[str, ...] = (),
     format_: Any,
     address: str | None = None,
     actors: int | None = None,
@@ -82,7 +83,7 @@ def run_request(
 
     overrides = {name: options.pop(name) for name in OVERRIDES}
     overrides["device"] = device_of(options.pop("gpu_id", None), overrides["device"])
-    spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, **overrides)
+    spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, code=code, **overrides)
     folder = out or _default_out(corpus, pipeline)
     cluster_options = ClusterOptions(
         address=address,

@@ -134,6 +134,26 @@ class PipelineNotFound(ConfigError):
         )
 
 
+class CodeNotFound(ConfigError):
+    """A file of `--code` that cannot be read."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(
+            f"The file '{escaped(file, 200)}' of --code cannot be read: {escaped(reason, 120)}. "
+            "Give the path of a file of Python, as in --code my_components.py."
+        )
+
+
+class CodeFailed(ConfigError):
+    """A file of `--code` that raises an exception."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(
+            f"The file '{escaped(file, 200)}' of --code fails: {escaped(reason, 200)}. Run it with "
+            "`python` to see where."
+        )
+
+
 class PipelineInvalid(ConfigError):
     """A pipeline config that spaCy cannot read or build."""
 

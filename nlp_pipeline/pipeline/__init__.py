@@ -1,6 +1,8 @@
 """Named pipelines: a spaCy config with the user's overrides, to a `Language` and its two halves."""
 
 from nlp_pipeline.pipeline.adapter_settings import suit_adapter as suit_adapter
+from nlp_pipeline.pipeline.code_files import code_digests as code_digests
+from nlp_pipeline.pipeline.code_files import execute_code as execute_code
 from nlp_pipeline.pipeline.configs import PipelineSpec as PipelineSpec
 from nlp_pipeline.pipeline.configs import model_names as model_names
 from nlp_pipeline.pipeline.configs import pipeline_names as pipeline_names

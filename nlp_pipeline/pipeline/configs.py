@@ -26,6 +26,7 @@ from nlp_pipeline.generation.backends.inprocess import BACKEND as LLAMA
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.settings import OVERRIDES
 from nlp_pipeline.pipeline.adapter_settings import suit_adapter
+from nlp_pipeline.pipeline.code_files import execute_code
 from nlp_pipeline.pipeline.overrides import check_integers, components, fill_defaults, override
 from nlp_pipeline.pipeline.setting_names import check_names
 from nlp_pipeline.pipeline.small_english import installed_name
@@ -43,6 +44,8 @@ class PipelineSpec:
         settings: `key=value` overrides, as in `components.llama_qa.max_new_tokens=32`.
         echo: Replaces every generator by the echo.
         lang: Replaces the language of a pipeline without trained components; its code.
+        code: Python files that are executed before the pipeline is built: they register what its
+            config names, as spaCy's `--code` does.
         overrides: What replaces a setting of every generator that has it, such as `model` or
             `device`: those of `OVERRIDES`, given by their names. None leaves a setting as it is.
 
@@ -55,6 +58,7 @@ class PipelineSpec:
     settings: tuple[str, ...]
     echo: bool
     lang: str | None
+    code: tuple[str, ...]
     overrides: Mapping[str, Any] = field(hash=False)
 
     def __init__(
@@ -65,18 +69,19 @@ class PipelineSpec:
         *,
         echo: bool = False,
         lang: str | None = None,
+        code: tuple[str, ...] = (),
         **overrides: Any,
     ) -> None:
         for key in overrides:
             if key not in OVERRIDES:
                 raise UnknownKeyword("PipelineSpec", key, [*_OWN, *OVERRIDES])
         given = {key: overrides[key] for key in OVERRIDES if overrides.get(key) is not None}
-        values = dict(zip(_OWN, (name, questions, settings, echo, lang), strict=True))
+        values = dict(zip(_OWN, (name, questions, settings, echo, lang, code), strict=True))
         for key, value in {**values, "overrides": given}.items():
             object.__setattr__(self, key, value)
 
 
-_OWN = ("name", "questions", "settings", "echo", "lang")
+_OWN = ("name", "questions", "settings", "echo", "lang", "code")
 
 
 def pipeline_names() -> list[str]:
@@ -91,6 +96,7 @@ def resolve_config(spec: PipelineSpec) -> Config:
     Raises:
         ConfigError: The pipeline or a setting cannot be used.
     """
+    execute_code(spec.code)
     try:
         config = _resolved(spec)
     except NlpPipelineError:

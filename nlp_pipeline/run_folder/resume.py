@@ -155,7 +155,9 @@ def differences(
     }
 
 
-_RECONCILABLE = ("nlp.", "components.", "prompts.", "examples.", "generators.", "spacy_pipelines.")
+_RECONCILABLE = (
+    *("nlp.", "components.", "prompts.", "examples.", "generators.", "spacy_pipelines.", "code."),
+)
 
 
 def irreconcilable(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:

@@ -15,11 +15,12 @@ from nlp_pipeline.errors.ask import (
     RunTooOld,
 )
 from nlp_pipeline.keywords import known_keywords
-from nlp_pipeline.pipeline import PipelineSpec, resolve_config
+from nlp_pipeline.pipeline import resolve_config
 from nlp_pipeline.run_folder.further_questions import FurtherQuestion, read_further_questions
 from nlp_pipeline.run_folder.read import iter_parts, run_manifest
 from nlp_pipeline.run_folder.writer import CONFIG, SETTINGS
 from nlp_pipeline.runner.document_filter import matching_documents
+from nlp_pipeline.runner.manifest import kept_pipeline
 from nlp_pipeline.runner.own_records import OwnRecords
 from nlp_pipeline.runner.request import Progress, RunRequest, RunResult
 from nlp_pipeline.runner.run import execute, reading_options
@@ -114,7 +115,7 @@ def question_request(
     manifest = run_manifest(folder)
     if SETTINGS not in manifest:
         raise RunTooOld(str(run))
-    spec = PipelineSpec(str(folder / CONFIG))
+    spec = kept_pipeline(manifest, folder / CONFIG)
     request = RunRequest(manifest["corpus"], folder, spec, **{**reading_options(manifest), **pace})
     config = resolve_config(spec)
     component_name, own = _component(config, str(run), component)

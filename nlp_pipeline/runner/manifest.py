@@ -16,7 +16,13 @@ from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.models.digests import sha256
-from nlp_pipeline.pipeline import generators, recorded_config, source_digests
+from nlp_pipeline.pipeline import (
+    PipelineSpec,
+    code_digests,
+    generators,
+    recorded_config,
+    source_digests,
+)
 from nlp_pipeline.prompts.examples import digest
 from nlp_pipeline.tables.schemas import SCHEMA_VERSION
 
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from nlp_pipeline.run_folder.resume import ResumePlan
     from nlp_pipeline.runner.request import RunRequest, RunResult
 
+CODE = "code"
+"""The manifest's list of files that the pipeline's components are registered by."""
 NAMED_BY_STEM = "named_by_stem"
 """The manifest's list of files whose records keep the ids of version 0.1 (`stem_names`)."""
 
@@ -58,7 +66,13 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
         "versions": versions(),
+        **({"code": _code(request)} if request.pipeline.code else {}),
     }
+
+
+def _code(request: RunRequest) -> dict[str, str]:
+    """The digests of the user's files, by their names: where they lie changes no row."""
+    return {Path(file).name: digest for file, digest in code_digests(request.pipeline.code).items()}
 
 
 def versions() -> dict[str, str | None]:
@@ -80,10 +94,12 @@ def describe(
         mark: Its fingerprint.
         command: The words that were typed; a call from Python has none.
     """
+    code = request.pipeline.code
     return {
         "corpus": request.corpus,
         **({"further_sources": list(more)} if (more := request.further_sources) else {}),
         "pipeline": request.pipeline.name,
+        **({CODE: [str(Path(file).absolute()) for file in code]} if code else {}),
         "pipes": pipes,
         "format": request.format,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -132,6 +148,16 @@ def _input_digest(path: Path | RemoteCopy) -> str:
     if isinstance(path, Path):
         return sha256(path)
     return path.identity or sha256(path.whole())
+
+
+def kept_pipeline(manifest: Mapping[str, Any], config: Path) -> PipelineSpec:
+    """The pipeline of a run, as its folder has it.
+
+    Args:
+        manifest: Of the run.
+        config: The file in its folder.
+    """
+    return PipelineSpec(str(config), code=tuple(manifest.get(CODE, ())))
 
 
 def named_by_stem(manifest: Mapping[str, Any] | None) -> list[str]:

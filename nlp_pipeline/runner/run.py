@@ -25,7 +25,7 @@ from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
 from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
-from nlp_pipeline.runner.manifest import beginning, describe, figures
+from nlp_pipeline.runner.manifest import beginning, describe, figures, kept_pipeline
 from nlp_pipeline.runner.records import (
     CorpusRecords,
     FailedRecords,
@@ -66,6 +66,7 @@ def run(
     quantization: str | None = None,
     adapter: str | None = None,
     lang: str | None = None,
+    code: Iterable[str | Path] = (),
     echo: bool = False,
     text_key: str = "text",
     id_key: str = "id",
@@ -115,6 +116,7 @@ def run(
         quantization: `int8`, `int4` or `int8_dynamic`; lossy.
         adapter: Folder of a LoRA adapter that was trained on the model, or the name of one.
         lang: The language's code, such as `de`, of a pipeline without trained components.
+        code: Python files that register what the pipeline's config names: components, functions.
         echo: Replaces every generator by the echo, which needs no model.
         text_key: The field or column that holds the text; `a.b` is the field b of the object a.
         id_key: The one that holds the id.
@@ -169,6 +171,7 @@ def run(
         quantization=quantization,
         adapter=adapter,
         lang=lang,
+        code=tuple(map(str, code)),
     )
     request = RunRequest(
         corpus=MEMORY if is_in_memory(corpus) else str(corpus),
@@ -273,7 +276,9 @@ def retry_request(
     path = Path(out)
     manifest = run_manifest(path)
     options = {**reading_options(manifest), **pace}
-    request = RunRequest(manifest["corpus"], path, PipelineSpec(str(path / CONFIG)), **options)
+    request = RunRequest(
+        manifest["corpus"], path, kept_pipeline(manifest, path / CONFIG), **options
+    )
     return request, FailedRecords(request, manifest, types=tuple(types), ids=tuple(ids))
 
 

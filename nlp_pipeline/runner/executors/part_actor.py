@@ -18,7 +18,7 @@ from nlp_pipeline.corpus import Record
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.cluster import ActorDied, ActorStalled, DriverGone
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.pipeline import build
+from nlp_pipeline.pipeline import build, execute_code
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.ledger import Entry, entry_of, failed_ones, retry_nothing
 from nlp_pipeline.run_folder.part import Part
@@ -93,6 +93,7 @@ class PartActor:
         if not self._job.fence.is_file():
             self._describe()
             return
+        execute_code(request.pipeline.code)
         nlp = build(config, request.pipeline.name)
         mark = fingerprint(request, nlp, config)  # loads the model
         self._describe(
