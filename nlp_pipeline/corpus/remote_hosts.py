@@ -43,7 +43,10 @@ def refuse_private(url: str) -> None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme in HOST_PROTOCOLS and not _is_proxied(parts.scheme, host):
+    if parts.scheme not in HOST_PROTOCOLS:
+        return
+    # An address needs nobody to resolve it: a proxy changes nothing of what it is.
+    if _is_address(host) or not _is_proxied(parts.scheme, host):
         for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
             _check_address(url, host, str(address[0]))
 
@@ -117,6 +120,14 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         if inner is not None:
             return _is_public(inner)
     return address.is_global and not address.is_multicast
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 def _is_proxied(scheme: str, host: str) -> bool:

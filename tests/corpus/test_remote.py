@@ -380,6 +380,16 @@ def test_urls_that_are_not_read(url: str, error: type[Exception], message: str) 
     assert "pw" not in str(refused.value)
 
 
+def test_behind_a_proxy_an_address_is_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is the proxy's to resolve; a number needs nobody for it."""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "")
+    for host in ("10.0.0.1", "[::1]", "localhost"):
+        with pytest.raises(PrivateAddress):
+            read_corpus(f"http://{host}/a.txt")
+    remote_hosts.refuse_private("http://intranet.example/a.txt")
+
+
 def test_a_missing_package_is_named(monkeypatch) -> None:
     def missing(_: str) -> None:
         raise ImportError("Please install adlfs to access Azure")
@@ -446,8 +456,9 @@ class Web(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def web() -> Iterator[Any]:
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     pytest.importorskip("aiohttp")
+    monkeypatch.setenv("no_proxy", "*")  # whatever the machine's environment names
     handler = type("Handler", (Web,), {"seen": [], "files": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
