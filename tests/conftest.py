@@ -29,6 +29,24 @@ MEMORY = Path("/dev/shm")
 WORKERS = 4
 """So many processes at most: each loads torch and, in time, every model of the tests."""
 
+LONG_FILES = (
+    "test_docs.py",
+    "test_readme.py",
+    "test_faults.py",
+    "test_torchrun.py",
+    "test_workers.py",
+    "test_resume.py",
+    "test_train.py",
+    "test_benchmarks.py",
+    "test_goldens.py",
+    "test_distil.py",
+    "test_run.py",
+    "test_run_cli.py",
+    "test_process_group.py",
+    "test_engine_triton.py",
+)
+"""Begin first: a process that begins with one of them at the end keeps the others waiting."""
+
 # Threads that wait for each other in a busy loop slow down everything beside them tenfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -68,9 +86,16 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if whole and default and not options.usepdb and getattr(options, "numprocesses", 0) is None:
         options.numprocesses = min(WORKERS, os.cpu_count() or 1)
         options.dist = "loadfile"
+        options.loadscopereorder = False  # by the number of tests; see `LONG_FILES`
         if options.basetemp is None and _has_room(MEMORY):
             options.basetemp = tempfile.mkdtemp(prefix="t", dir=MEMORY)
             config.add_cleanup(partial(shutil.rmtree, options.basetemp, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the files first that take long; the order within a file stays."""
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def _has_room(folder: Path) -> bool:

@@ -44,6 +44,8 @@ def _trained_with(component: dict[str, Any]) -> Mapping[str, Any]:
     """What suits a component with a generator block."""
     generator: dict[str, Any] = component.get("generator") or {}
     model, adapter = generator.get("model"), generator.get("adapter")
-    if not isinstance(model, str) or "factory" not in component:
+    if not isinstance(model, str) or not isinstance(adapter, str | None):
+        return {}  # the settings' own check says what is wrong with them
+    if "factory" not in component:
         return {}
     return trained_settings(component["factory"], model, adapter)

@@ -45,7 +45,7 @@ def test_version(cli) -> None:
     ("arguments", "said"),
     [
         (["nope"], "No such command 'nope'"),
-        (["run"], "Missing argument 'CORPUS'"),
+        (["run"], "Missing argument 'CORPUS...'"),
         (["run", "x", "--nope"], "No such option"),
         (["run", "x", "--limit", "many"], "'many' is not a valid integer range"),
         (["run", "x", "--limit", "-1"], "-1 is not in the range"),
