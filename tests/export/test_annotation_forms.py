@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import spacy
-from spacy.language import Language
+from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 
@@ -18,29 +18,6 @@ from nlp_pipeline.errors.run import TableNotFound
 from nlp_pipeline.export.job import export_run
 
 ASTRAL = "Greetings 😀 from\nTurin. Ada wrote to Babbage"
-CONFIG = """\
-[nlp]
-lang = "en"
-pipeline = ["sentencizer", "names_and_labels", "llama_qa"]
-
-[components]
-
-[components.sentencizer]
-factory = "sentencizer"
-
-[components.names_and_labels]
-factory = "names_and_labels"
-
-[components.llama_qa]
-factory = "llama_qa"
-questions = [{"id": "who", "text": "Who is it?"}, {"id": "fails", "text": "UNSPEAKABLE"}]
-template = "TEMPLATE"
-max_new_tokens = 2
-
-[components.llama_qa.generator]
-@llama_generators = "nlp_pipeline.echo.v1"
-fail_on = "UNSPEAKABLE"
-"""
 NAMES = {"Ada": "PERSON", "Turin": "GPE"}
 
 
@@ -55,16 +32,13 @@ def names_and_labels(doc: Doc) -> Doc:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of twelve documents, two of one text, and a reject, with a review of one answer."""
     folder = tmp_path_factory.mktemp("annotated")
-    Language.component("names_and_labels", func=names_and_labels)
-    template = folder / "last.jinja"
-    template.write_text("{% block user %}{{ question }} {{ text }}{% endblock %}", "utf-8")
-    (folder / "all.cfg").write_text(CONFIG.replace("TEMPLATE", str(template)), "utf-8")
+    pipeline = parrot_pipeline(folder, names_and_labels)
     records: list[dict[str, Any]] = [{"id": "astral", "text": ASTRAL}, {"id": "empty"}]
     records += [{"id": f"d{n}", "text": f"The {n}. Ada went home"} for n in range(10)]
     records.append({"id": "twin", "text": ASTRAL})
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (folder / "corpus.jsonl").write_text(lines, "utf-8")
-    run(folder / "corpus.jsonl", folder / "out", pipeline=str(folder / "all.cfg"), part_size=5)
+    run(folder / "corpus.jsonl", folder / "out", pipeline=pipeline, part_size=5)
     reviews = [
         {"document_id": "d0", "question_id": "who", "verdict": "correct"},
         {"document_id": "d1", "question_id": "who", "verdict": "correct", "text": "Ada"},

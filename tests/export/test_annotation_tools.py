@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from spacy.language import Language
+from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import read_run, review_run, run
@@ -19,29 +19,6 @@ from nlp_pipeline.reviews.review import Review, reviews_of
 from nlp_pipeline.run_folder.review_table import read_reviews
 
 ASTRAL = "Greetings 😀 from\nTurin. Ada wrote to Babbage 😀😀😀"
-CONFIG = """\
-[nlp]
-lang = "en"
-pipeline = ["sentencizer", "marks", "llama_qa"]
-
-[components]
-
-[components.sentencizer]
-factory = "sentencizer"
-
-[components.marks]
-factory = "marks"
-
-[components.llama_qa]
-factory = "llama_qa"
-questions = [{"id": "who", "text": "Who is \\"it\\"?"}, {"id": "fails", "text": "UNSPEAKABLE"}]
-template = "TEMPLATE"
-max_new_tokens = 2
-
-[components.llama_qa.generator]
-@llama_generators = "nlp_pipeline.echo.v1"
-fail_on = "UNSPEAKABLE"
-"""
 NAMES = {"Ada": "PERSON", "Turin": "GPE", "Oslo": "ORG"}
 
 
@@ -55,14 +32,11 @@ def marks(doc: Doc) -> Doc:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """A run of two documents and a reject, the first with emoji and a line break."""
-    Language.component("marks", func=marks)
-    template = tmp_path / "last.jinja"
-    template.write_text("{% block user %}{{ question }} {{ text }}{% endblock %}", "utf-8")
-    (tmp_path / "all.cfg").write_text(CONFIG.replace("TEMPLATE", str(template)), "utf-8")
+    pipeline = parrot_pipeline(tmp_path, marks, question='Who is \\"it\\"?')
     records = [{"id": "a", "text": ASTRAL}, {"id": "empty"}, {"id": "b", "text": "Left for Oslo"}]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (tmp_path / "corpus.jsonl").write_text(lines, "utf-8")
-    run(tmp_path / "corpus.jsonl", tmp_path / "out", pipeline=str(tmp_path / "all.cfg"))
+    run(tmp_path / "corpus.jsonl", tmp_path / "out", pipeline=pipeline)
     return tmp_path / "out"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spacy.language import Language
+from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import run
@@ -17,31 +17,6 @@ IMAGE = "<img src=x onerror='window.hacked = 1'>"
 LABEL = f'"></mark>{SCRIPT}'
 ASTRAL = "𝔄𝔡𝔞 met 王小明 🙂 here. They talked about 😀 engines with Ada Lovelace"
 HOSTILE = f"</script>{SCRIPT} <!-- {IMAGE} \u2028 --> ]]> & a b {IMAGE.replace(' ', '/')} </script>"
-
-CONFIG = """\
-[nlp]
-lang = "en"
-pipeline = ["sentencizer", "dressed", "llama_qa"]
-
-[components]
-
-[components.sentencizer]
-factory = "sentencizer"
-
-[components.dressed]
-factory = "dressed"
-
-[components.llama_qa]
-factory = "llama_qa"
-questions = [{"id": "who", "text": "Who <b>is</b> named?"}, {"id": "fails", "text": "UNSPEAKABLE"}]
-template = "TEMPLATE"
-max_new_tokens = 2
-
-[components.llama_qa.generator]
-@llama_generators = "nlp_pipeline.echo.v1"
-fail_on = "UNSPEAKABLE"
-"""
-TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 
 
 def dressed(doc: Doc) -> Doc:
@@ -60,10 +35,7 @@ def dressed(doc: Doc) -> Doc:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of six documents: plain, astral, hostile, empty, one that all is asked of, plain."""
     folder = tmp_path_factory.mktemp("report")
-    Language.component("dressed", func=dressed)
-    (folder / "last.jinja").write_text(TEMPLATE, encoding="utf-8")
-    config = folder / "dressed.cfg"
-    config.write_text(CONFIG.replace("TEMPLATE", str(folder / "last.jinja")), encoding="utf-8")
+    pipeline = parrot_pipeline(folder, dressed, question="Who <b>is</b> named?")
     corpus = folder / "corpus.jsonl"
     records: list[dict[str, Any]] = [
         {"id": "plain", "text": "Ships left early. The first was Ada Lovelace"},
@@ -74,5 +46,5 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"id": "last", "text": "Nothing else was left of it"},
     ]
     corpus.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    run(corpus, folder / "out", pipeline=str(config), part_size=4)
+    run(corpus, folder / "out", pipeline=pipeline, part_size=4)
     return folder / "out"

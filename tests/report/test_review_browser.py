@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parrot_pipeline import TEMPLATE
 
 from nlp_pipeline import evaluate_run, read_run, review_run, run
 from nlp_pipeline.report import write_report
@@ -17,7 +18,6 @@ from nlp_pipeline.run_folder.review_table import read_reviews
 pytestmark = pytest.mark.browser
 
 TEXT = "Greetings 😀 from\nTurin. Ada wrote to 王小明 😀 Babbage"
-TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spacy.language import Language
+from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import run
@@ -19,31 +19,7 @@ TEXTS = {
     "plain": "Grace left for Oslo",
     "none": "He was not in the document",
 }
-CONFIG = """\
-[nlp]
-lang = "en"
-pipeline = ["sentencizer", "named", "llama_qa"]
-
-[components]
-
-[components.sentencizer]
-factory = "sentencizer"
-
-[components.named]
-factory = "named"
-
-[components.llama_qa]
-factory = "llama_qa"
-questions = [{"id": "who", "text": "Who is it?"}, {"id": "fails", "text": "UNSPEAKABLE"}]
-template = "TEMPLATE"
-max_new_tokens = 2
-
-[components.llama_qa.generator]
-@llama_generators = "nlp_pipeline.echo.v1"
-fail_on = "UNSPEAKABLE"
-"""
 NAMES = {"Ada": "PERSON", "Grace": "PERSON", "Turin": "GPE", "Oslo": "ORG"}
-TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 
 
 def named(doc: Doc) -> Doc:
@@ -57,15 +33,12 @@ def named(doc: Doc) -> Doc:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three documents and a reject, in two parts. Shared: copy it."""
     folder = tmp_path_factory.mktemp("reviews")
-    Language.component("named", func=named)
-    (folder / "last.jinja").write_text(TEMPLATE, encoding="utf-8")
-    config = CONFIG.replace("TEMPLATE", str(folder / "last.jinja"))
-    (folder / "named.cfg").write_text(config, encoding="utf-8")
+    pipeline = parrot_pipeline(folder, named)
     records: list[dict[str, Any]] = [{"id": name, "text": text} for name, text in TEXTS.items()]
     records.insert(1, {"id": "empty"})
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (folder / "corpus.jsonl").write_text(lines, encoding="utf-8")
-    run(folder / "corpus.jsonl", folder / "out", pipeline=str(folder / "named.cfg"), part_size=2)
+    run(folder / "corpus.jsonl", folder / "out", pipeline=pipeline, part_size=2)
     return folder / "out"
 
 
