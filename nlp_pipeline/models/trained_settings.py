@@ -34,13 +34,15 @@ def trained_settings(factory: str, model: str, adapter: str | None) -> Mapping[s
     if known is not None:
         return known.settings if known.component == factory else {}
     folder = Path(model) / MODEL_MANIFEST if adapter is None else Path(adapter) / ADAPTER_MANIFEST
-    return _noted(folder.expanduser()).get(factory, {})
+    suits = (manifest_of(folder.expanduser()) or {}).get(SUITS)
+    settings = suits.get(factory) if isinstance(suits, dict) else None
+    return settings if isinstance(settings, dict) else {}
 
 
-def _noted(file: Path) -> Mapping[str, Mapping[str, Any]]:
+def manifest_of(file: Path) -> dict[str, Any] | None:
+    """What a training has noted in a file; None where it noted nothing."""
     try:
         manifest = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
-        return {}
-    suits = manifest.get(SUITS) if isinstance(manifest, dict) else None
-    return suits if isinstance(suits, dict) else {}
+        return None
+    return manifest if isinstance(manifest, dict) else None

@@ -24,7 +24,7 @@ from nlp_pipeline.errors.training import (
     TrainingDiskFull,
 )
 from nlp_pipeline.models.digests import SUFFIXES
-from nlp_pipeline.models.trained_settings import MODEL_MANIFEST
+from nlp_pipeline.models.trained_settings import MODEL_MANIFEST, manifest_of
 from nlp_pipeline.run_folder.files import write_atomically, write_json, write_text
 from nlp_pipeline.run_folder.lock import LOCK, locked
 from nlp_pipeline.training.trainer import StepFigures
@@ -189,11 +189,7 @@ def refuse_others(path: Path) -> None:
 
 def training_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest of the training in a folder; None where it holds none."""
-    try:
-        manifest = json.loads((path / INNER / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
+    return manifest_of(path / MODEL_MANIFEST)
 
 
 def saved_step(path: Path) -> int:

@@ -99,7 +99,7 @@ def test_what_was_trained_brings_the_settings_that_it_was_trained_with(
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"suits": 3}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", '{"suits": 3}', '{"suits": {"llama_qa": 3}}', "{"])
 def test_a_manifest_that_says_nothing_of_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     (tmp_path / "training" / "manifest.json").write_text(text, encoding="utf-8")
