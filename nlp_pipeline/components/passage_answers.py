@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from spacy.tokens import Doc
 
 from nlp_pipeline.chunking import Passage, Query, rank, rank_sentences
 from nlp_pipeline.components.answer_features import DocFeatures
+from nlp_pipeline.components.answer_rows import AnswerRows, BestReply
 from nlp_pipeline.components.base import Ask
 from nlp_pipeline.components.completion_scores import by_score
 from nlp_pipeline.components.extractive import NO_ANSWER_KEY
@@ -38,49 +38,6 @@ def checked_evidence(component: str, value: Any) -> int | None:
     return value
 
 
-class Asker(Protocol):
-    """The component: it knows what a completion means."""
-
-    long: LongDocuments
-
-    def requests(self, doc: Doc, key: str, chat: Chat, passage: Passage) -> list[Ask]:
-        """What is asked for one answer."""
-        ...
-
-    def status(self, completion: Completion, reply: Completion | None = None) -> str:
-        """`ok`, `no_answer` or `error`."""
-        ...
-
-    def misfits(
-        self,
-        doc_features: DocFeatures,
-        question: Mapping[str, str],
-        passage: Passage,
-        completion: Completion,
-    ) -> bool:
-        """Whether an answer is not of the kind that is asked for, such as a person."""
-        ...
-
-
-@dataclass(frozen=True)
-class BestReply:
-    """The completion that was taken.
-
-    Attributes:
-        completion: Of one passage.
-        reply: That of the forced reply that there is no answer, where it was asked.
-        passage: That passage.
-        columns: What the row of the answer says about what was asked.
-        replies: The completions of all passages that were asked.
-    """
-
-    completion: Completion
-    reply: Completion | None
-    passage: Passage
-    columns: dict[str, Any]
-    replies: Sequence[Completion]
-
-
 class PassageAnswers:
     """Asks the likeliest passage first, and others only while none has answered.
 
@@ -88,16 +45,27 @@ class PassageAnswers:
     then all of it; where it does not fit, its chunks, so many at a time, the likeliest first.
 
     Args:
-        asker: The component.
+        long: Splits documents that do not fit.
+        rows: Know what a completion means.
         reader: Reads questions.
+        requests: What is asked for one answer: of a Doc, with a key, a prompt and the passage
+            that stands in it.
         evidence_sentences: How many sentences are asked about first; None for none.
     """
 
     def __init__(
-        self, asker: Asker, reader: QuestionReader, evidence_sentences: int | None
+        self,
+        long: LongDocuments,
+        rows: AnswerRows,
+        reader: QuestionReader,
+        *,
+        requests: Callable[[Doc, str, Chat, Passage], list[Ask]],
+        evidence_sentences: int | None,
     ) -> None:
-        self._asker = asker
+        self._long = long
+        self._rows = rows
         self._reader = reader
+        self._requests = requests
         self._evidence_sentences = evidence_sentences
 
     def asks(
@@ -112,9 +80,9 @@ class PassageAnswers:
         doc, key = doc_features.doc, question["id"]
         replies = _replies(plan, key, completions)
         if any(
-            self._asker.status(one, none) == "ok"
+            self._rows.status(one, none) == "ok"
             # Of evidence alone much is unlike what is asked for; of the whole it has to do.
-            and not (p.sentence_ids and self._asker.misfits(doc_features, question, p, one))
+            and not (p.sentence_ids and self._rows.misfits(doc_features, question, p, one))
             for p, one, none in replies
         ):
             return []
@@ -125,7 +93,7 @@ class PassageAnswers:
                 return [
                     ask
                     for passage in unasked
-                    for ask in self._asker.requests(
+                    for ask in self._requests(
                         doc, piece_key(key, passage.name), render(passage.text(doc)), passage
                     )
                 ]
@@ -146,12 +114,12 @@ class PassageAnswers:
         """
         replies = _replies(plan, question["id"], completions)
         for status in ("ok", "no_answer", "error"):
-            of_status = [r for r in replies if self._asker.status(r[1], r[2]) == status]
+            of_status = [r for r in replies if self._rows.status(r[1], r[2]) == status]
             if of_status:
                 break
         if len(of_status) > 1 and of_status[0][0].sentence_ids and status == "ok":
             fitting = [
-                r for r in of_status if not self._asker.misfits(doc_features, question, r[0], r[1])
+                r for r in of_status if not self._rows.misfits(doc_features, question, r[0], r[1])
             ]
             of_status = fitting or of_status[:1]
         passage, completion, reply = max(of_status, key=lambda reply: by_score(reply[1]))
@@ -176,7 +144,7 @@ class PassageAnswers:
             if plan.chunks:
                 by_id = {chunk.chunk_id: chunk for chunk in plan.chunks}
                 order = [Passage.of_chunk(by_id[n]) for n in rank(doc, plan.chunks, query)]
-                first = self._asker.long.settings.first
+                first = self._long.settings.first
                 rounds += [order[n : n + first] for n in range(0, len(order), first)]
             else:
                 rounds.append([Passage.whole(doc)])
@@ -195,7 +163,7 @@ class PassageAnswers:
         best = rank_sentences(sentences, query)[:count]
         while best:
             passage = Passage.of_sentences(sentences, sorted(best))
-            if self._asker.long.fits(plan.budget, passage.text(doc)):
+            if self._long.fits(plan.budget, passage.text(doc)):
                 return passage
             best.pop()
         return None

@@ -8,37 +8,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spacy.language import Language
-from spacy.scorer import Scorer
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example as ScoredExample
 
 from nlp_pipeline.chunking import Passage
-from nlp_pipeline.components.answer_candidates import (
-    AnswerCandidate,
-    candidate_rows,
-    rank_candidates,
-)
+from nlp_pipeline.components.answer_candidates import candidate_rows
 from nlp_pipeline.components.answer_features import DEFAULT_WEIGHTS, DocFeatures
-from nlp_pipeline.components.answer_judge import JUDGE_COLUMNS, AnswerJudge
+from nlp_pipeline.components.answer_judge import AnswerJudge
 from nlp_pipeline.components.answer_list import Answers
-from nlp_pipeline.components.answerability import answer_features
+from nlp_pipeline.components.answer_rows import AnswerRows, PlacedAnswer
+from nlp_pipeline.components.answer_spans import SPANS_KEY, span_scores, write_answer_spans
 from nlp_pipeline.components.base import Ask, LlamaComponent
-from nlp_pipeline.components.completion_scores import completion_score, token_figures
 from nlp_pipeline.components.extractive import Extractive
 from nlp_pipeline.components.first_pipeline import checked_first_threshold
 from nlp_pipeline.components.first_values import FirstAnswers, ScoredPiece
 from nlp_pipeline.components.long_documents import (
-    NOTHING_ASKED,
     ChunkSettings,
     LongDocuments,
     Plan,
     checked_threshold,
     chunk_rows,
-    ground_within,
-    token_sums,
     without_chunk,
 )
-from nlp_pipeline.components.passage_answers import BestReply, PassageAnswers
+from nlp_pipeline.components.passage_answers import PassageAnswers
 from nlp_pipeline.components.question_reader import QuestionReader
 from nlp_pipeline.components.questions import parse_questions, questions_of
 from nlp_pipeline.components.reference_scores import answer_scores, reference_answers
@@ -46,15 +38,11 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import sentences_come_later
 from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
-from nlp_pipeline.grounding.align import Grounding, ground
 from nlp_pipeline.grounding.answer_checker import Checker
-from nlp_pipeline.grounding.token_places import realigned, span_at, stored_spans
+from nlp_pipeline.grounding.token_places import realigned
 from nlp_pipeline.prompts import Example, PromptTemplate
 
 logger = logging.getLogger(__name__)
-
-SPANS_KEY = "answers"
-SPAN_LABEL = "ANSWER"
 
 
 @dataclass(frozen=True)
@@ -138,12 +126,9 @@ class LlamaQA(LlamaComponent):
         self.questions = parse_questions(name, questions)
         self.template = template
         self.no_answer = no_answer
-        self.no_answer_threshold = checked_threshold(name, no_answer_threshold)
         self.examples = examples
         self.extractive = extractive
-        self.candidate_weights = dict(candidate_weights)
         self.keep_candidates = keep_candidates
-        self.judge = judge or AnswerJudge()
         self.fallback_questions = fallback_questions
         self._may_search_less = may_search_less
         self._first_threshold = checked_first_threshold(name, first_threshold)
@@ -156,7 +141,23 @@ class LlamaQA(LlamaComponent):
         self.checker = Checker(nlp, name)
         self._has_looked = False
         self._reader = QuestionReader(self.checker.reader)
-        self._passages = PassageAnswers(self, self._reader, evidence_sentences)
+        self._rows = AnswerRows(
+            name,
+            self._reader,
+            model_name=self.model_name,
+            no_answer=no_answer,
+            no_answer_threshold=checked_threshold(name, no_answer_threshold),
+            extractive=extractive,
+            candidate_weights=candidate_weights,
+            judge=judge or AnswerJudge(),
+        )
+        self._passages = PassageAnswers(
+            self.long,
+            self._rows,
+            self._reader,
+            requests=self.requests,
+            evidence_sentences=evidence_sentences,
+        )
 
     def asks(self, doc: Doc) -> list[Ask]:
         """What is asked first of each question: about the evidence, or about the whole document.
@@ -246,20 +247,6 @@ class LlamaQA(LlamaComponent):
         is_own = not (self.fallback_questions and doc._.questions)
         return answers if is_own else {}
 
-    def _first_answer(
-        self, doc: Doc, question: dict[str, str], piece: ScoredPiece | None
-    ) -> tuple[dict[str, Any], Grounding | None]:
-        """The row of an answer that the Llama was not asked for, and where it stands."""
-        assert self._first is not None
-        answer = {**self._answer(question, NOTHING_ASKED), "model": self._first.path}
-        if piece is None:
-            return {**answer, "answer": None, "status": "no_answer"}, None
-        span = doc.char_span(piece.start, piece.end, alignment_mode="expand")
-        assert span is not None
-        answer |= {"answer": span.text, "status": "ok", "confidence": piece.score}
-        place = (span.start_char, span.end_char, span.start, span.end)
-        return answer, Grounding("exact", *place, alignment_score=1.0)
-
     def _renderer(self, doc: Doc, question: str) -> Callable[[str], Chat]:
         """What makes the prompt of a question about a Doc from its text, or a piece of it."""
         meta = doc._.meta
@@ -278,7 +265,7 @@ class LlamaQA(LlamaComponent):
             (doc, completion.text.strip())
             for doc, completions in answered
             for completion in completions.values()
-            if self.status(completion) == "ok"
+            if self._rows.status(completion) == "ok"
         )
 
     def predict(self, doc: Doc, completions: Mapping[str, Completion]) -> QAResult:
@@ -286,24 +273,27 @@ class LlamaQA(LlamaComponent):
         plan = self.long.recall(doc)
         doc_features = DocFeatures(doc)
         sure_answers = self._sure_answers(doc)
-        answers: list[tuple[dict[str, Any], Grounding | None]] = []
+        answers: list[PlacedAnswer] = []
         rows: list[dict[str, Any]] = []
         for question in self._questions(doc):
             if not doc.text.strip():
-                answers.append((self._answer(question, NOTHING_ASKED), None))
+                answers.append((self._rows.of_nothing(question), None))
             elif question["id"] in sure_answers:
-                answers.append(self._first_answer(doc, question, sure_answers[question["id"]]))
+                assert self._first is not None
+                piece, model = sure_answers[question["id"]], self._first.path
+                answers.append(self._rows.of_piece(doc, question, piece, model=model))
             elif question["id"] in plan.refused:
-                answers.append((self._answer(question, completions[question["id"]]), None))
+                refused = completions[question["id"]]
+                answers.append((self._rows.of_completion(question, refused), None))
             else:
                 best = self._passages.best(doc_features, plan, question, completions)
-                is_answered = self.status(best.completion, best.reply) == "ok"
+                is_answered = self._rows.status(best.completion, best.reply) == "ok"
                 candidates = (
-                    self._candidates(doc_features, question, best.passage, best.completion)
+                    self._rows.candidates(doc_features, question, best.passage, best.completion)
                     if is_answered or self.keep_candidates
                     else []
                 )
-                answers.append(self._best_answer(doc_features, question, best, candidates))
+                answers.append(self._rows.of_best(doc_features, question, best, candidates))
                 if self.keep_candidates:
                     rows += candidate_rows(self.name, question["id"], candidates)
         return QAResult(self._checked(doc, answers), plan, rows)
@@ -315,12 +305,10 @@ class LlamaQA(LlamaComponent):
             questions = self._questions(doc)
         except Exception:  # those of the Doc itself may be the cause
             questions = self.questions
-        answers = [(self._answer(question, completion), None) for question in questions]
+        answers = [(self._rows.of_completion(question, completion), None) for question in questions]
         return QAResult(self._checked(doc, answers), Plan())
 
-    def _checked(
-        self, doc: Doc, answers: Sequence[tuple[dict[str, Any], Grounding | None]]
-    ) -> list[dict[str, Any]]:
+    def _checked(self, doc: Doc, answers: Sequence[PlacedAnswer]) -> list[dict[str, Any]]:
         """The answers with what can be checked about them."""
         checks = self.checker.check_answers(
             doc,
@@ -335,118 +323,6 @@ class LlamaQA(LlamaComponent):
         )
         return [{**answer, **more} for (answer, _), more in zip(answers, checks, strict=True)]
 
-    def _best_answer(
-        self,
-        doc_features: DocFeatures,
-        question: dict[str, str],
-        best: BestReply,
-        candidates: Sequence[AnswerCandidate],
-    ) -> tuple[dict[str, Any], Grounding | None]:
-        """The row of an answer, and where it stands, if that is known already."""
-        doc = doc_features.doc
-        answer = self._answer(question, best.completion, best.reply)
-        answer = {**answer, **best.columns, **token_sums(best.replies)}
-        if answer["status"] != "ok":
-            return answer, None
-        if not candidates:
-            return answer, self._place(doc, answer, best.passage)
-        span = candidates[0].span
-        answer |= {"candidate_score": candidates[0].score}
-        answer |= self._judged(doc, question, best, candidates)
-        if self.judge.holds_none(answer):
-            return {**answer, "answer": None, "status": "no_answer"}, None
-        answer |= {"answer": span.text}
-        place = (span.start_char, span.end_char, span.start, span.end)
-        return answer, Grounding("exact", *place, alignment_score=1.0)
-
-    def _judged(
-        self,
-        doc: Doc,
-        question: dict[str, str],
-        best: BestReply,
-        candidates: Sequence[AnswerCandidate],
-    ) -> dict[str, Any]:
-        """How likely the document holds an answer, and the best candidate is it."""
-        features = answer_features(
-            self._reader.read(question["text"], doc.lang_).asked,
-            candidates[0].span,
-            scores=[candidate.score for candidate in candidates],
-            reply_logprob=None if best.reply is None else completion_score(best.reply),
-        )
-        return self.judge.columns(features)
-
-    def _candidates(
-        self,
-        doc_features: DocFeatures,
-        question: Mapping[str, str],
-        passage: Passage,
-        completion: Completion,
-    ) -> list[AnswerCandidate]:
-        """The candidates for an answer, best first; none in the free mode, or of a failure."""
-        if self.extractive is None or completion.error:
-            return []
-        doc = doc_features.doc
-        mentions = self.extractive.mentions(doc, completion, passage)
-        query = self._reader.read(question["text"], doc.lang_).query
-        return rank_candidates(
-            doc_features, mentions, passage, query=query, weights=self.candidate_weights
-        )
-
-    def misfits(
-        self,
-        doc_features: DocFeatures,
-        question: Mapping[str, str],
-        passage: Passage,
-        completion: Completion,
-    ) -> bool:
-        """Whether an answer is not of the kind that is asked for, such as a person."""
-        if not self._reader.read(question["text"], doc_features.doc.lang_).query.kinds:
-            return False
-        candidates = self._candidates(doc_features, question, passage, completion)
-        return bool(candidates) and candidates[0].features["kind_fit"] < 0
-
-    def _place(self, doc: Doc, answer: Mapping[str, Any], passage: Passage) -> Grounding | None:
-        """Where an answer stands in the passage that it was read from.
-
-        None where that was the whole document, or does not hold it: it is then looked for there.
-        """
-        if not passage.name:
-            return None
-        terms = self._reader.read(answer["question"], doc.lang_).terms
-        (reply,) = self.checker.reader.read([answer["answer"]], doc.lang_)
-        places = (
-            ground_within(
-                doc,
-                start,
-                end,
-                ground=lambda part: ground(part, reply.text, read=reply, question=terms),
-            )
-            for start, end in passage.tokens
-        )
-        return next((place for place in places if place is not None), None)
-
-    def _answer(
-        self, question: dict[str, str], completion: Completion, reply: Completion | None = None
-    ) -> dict[str, Any]:
-        """An answer, from its completion and that of the forced `no_answer`, if it was asked."""
-        status = self.status(completion, reply)
-        return {
-            "component": self.name,
-            "question_id": question["id"],
-            "question": question["text"],
-            "answer": completion.text.strip() if status == "ok" else None,
-            "status": status,
-            "no_answer_prob": Extractive.probability(reply),
-            "masked_logprob": completion.masked_logprob,
-            "candidate_score": None,
-            **dict.fromkeys(JUDGE_COLUMNS),
-            "n_chunks": 1,
-            "asked_chunks": None,
-            "chunk_id": None,
-            "asked_sentences": None,
-            **token_figures(completion, self.model_name(completion)),
-        }
-
     def has_reference(self, doc: Doc) -> bool:
         """Whether a reference Doc has answers, or spans of answers."""
         return bool(reference_answers(doc, self.name)) or bool(doc.spans.get(SPANS_KEY))
@@ -459,38 +335,13 @@ class LlamaQA(LlamaComponent):
             where there are references for it.
         """
         scored_examples = list(examples)
-        scores: dict[str, Any] = dict(answer_scores(scored_examples, self.name))
-        spans = [example for example in scored_examples if SPANS_KEY in example.reference.spans]
-        if spans:
-            scores |= Scorer.score_spans(
-                spans,
-                f"spans_{SPANS_KEY}",
-                getter=lambda doc, _: doc.spans.get(SPANS_KEY, []),
-                has_annotation=lambda doc: SPANS_KEY in doc.spans,
-                allow_overlap=True,
-            )
-        return scores
+        return {**answer_scores(scored_examples, self.name), **span_scores(scored_examples)}
 
-    def status(self, completion: Completion, reply: Completion | None = None) -> str:
-        """Whether a completion is an answer (`ok`), says that there is none, or failed.
-
-        Args:
-            completion: What was generated.
-            reply: The forced reply that there is none, where that was asked too.
-        """
-        if completion.error:
-            return "error"
-        score, least = completion_score(completion), self.no_answer_threshold
-        is_no_answer = _bare(completion.text) in ("", _bare(self.no_answer))
-        is_no_answer |= least is not None and score is not None and score < least
-        is_no_answer |= self.extractive is not None and self.extractive.is_none(completion, reply)
-        return "no_answer" if is_no_answer else "ok"
-
-    def _report(self, doc: Doc, key: str | None, error: NlpPipelineError) -> None:
+    def report_failure(self, doc: Doc, key: str | None, error: NlpPipelineError) -> None:
         """The two requests of the extractive mode mostly fail together: that is one failure."""
         reported_ids = {e["question_id"] for e in doc._.errors if e["component"] == self.name}
         if self.extractive is None or key is None or self.question_id(key) not in reported_ids:
-            super()._report(doc, key, error)
+            super().report_failure(doc, key, error)
 
     def set_annotations(self, doc: Doc, result: QAResult) -> None:
         """Adds the answers to those of others, and a Span for each that stands in the text.
@@ -508,25 +359,4 @@ class LlamaQA(LlamaComponent):
         if self.keep_candidates:
             others = self.of_others(doc._.answer_candidates)
             doc._.answer_candidates = [*others, *result.candidates]
-        doc.spans[SPANS_KEY] = [*_other_spans(doc), *_answer_spans(doc, doc._.answers)]
-
-
-def _other_spans(doc: Doc) -> list[Span]:
-    """The spans of the answers' group that are no answers."""
-    stored = stored_spans(doc, doc.spans[SPANS_KEY]) if SPANS_KEY in doc.spans else []
-    spans = (span_at(doc, span) for span in stored if span.label != SPAN_LABEL)
-    return [span for span in spans if span is not None]
-
-
-def _answer_spans(doc: Doc, answers: list[dict[str, Any]]) -> list[Span]:
-    """A Span for each answer that stands in the text; a foreign pipe's may be anything."""
-    return [
-        Span(doc, a["start_token"], a["end_token"], label=SPAN_LABEL, span_id=str(a["question_id"]))
-        for a in answers
-        if isinstance(a, Mapping) and a.get("start_token") is not None and "question_id" in a
-    ]
-
-
-def _bare(text: str) -> str:
-    """A reply without case and without the punctuation around it."""
-    return text.casefold().strip(" .!\"'")
+        write_answer_spans(doc, doc._.answers)

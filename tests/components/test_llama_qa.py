@@ -14,7 +14,7 @@ from confection import ConfigValidationError
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 
-from nlp_pipeline.components.base import MAX_PENDING
+from nlp_pipeline.components.doc_flow import MAX_PENDING
 from nlp_pipeline.components.llama_qa import LlamaQA
 from nlp_pipeline.errors import InvalidSamplingParams, NlpPipelineError
 from nlp_pipeline.errors.config import (

@@ -98,7 +98,7 @@ def test_a_second_component_is_one_call_more(
     assert names[0] == "base.as_completed"
     assert len(names) <= TO_COMPONENT, "\n".join(reversed(names))
     to_model = deepest(stacks, MODEL)
-    assert to_model.count("base._flow") == 2  # the second component pulls at the first
+    assert to_model.count("doc_flow.docs") == 2  # the second component pulls at the first
     assert len(to_model) <= TO_MODEL + 1
 
 

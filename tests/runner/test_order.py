@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from nlp_pipeline.components.base import MAX_PENDING, Ask, LlamaComponent
+from nlp_pipeline.components.base import Ask, LlamaComponent
+from nlp_pipeline.components.doc_flow import MAX_PENDING
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.interface import Completion, GenerationRequest, SamplingParams, Session
