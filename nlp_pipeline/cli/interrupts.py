@@ -62,7 +62,7 @@ def _first(*_: int | FrameType | None) -> NoReturn:
 
 
 def _safe(out: Path) -> str:
-    from nlp_pipeline.errors.run import OutputError, RunNotFound
+    from nlp_pipeline.errors.run_folder import OutputError, RunNotFound
     from nlp_pipeline.run_folder.status import run_status
 
     try:

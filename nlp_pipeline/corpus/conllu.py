@@ -10,7 +10,8 @@ from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, Line, line_limit, open_stream, read_lines
-from nlp_pipeline.errors.corpus import BadConllu, BadRecord, InvalidUtf8, LineTooLong, Place
+from nlp_pipeline.errors.file_formats import BadConllu, InvalidUtf8
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
 
 COLUMNS = 10
 _NEW = re.compile(r"#\s*newdoc\b(?:.*?id\s*=\s*(.*))?")

@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from nlp_pipeline.errors.corpus import Place
 from nlp_pipeline.errors.documents import (
     DocumentBroken,
     DocumentEmpty,
@@ -24,6 +23,7 @@ from nlp_pipeline.errors.documents import (
     DocumentTooLarge,
     DocumentTooSlow,
 )
+from nlp_pipeline.errors.records import Place
 
 MIME_TYPES = {
     ".pdf": "application/pdf",

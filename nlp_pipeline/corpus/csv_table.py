@@ -14,14 +14,9 @@ from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import Line, line_limit, open_stream, read_lines
-from nlp_pipeline.errors.corpus import (
-    BadCsvRow,
-    BadRecord,
-    InvalidUtf8,
-    LineTooLong,
-    NoTextColumn,
-    Place,
-)
+from nlp_pipeline.errors.corpus import NoTextColumn
+from nlp_pipeline.errors.file_formats import BadCsvRow, InvalidUtf8
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
 
 DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\s*\"?sep=([^\"\r\n\w])\"?\s*", re.IGNORECASE)

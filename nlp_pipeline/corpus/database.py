@@ -14,9 +14,10 @@ from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.memory_records import memory_fields
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.errors.corpus import NoTextColumn, Place
+from nlp_pipeline.errors.corpus import NoTextColumn
 from nlp_pipeline.errors.database import QueryFailed, QueryMissing, QueryWrites
 from nlp_pipeline.errors.documents import ReaderNotInstalled
+from nlp_pipeline.errors.records import Place
 
 _BATCH_ROWS = 1024
 _SQLITE_MAGIC = b"SQLite format 3\x00"

@@ -9,8 +9,8 @@ from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.errors.corpus import BadRecord, Place
 from nlp_pipeline.errors.documents import ReaderNotInstalled
+from nlp_pipeline.errors.records import BadRecord, Place
 
 
 class LaidOutFields(dict[str, Any]):

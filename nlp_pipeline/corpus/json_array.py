@@ -17,7 +17,8 @@ from nlp_pipeline.corpus.streams import (
     line_limit,
     open_stream,
 )
-from nlp_pipeline.errors.corpus import BadRecord, InvalidJson, LineTooLong, Place
+from nlp_pipeline.errors.file_formats import InvalidJson
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
 
 _START_BYTES = 64
 

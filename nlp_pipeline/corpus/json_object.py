@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from nlp_pipeline.corpus.notes import Notes
-from nlp_pipeline.errors.corpus import InvalidJson, InvalidUtf8, NotAnObject, Place, TooDeep
+from nlp_pipeline.errors.file_formats import InvalidJson, InvalidUtf8
+from nlp_pipeline.errors.records import NotAnObject, Place, TooDeep
 
 MAX_DEPTH = 100
 """How many objects and arrays may stand in one another; orjson itself stops at 1024."""

@@ -9,7 +9,7 @@ from nlp_pipeline.corpus.json_object import parse_object
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
-from nlp_pipeline.errors.corpus import BadRecord, Place
+from nlp_pipeline.errors.records import BadRecord, Place
 
 
 def read_jsonl(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:

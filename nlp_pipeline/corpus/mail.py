@@ -12,9 +12,9 @@ from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.errors.corpus import BadRecord, LineTooLong, Place, UnreadableRecord
 from nlp_pipeline.errors.documents import MailOfHtml
 from nlp_pipeline.errors.escapes import described
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place, UnreadableRecord
 
 MOST_BYTES = 2**28
 """A message is no longer than this, with all that is attached to it."""

@@ -22,7 +22,8 @@ from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
-from nlp_pipeline.errors.corpus import BadRecord, ItemNotRecord, NotACorpus, Place
+from nlp_pipeline.errors.corpus import NotACorpus
+from nlp_pipeline.errors.records import BadRecord, ItemNotRecord, Place
 
 _BATCH_ROWS = 1024
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE

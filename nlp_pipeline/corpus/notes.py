@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nlp_pipeline.errors.corpus import Place, corpus_warning, files_unread
+from nlp_pipeline.errors.corpus import corpus_warning, files_unread
+from nlp_pipeline.errors.records import Place
 
 _log = logging.getLogger("nlp_pipeline.corpus")
 

@@ -20,16 +20,9 @@ from nlp_pipeline.corpus.parquet_memory import (
 )
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import line_limit
-from nlp_pipeline.errors.corpus import (
-    BadRecord,
-    InvalidUtf8,
-    LineTooLong,
-    NoTextColumn,
-    Place,
-    RowGroupTooLarge,
-    TextNotString,
-    TooDeep,
-)
+from nlp_pipeline.errors.corpus import NoTextColumn
+from nlp_pipeline.errors.file_formats import InvalidUtf8, RowGroupTooLarge
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place, TextNotString, TooDeep
 
 _BATCH_ROWS = 64
 _BUFFER_BYTES = 2**20

@@ -10,7 +10,8 @@ from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import checked_start, open_stream
-from nlp_pipeline.errors.corpus import InvalidUtf8, Place, TextTooLong
+from nlp_pipeline.errors.file_formats import InvalidUtf8
+from nlp_pipeline.errors.records import Place, TextTooLong
 
 _CHUNK_BYTES = 2**20
 

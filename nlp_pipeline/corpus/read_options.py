@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.errors.corpus import BadRecord
+from nlp_pipeline.errors.records import BadRecord
 
 NumberedFields: TypeAlias = tuple[int, "dict[str, Any] | BadRecord"]
 """Line or row, and the fields that stand there or the reason why none can be read."""

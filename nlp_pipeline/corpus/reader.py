@@ -30,16 +30,11 @@ from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import MEMORY, check_together, find_sources
 from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.corpus.xlsx_table import read_xlsx
-from nlp_pipeline.errors.corpus import (
-    BadRecord,
-    CorpusError,
-    InvalidUtf8,
-    Place,
-    TruncatedFile,
-    UnreadableFile,
-)
+from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.errors.run import OutputError
+from nlp_pipeline.errors.file_formats import InvalidUtf8, TruncatedFile, UnreadableFile
+from nlp_pipeline.errors.records import BadRecord, Place
+from nlp_pipeline.errors.run_folder import OutputError
 from nlp_pipeline.errors.stores import StoreFailed
 
 _log = logging.getLogger(__name__)

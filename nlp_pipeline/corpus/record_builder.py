@@ -15,7 +15,8 @@ from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_questions import parse_questions
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.corpus import (
+from nlp_pipeline.errors.escapes import described
+from nlp_pipeline.errors.records import (
     BadId,
     BadRecord,
     DuplicateId,
@@ -27,7 +28,6 @@ from nlp_pipeline.errors.corpus import (
     TextTooLong,
     UnreadableRecord,
 )
-from nlp_pipeline.errors.escapes import described
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from nlp_pipeline.corpus.json_object import type_name
 from nlp_pipeline.corpus.record import Question
-from nlp_pipeline.errors.corpus import BadQuestions, Place
 from nlp_pipeline.errors.escapes import escaped
+from nlp_pipeline.errors.records import BadQuestions, Place
 
 
 def parse_questions(value: Any, place: Place) -> tuple[Question, ...]:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from nlp_pipeline.errors.corpus import CorpusError, CorpusNotFound
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.errors.run import OutputError
+from nlp_pipeline.errors.run_folder import OutputError
 from nlp_pipeline.errors.stores import (
     CopyDiskFull,
     CopyNotWritable,

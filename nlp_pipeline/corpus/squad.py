@@ -12,7 +12,8 @@ from nlp_pipeline.corpus.json_stream import JsonBroken, JsonStream, JsonValue
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import MAX_LINE_BYTES, checked_start, line_limit, open_stream
-from nlp_pipeline.errors.corpus import BadRecord, BadSquad, InvalidJson, LineTooLong, Place
+from nlp_pipeline.errors.file_formats import BadSquad, InvalidJson
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
 
 _START_BYTES = 64
 

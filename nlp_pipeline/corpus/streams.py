@@ -12,7 +12,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.remote_copy import RemoteCopy
-from nlp_pipeline.errors.corpus import BadRecord, InvalidUtf8, LineTooLong, Place, ZstdNotInstalled
+from nlp_pipeline.errors.corpus import ZstdNotInstalled
+from nlp_pipeline.errors.file_formats import InvalidUtf8
+from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
 
 MAX_LINE_BYTES = 16 * 2**20
 """The longest line that is read, unless `max_length` asks for longer texts."""

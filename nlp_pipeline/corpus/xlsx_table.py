@@ -13,8 +13,9 @@ from nlp_pipeline.corpus.conversion import check_packed
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
-from nlp_pipeline.errors.corpus import NoTextColumn, Place
+from nlp_pipeline.errors.corpus import NoTextColumn
 from nlp_pipeline.errors.documents import ReaderNotInstalled
+from nlp_pipeline.errors.records import Place
 
 
 def read_xlsx(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:

@@ -1,36 +1,13 @@
-"""Errors of the corpus room: sources that cannot be read, records that cannot be used."""
+"""Errors of sources that cannot be used at all, and what readers say while they go on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
-
-
-class Place(NamedTuple):
-    """Where a record stands; in a message `file:line`.
-
-    Attributes:
-        source: The file as the user named it, `"-"` for standard input.
-        line: 1-based line or row.
-    """
-
-    source: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{_file(self.source)}:{self.line}"
-
-
-def _file(source: str) -> str:
-    return "stdin" if source == "-" else escaped(source, 300)
-
-
-def _fields(names: Iterable[str]) -> str:
-    return listing(escaped(name, 40) for name in names)
+from nlp_pipeline.errors.records import Place, field_names, source_name
 
 
 class CorpusError(NlpPipelineError):
@@ -44,7 +21,7 @@ class CorpusNotFound(CorpusError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"The corpus '{_file(source)}' was not found. Give a file, a folder, or - for "
+            f"The corpus '{source_name(source)}' was not found. Give a file, a folder, or - for "
             "standard input."
         )
 
@@ -54,7 +31,7 @@ class CorpusNotReadable(CorpusError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(
-            f"The corpus '{_file(source)}' cannot be opened: {escaped(reason)}. Check its "
+            f"The corpus '{source_name(source)}' cannot be opened: {escaped(reason)}. Check its "
             "permissions."
         )
 
@@ -64,7 +41,7 @@ class CorpusNotAFile(CorpusError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"The corpus '{_file(source)}' is neither a file nor a folder. Send a stream to "
+            f"The corpus '{source_name(source)}' is neither a file nor a folder. Send a stream to "
             "standard input and give - as the corpus."
         )
 
@@ -74,9 +51,9 @@ class CorpusIsARun(CorpusError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"The corpus '{_file(source)}' is the folder of a run, which is not read as documents. "
-            "Name the corpus itself, or one table of the run, such as "
-            f"'{_file(source)}/documents'."
+            f"The corpus '{source_name(source)}' is the folder of a run, which is not read as "
+            "documents. Name the corpus itself, or one table of the run, such as "
+            f"'{source_name(source)}/documents'."
         )
 
 
@@ -85,7 +62,7 @@ class UnsupportedCorpus(CorpusError):
 
     def __init__(self, source: str, supported: Iterable[str]) -> None:
         super().__init__(
-            f"The corpus '{_file(source)}' has no format that is read here; there are: "
+            f"The corpus '{source_name(source)}' has no format that is read here; there are: "
             f"{listing(supported, 30)}; those of text also with .gz or .zst. Convert or rename it; "
             "JSON Lines is one object a line."
         )
@@ -96,8 +73,8 @@ class EmptyCorpusFolder(CorpusError):
 
     def __init__(self, source: str, supported: Iterable[str], other_files: Iterable[str]) -> None:
         super().__init__(
-            f"The folder '{_file(source)}' holds nothing to read: looked for "
-            f"{listing(supported, 30)}; it has: {_fields(other_files)}."
+            f"The folder '{source_name(source)}' holds nothing to read: looked for "
+            f"{listing(supported, 30)}; it has: {field_names(other_files)}."
         )
 
 
@@ -106,8 +83,8 @@ class NoTextColumn(CorpusError):
 
     def __init__(self, source: str, text_key: str, columns: Iterable[str]) -> None:
         super().__init__(
-            f"{_file(source)} has no column '{escaped(text_key)}'; it has: {_fields(columns)}. "
-            "Name the column with --text-key."
+            f"{source_name(source)} has no column '{escaped(text_key)}'; it has: "
+            f"{field_names(columns)}. Name the column with --text-key."
         )
 
 
@@ -116,8 +93,8 @@ class ZstdNotInstalled(CorpusError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{_file(source)} is compressed with Zstandard, and the package that reads it is not "
-            f"installed. Type `{pip_install('zst')}`."
+            f"{source_name(source)} is compressed with Zstandard, and the package that reads it is "
+            f"not installed. Type `{pip_install('zst')}`."
         )
 
 
@@ -128,7 +105,7 @@ class NoFrameColumn(CorpusError):
         how = f"{count} columns" if count else "no column"
         super().__init__(
             f"The frame has {how} '{escaped(str(column), 60)}'; it has: "
-            f"{_fields(map(str, columns))}. Name the one that holds the texts."
+            f"{field_names(map(str, columns))}. Name the one that holds the texts."
         )
 
 
@@ -159,7 +136,7 @@ class NotACorpus(CorpusError):
     """An object of a program that holds no records."""
 
     def __init__(self, type_name: str, keys: Iterable[str] = ()) -> None:
-        of = f" with {_fields(keys)}" if keys else ""
+        of = f" with {field_names(keys)}" if keys else ""
         advice = (
             "Give one of its values, or a list of records"
             if keys
@@ -167,282 +144,6 @@ class NotACorpus(CorpusError):
             "texts, of records or of pairs of a text and its context"
         )
         super().__init__(f"The corpus is a {escaped(type_name, 60)}{of}. {advice}.")
-
-
-class BadRecord(NlpPipelineError):
-    """A record that cannot be used; it becomes a `Reject`, and the reading goes on."""
-
-    stage = "read"
-
-
-_JSON_REASONS = {
-    "Extra data": "a second value follows the first",
-    "Unterminated string starting at": "this string is never closed",
-    "Expecting property name enclosed in double quotes": "a name in double quotes should follow",
-}
-
-
-class InvalidJson(BadRecord):
-    """A line that is not JSON.
-
-    Attributes:
-        byte: Of the file, from which on it is none.
-    """
-
-    def __init__(self, place: Place, column: int, byte: int, reason: str) -> None:
-        self.byte = byte
-        why = _JSON_REASONS.get(reason) or escaped(reason[:1].lower() + reason[1:])
-        super().__init__(
-            f"{place} is not valid JSON at column {column} (byte {byte} of the file): {why}. "
-            "Write one whole object a line."
-        )
-
-
-class InvalidUtf8(BadRecord):
-    """A line, a row, a value or a whole file that is not UTF-8.
-
-    Args:
-        place: Where.
-        byte: Where in the file; None in a format of binary values.
-        data: What stands there: it shows what it is instead.
-        utf16: Whether it looks like UTF-16.
-        windows: Whether the file has Windows-1252 in other places.
-
-    Attributes:
-        looks_latin: Whether what stands there may be Latin-1 as well as Windows-1252.
-    """
-
-    def __init__(
-        self,
-        place: Place,
-        byte: int | None = None,
-        data: bytes = b"",
-        *,
-        utf16: bool = False,
-        windows: bool = False,
-    ) -> None:
-        self._arguments = (place, byte, data)
-        at = "" if byte is None else f" at byte {byte} of the file"
-        if utf16:
-            at += ": it looks like UTF-16, and none of it is read"
-            advice = _iconv("utf-16")
-        elif byte is None:
-            advice = "Convert the file: write its texts again as UTF-8."
-        else:
-            advice = _other_encoding(data, windows=windows)
-        self.looks_latin = advice == _iconv("latin1")
-        super().__init__(f"{place} is not valid UTF-8{at}. {advice}")
-
-    def in_windows_file(self) -> InvalidUtf8:
-        """The same with the advice for a file that has Windows-1252 in other places."""
-        return InvalidUtf8(*self._arguments, windows=True)
-
-
-_NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
-
-
-def _iconv(encoding: str) -> str:
-    return f"Convert the file, such as with `iconv -f {encoding} -t utf-8`."
-
-
-def _other_encoding(data: bytes, *, windows: bool) -> str:
-    """What bytes that are no UTF-8 look like, and what to do about them.
-
-    Windows-1252 has the letters of Latin-1, and dashes, quotes and the euro sign where Latin-1 has
-    invisible control characters.
-    """
-    codes = [ord(char) for char in data.decode("utf-8", "surrogateescape") if char > "\x7f"]
-    wrong = [code - 0xDC00 for code in codes if 0xDC80 <= code <= 0xDCFF]
-    if not wrong:
-        return (
-            "It breaks off inside a character: fetch the file again, or convert it with "
-            "`iconv -f ENCODING -t utf-8` if it is of another encoding."
-        )
-    if len(codes) > 2 * len(wrong):
-        return (
-            "Most of it is UTF-8: mend that place, or leave out what is none with "
-            "`iconv -c -f utf-8 -t utf-8`."
-        )
-    if not _NOT_IN_CP1252.isdisjoint(wrong):
-        return (
-            "Find out its encoding from who made it, and convert the file with "
-            "`iconv -f ENCODING -t utf-8`."
-        )
-    if windows or min(wrong) < 0xA0:
-        return f"It looks like Windows-1252. {_iconv('cp1252')}"
-    return _iconv("latin1")
-
-
-class TooDeep(BadRecord):
-    """A record nested deeper than any table could hold."""
-
-    def __init__(self, place: Place, limit: int) -> None:
-        super().__init__(
-            f"{place} is nested deeper than {limit} levels. Flatten its fields or leave them out."
-        )
-
-
-class NotAnObject(BadRecord):
-    """A line that is JSON and no object."""
-
-    def __init__(self, place: Place, type_name: str) -> None:
-        super().__init__(
-            f"{place} is {type_name}, not an object. Write one object a line, such as "
-            '{"id": "1", "text": "…"}.'
-        )
-
-
-class ItemNotRecord(BadRecord):
-    """An item of an iterable that is neither a text nor a record."""
-
-    def __init__(self, place: Place, what: str) -> None:
-        super().__init__(
-            f"{place} is {escaped(what, 120)}. Give a text, a dict such as {{'id': '1', 'text': "
-            "'…'}, or a pair of a text and its context."
-        )
-
-
-class LineTooLong(BadRecord):
-    """A line, or a row of a CSV file, that is too long to be read into memory."""
-
-    def __init__(self, place: Place, limit: int, size: int | None = None) -> None:
-        length = f"{size:,} bytes" if size is not None else "more bytes than that"
-        super().__init__(
-            f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
-            f"{length}. Split the document, close an open quote, or raise --max-chars."
-        )
-
-
-class RowGroupTooLarge(BadRecord):
-    """A row group of a Parquet file that unpacks to more than is read into memory."""
-
-    def __init__(self, place: Place, size: int, limit: int) -> None:
-        super().__init__(
-            f"{place} begins a row group that unpacks to {size:,} bytes, and at most {limit:,} are "
-            "read. Its rows were passed over. Split the documents, or write the file with fewer "
-            "rows in a row group."
-        )
-
-
-class BadCsvRow(BadRecord):
-    """A row that breaks the rules of CSV."""
-
-    def __init__(self, place: Place, reason: str) -> None:
-        super().__init__(
-            f"{place} is not a row of this CSV file: {escaped(reason, 120)}. Put cells that hold "
-            'a delimiter, a quote or a line end between double quotes, and write a quote as "".'
-        )
-
-
-class MissingText(BadRecord):
-    """A record without the field that holds the text."""
-
-    def __init__(self, place: Place, text_key: str, fields: Iterable[str]) -> None:
-        super().__init__(
-            f"{place} has no '{escaped(text_key)}'; it has: {_fields(fields)}. "
-            "Name the field with --text-key."
-        )
-
-
-class NullText(BadRecord):
-    """A record whose text is null."""
-
-    def __init__(self, place: Place, text_key: str) -> None:
-        super().__init__(
-            f"{place} has null as its '{escaped(text_key)}'. Give it a text or leave the record "
-            "out."
-        )
-
-
-class TextNotString(BadRecord):
-    """A record whose text is a number, an array or the like."""
-
-    def __init__(self, place: Place, text_key: str, type_name: str) -> None:
-        super().__init__(
-            f"{place} has {type_name} as its '{escaped(text_key)}', not a string. Write the text "
-            "between double quotes, or name another field with --text-key."
-        )
-
-
-class EmptyText(BadRecord):
-    """A record whose text holds nothing that could be read."""
-
-    def __init__(self, place: Place, text_key: str) -> None:
-        super().__init__(
-            f"{place} has a '{escaped(text_key)}' that is empty or white space only. Give it a "
-            "text or leave the record out."
-        )
-
-
-class TextTooLong(BadRecord):
-    """A text over the length limit."""
-
-    def __init__(self, place: Place, text_key: str, length: int, max_length: int) -> None:
-        super().__init__(
-            f"{place} has {length:,} characters as its '{escaped(text_key)}' and at most "
-            f"{max_length:,} are read. Split the document or raise --max-chars."
-        )
-
-
-class BadId(BadRecord):
-    """An id that is neither a string nor an integer, or too long for one."""
-
-    def __init__(self, place: Place, id_key: str, reason: str) -> None:
-        super().__init__(
-            f"{place} has {reason} as its '{escaped(id_key)}'. Give it a string or an integer, or "
-            "name another field with --id-key."
-        )
-
-
-class DuplicateId(BadRecord):
-    """An id that an earlier record has."""
-
-    def __init__(self, place: Place, id_key: str, id: str) -> None:
-        super().__init__(
-            f"{place} has the {escaped(id_key)} '{escaped(id)}', which an earlier record has. "
-            "Give every record its own, or name another field with --id-key."
-        )
-
-
-class BadQuestions(BadRecord):
-    """Questions of a record that cannot be asked."""
-
-    def __init__(self, place: Place, reason: str) -> None:
-        super().__init__(
-            f"{place} has questions that cannot be asked: {reason}. Write "
-            '["Who?", …] or [{"id": "who", "text": "Who?"}, …].'
-        )
-
-
-class TruncatedFile(BadRecord):
-    """A compressed file that ends too early."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(
-            f"{place} is where the file breaks off: its compressed data is not complete. What "
-            "stands before was read; fetch or compress the file again."
-        )
-
-
-class UnreadableRecord(BadRecord):
-    """A record on which the reader itself fails, in a way that nobody foresaw."""
-
-    def __init__(self, place: Place, reason: str) -> None:
-        super().__init__(
-            f"{place} cannot be read: {escaped(reason, 200).rstrip('.')}. The other records are "
-            "read; leave this one out, or write it in another form."
-        )
-
-
-class UnreadableFile(BadRecord):
-    """A file that is damaged, or is not what its name says."""
-
-    def __init__(self, place: Place, reason: str) -> None:
-        why = escaped(reason, 200).rstrip(".")
-        super().__init__(
-            f"{place} is where reading the file failed: {why}. What stands before was read; check "
-            "that the file is whole and that its suffix is right."
-        )
 
 
 CORPUS_WARNINGS = {
@@ -492,10 +193,10 @@ def corpus_warning(
     """
     text = CORPUS_WARNINGS[name].format(
         place=place,
-        file=_file(source),
+        file=source_name(source),
         count=f"{count:,}",
-        names=_fields(names),
-        name=_fields(names),
+        names=field_names(names),
+        name=field_names(names),
     )
     return f"{text} Said once; there may be more." if name in SAID_ONCE else text
 
@@ -509,30 +210,6 @@ def files_unread(source: str, extra: str, names: Iterable[str]) -> str:
         names: Of the files.
     """
     return (
-        f"Files in '{_file(source)}' were not read, as a package is not installed: "
-        f"{_fields(names)}. Type `{pip_install(extra)}`."
+        f"Files in '{source_name(source)}' were not read, as a package is not installed: "
+        f"{field_names(names)}. Type `{pip_install(extra)}`."
     )
-
-
-class BadSquad(BadRecord):
-    """A file or a paragraph that is not of SQuAD's form."""
-
-    def __init__(self, place: Place, reason: str) -> None:
-        super().__init__(
-            f"{place} is not in SQuAD's format: {escaped(reason)}. It is one object with "
-            "'data', a list of articles with 'paragraphs' of 'context' and 'qas'. Name a file "
-            "of JSON Lines .jsonl."
-        )
-
-
-class BadConllu(BadRecord):
-    """A line of a CoNLL-U file that is none."""
-
-    def __init__(self, place: Place, *, columns: int = 0, id: str = "") -> None:
-        reason = (
-            f"{columns} columns; a line of CoNLL-U has ten, parted by tabs."
-            if columns
-            else f"'{escaped(id, 40)}' as its id. Write a number such as 3, a range of words such "
-            "as 3-4, or an empty node such as 3.1."
-        )
-        super().__init__(f"{place} has {reason}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nlp_pipeline.errors.corpus import BadRecord, CorpusError, Place
+from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
+from nlp_pipeline.errors.records import BadRecord, Place
 
 
 class ReaderNotInstalled(CorpusError):

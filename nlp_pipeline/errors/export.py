@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
-from nlp_pipeline.errors.run import OutputError
+from nlp_pipeline.errors.run_folder import OutputError
 
 
 class UnknownTarget(OutputError):

@@ -8,7 +8,7 @@ from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import REQUIREMENTS, pip_install
-from nlp_pipeline.errors.run import OutputError
+from nlp_pipeline.errors.run_folder import OutputError
 
 _EXTRAS = {"http": "https", "s3a": "s3", "gcs": "gs"}
 _CREDENTIALS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
-from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.export.corrections import CORRECTED, NEIGHBOURS, Corrections
 from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.meta_columns import MetaColumns

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import DiskFull, OutputNotWritable
+from nlp_pipeline.errors.run_folder import DiskFull, OutputNotWritable
 
 Format = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")

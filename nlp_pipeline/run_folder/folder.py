@@ -28,7 +28,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from nlp_pipeline.errors.run import DifferentRun, OutputNotARun
+from nlp_pipeline.errors.run_folder import DifferentRun, OutputNotARun
 from nlp_pipeline.run_folder.completions import ROOM
 from nlp_pipeline.run_folder.data_set_card import CARD, is_ours
 from nlp_pipeline.run_folder.errors_file import ERRORS

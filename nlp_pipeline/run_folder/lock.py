@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nlp_pipeline.errors.run import RunLocked
+from nlp_pipeline.errors.run_folder import RunLocked
 from nlp_pipeline.run_folder.files import disk_errors
 
 LOCK = ".lock"

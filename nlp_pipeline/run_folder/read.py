@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from nlp_pipeline.errors.run import (
+from nlp_pipeline.errors.run_folder import (
     ColumnNotFound,
     DocumentNotFound,
     PartDamaged,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from nlp_pipeline.errors.run import BlockDamaged, PartDamaged, ReceiptDamaged
+from nlp_pipeline.errors.run_folder import BlockDamaged, PartDamaged, ReceiptDamaged
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.receipt_blocks import (
     BLOCK,

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.errors.run import PartDamaged
+from nlp_pipeline.errors.run_folder import PartDamaged
 from nlp_pipeline.run_folder.files import Format, file_digest, read_table, write_json
 from nlp_pipeline.run_folder.spreadsheet import unguarded
 from nlp_pipeline.tables.schemas import TABLES

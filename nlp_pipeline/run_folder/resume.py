@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.escapes import escaped
-from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import journals

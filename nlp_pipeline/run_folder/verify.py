@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlp_pipeline.errors.run import (
+from nlp_pipeline.errors.run_folder import (
     BooksDamaged,
     OutputError,
     PartDamaged,

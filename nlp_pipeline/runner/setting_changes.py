@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nlp_pipeline.errors.run import settings_changed
+from nlp_pipeline.errors.run_folder import settings_changed
 
 _QUESTIONS = ".questions"
 

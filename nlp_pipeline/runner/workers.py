@@ -19,12 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spacy.tokens import Doc
 
 from nlp_pipeline.corpus import Record
-from nlp_pipeline.errors.run import (
-    AnnotationFailed,
-    DocumentTimedOut,
-    WorkerDied,
-    WorkersFailed,
-)
+from nlp_pipeline.errors.run import AnnotationFailed, DocumentTimedOut, WorkerDied, WorkersFailed
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 from nlp_pipeline.run_folder.parts import Item
 from nlp_pipeline.runner.annotate import (

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.escapes import described
-from nlp_pipeline.errors.run import OutputNotWritable
+from nlp_pipeline.errors.run_folder import OutputNotWritable
 from nlp_pipeline.errors.training import (
     CheckpointDamaged,
     DifferentTraining,

@@ -10,7 +10,7 @@ import pytest
 
 import nlp_pipeline.cli as command_line
 from nlp_pipeline import __version__
-from nlp_pipeline.errors.run import DiskFull, RunLocked
+from nlp_pipeline.errors.run_folder import DiskFull, RunLocked
 
 HEAVY = {"spacy", "torch", "transformers", "pandas", "pyarrow", "numpy", "thinc", "rich"}
 

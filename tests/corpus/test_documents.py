@@ -12,8 +12,8 @@ from office_files import docx, pdf, pptx, zipped
 from nlp_pipeline.corpus import Record, Reject, read_corpus
 from nlp_pipeline.corpus import conversion as conversion_module
 from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.errors.corpus import Place
 from nlp_pipeline.errors.documents import DocumentTooSlow, ReaderNotInstalled
+from nlp_pipeline.errors.records import Place
 
 pytest.importorskip("kreuzberg")
 

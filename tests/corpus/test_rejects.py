@@ -224,7 +224,7 @@ def test_a_line_of_20_mb_is_refused_and_the_next_one_read(read):
 def test_a_long_line_is_never_in_memory_as_a_whole(monkeypatch):
     from nlp_pipeline.corpus.notes import Notes
     from nlp_pipeline.corpus.streams import read_lines
-    from nlp_pipeline.errors.corpus import BadRecord
+    from nlp_pipeline.errors.records import BadRecord
 
     class Endless(io.BytesIO):
         left, most = 50_000_000, 0

@@ -14,7 +14,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 
 from nlp_pipeline import read_run, review_run, run
-from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.export.job import export_run
 
 ASTRAL = "Greetings 😀 from\nTurin. Ada wrote to Babbage"

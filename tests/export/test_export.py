@@ -9,7 +9,7 @@ import pytest
 
 from nlp_pipeline import read_run
 from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
-from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.spreadsheet import FREE_TEXT, would_run

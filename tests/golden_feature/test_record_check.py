@@ -22,7 +22,7 @@ from nlp_pipeline.errors.golden import (
     GoldenPlaceMissing,
     GoldenUnreadable,
 )
-from nlp_pipeline.errors.run import TableNotFound
+from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.golden import check, record
 from nlp_pipeline.golden.store import read_golden
 from nlp_pipeline.tables import TABLES

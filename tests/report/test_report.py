@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nlp_pipeline import read_run, run
-from nlp_pipeline.errors.run import OutputNotWritable, RunNotFound
+from nlp_pipeline.errors.run_folder import OutputNotWritable, RunNotFound
 from nlp_pipeline.report import write_report
 from nlp_pipeline.report.overview import histogram, pace
 from nlp_pipeline.run_folder.files import Format

@@ -11,7 +11,7 @@ import pytest
 
 from nlp_pipeline import read_run, review_run
 from nlp_pipeline.errors.review import NoReviewFits, ReviewFileUnreadable, ReviewsDamaged
-from nlp_pipeline.errors.run import ColumnNotFound, RunLocked, RunNotFound
+from nlp_pipeline.errors.run_folder import ColumnNotFound, RunLocked, RunNotFound
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.lock import locked
 from nlp_pipeline.run_folder.review_table import read_reviews, text_digest

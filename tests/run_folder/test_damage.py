@@ -14,7 +14,7 @@ import pytest
 
 from nlp_pipeline import read_run
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.run import PartDamaged, ReceiptDamaged
+from nlp_pipeline.errors.run_folder import PartDamaged, ReceiptDamaged
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.report import write_report
 from nlp_pipeline.run_folder.files import Format

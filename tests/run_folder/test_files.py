@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_pipeline.errors.run import DiskFull, OutputNotWritable
+from nlp_pipeline.errors.run_folder import DiskFull, OutputNotWritable
 from nlp_pipeline.run_folder.files import (
     FORMATS,
     disk_errors,

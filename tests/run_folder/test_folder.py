@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nlp_pipeline.errors.run import (
+from nlp_pipeline.errors.run_folder import (
     DifferentRun,
     DiskFull,
     OutputNotARun,

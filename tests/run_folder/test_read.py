@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nlp_pipeline import read_run, to_frames
-from nlp_pipeline.errors.run import ColumnNotFound, RunNotFound, TableNotFound
+from nlp_pipeline.errors.run_folder import ColumnNotFound, RunNotFound, TableNotFound
 from nlp_pipeline.run_folder.files import FORMATS
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.read import row_counts

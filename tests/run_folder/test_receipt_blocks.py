@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nlp_pipeline.errors.run import BlockDamaged, PartDamaged, ReceiptDamaged
+from nlp_pipeline.errors.run_folder import BlockDamaged, PartDamaged, ReceiptDamaged
 from nlp_pipeline.report.overview import pace
 from nlp_pipeline.run_folder import receipt_blocks, receipt_list, writer
 from nlp_pipeline.run_folder.folder import open_run

@@ -11,12 +11,11 @@ import pytest
 from nlp_pipeline import read_run, retry
 from nlp_pipeline.errors.run import (
     CorpusNeeded,
-    DifferentRun,
     InvalidMaxErrors,
-    RunNotFound,
     TimeoutNeedsWorkers,
     TooManyErrors,
 )
+from nlp_pipeline.errors.run_folder import DifferentRun, RunNotFound
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder import staging
 from nlp_pipeline.run_folder.error_limit import ErrorLimit

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from nlp_pipeline import read_run
-from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.status import run_status

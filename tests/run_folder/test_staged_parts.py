@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nlp_pipeline.corpus import Record
-from nlp_pipeline.errors.run import PartDamaged
+from nlp_pipeline.errors.run_folder import PartDamaged
 from nlp_pipeline.run_folder.folder import RunFolder, open_run
 from nlp_pipeline.run_folder.ledger import entry_of, failed_ones
 from nlp_pipeline.run_folder.part import PartStore

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from nlp_pipeline.errors.run import RunNotFound
+from nlp_pipeline.errors.run_folder import RunNotFound
 from nlp_pipeline.run_folder.folder import MANIFEST
 from nlp_pipeline.run_folder.lock import locked
 from nlp_pipeline.run_folder.status import run_status

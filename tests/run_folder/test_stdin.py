@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_pipeline.errors.run import OutputNotWritable
+from nlp_pipeline.errors.run_folder import OutputNotWritable
 from nlp_pipeline.run_folder.stdin import keep, spooled
 
 

@@ -21,7 +21,7 @@ from nlp_pipeline.errors.ask import (
     RunUnfinished,
     WhereNotReadable,
 )
-from nlp_pipeline.errors.run import RunLocked, RunNotFound
+from nlp_pipeline.errors.run_folder import RunLocked, RunNotFound
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.runner.document_filter import matching_documents
 

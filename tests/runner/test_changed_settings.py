@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nlp_pipeline import read_run, retry, run
 from nlp_pipeline.components.generators import llama_generators
-from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.interface import Completion, GenerationRequest
 from nlp_pipeline.pipeline import PipelineSpec

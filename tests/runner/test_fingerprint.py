@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec, build, resolve_config
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.runner import manifest

@@ -12,7 +12,7 @@ import pytest
 import nlp_pipeline
 from nlp_pipeline.errors.config import OptionsOfALoadedPipeline, UnknownKeyword
 from nlp_pipeline.errors.corpus import CorpusNotFound, NotACorpus
-from nlp_pipeline.errors.run import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 from nlp_pipeline.tables.schemas import TABLES
 

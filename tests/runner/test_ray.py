@@ -19,7 +19,7 @@ import pytest
 
 from nlp_pipeline import read_run, run
 from nlp_pipeline.errors.cluster import ClusterUnreachable, TooFewGpus
-from nlp_pipeline.errors.run import RunNotFound
+from nlp_pipeline.errors.run_folder import RunNotFound
 from nlp_pipeline.run_folder.status import run_status
 from nlp_pipeline.runner.request import ClusterOptions
 

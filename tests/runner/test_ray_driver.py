@@ -26,7 +26,8 @@ from nlp_pipeline.errors.cluster import (
     OptionNeedsRay,
     UnknownExecutor,
 )
-from nlp_pipeline.errors.run import DiskFull, TooManyErrors
+from nlp_pipeline.errors.run import TooManyErrors
+from nlp_pipeline.errors.run_folder import DiskFull
 from nlp_pipeline.run_folder import staging
 from nlp_pipeline.run_folder.status import run_status
 from nlp_pipeline.runner.executors import actor_pool, part_actor, ray, ray_driver

@@ -17,7 +17,7 @@ import pytest
 from nlp_pipeline import read_run, run, to_frames
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.errors.corpus import CorpusNotFound, NoTextColumn
-from nlp_pipeline.errors.run import DifferentRun, OutputNotARun, RunLocked
+from nlp_pipeline.errors.run_folder import DifferentRun, OutputNotARun, RunLocked
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.folder import open_run, read_manifest
 from nlp_pipeline.runner.request import PART_SIZE, RunRequest

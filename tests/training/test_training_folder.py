@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlp_pipeline.errors.run import RunLocked
+from nlp_pipeline.errors.run_folder import RunLocked
 from nlp_pipeline.errors.training import CheckpointDamaged, DifferentTraining, TrainingDiskFull
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.training.loss_curve import loss_line, loss_svg, smoothed

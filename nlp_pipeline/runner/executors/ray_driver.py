@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from nlp_pipeline.errors.cluster import ActorsMissing, NodeFailed
-from nlp_pipeline.errors.run import DiskFull
+from nlp_pipeline.errors.run_folder import DiskFull
 from nlp_pipeline.run_folder.writer import RunFolder
 from nlp_pipeline.runner.computation import DocumentFigures
 from nlp_pipeline.runner.executors.actor_pool import ActorPool, ActorSlot, Counts
