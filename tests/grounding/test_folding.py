@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from functools import cache
 
 import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spacy.language import Language
 
 from nlp_pipeline.grounding.align import ground
 from nlp_pipeline.grounding.answer_checker import Checker
@@ -35,9 +37,15 @@ INVISIBLE = [
 ]
 
 
+@cache
+def tokenizer_and_checker(lang: str) -> tuple[Language, Checker]:
+    """Both take tens of milliseconds to make, as English has a thousand special cases."""
+    return spacy.blank(lang), Checker(None, "qa")
+
+
 def checked(text: str, answer: str, lang: str = "en") -> dict:
-    doc = spacy.blank(lang)(text)
-    (found,) = Checker(None, "qa").check_answers(doc, [({}, answer, None)])
+    nlp, checker = tokenizer_and_checker(lang)
+    (found,) = checker.check_answers(nlp(text), [({}, answer, None)])
     return found
 
 
