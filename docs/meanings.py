@@ -20,7 +20,7 @@ ROWS = {
     "layout": "page, heading, paragraph or table of a converted document",
     "errors": "failure",
     "reviews": (
-        "answer, label or entity and reviewer ([Reviews](review.md)); no run writes it, and "
+        "answer, label, entity or value and reviewer ([Reviews](review.md)); no run writes it, and "
         "`read_run` gives it where it is named"
     ),
 }

@@ -196,6 +196,12 @@ def _show(report: dict[str, Any]) -> None:
         print_table(
             ["entities", "n"], [[_percent(entities["accuracy"]), entities["n"]]], "Judged entities"
         )
+    if values := report["values"]:
+        print_table(
+            ["values", "n"],
+            [[_percent(values["accuracy"]), values["n"]]],
+            "Judged values of objects",
+        )
     if annotation := report["annotation"]:
         rows = [[name, f"{100 * value:.1f}"] for name, value in annotation.items()]
         print_table(["annotation", "score"], rows, "Annotation (spaCy's scorer, percent)")

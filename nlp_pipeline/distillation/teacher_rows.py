@@ -67,8 +67,7 @@ class TeacherRows:
             else:
                 self._trust(document, _probability(row["mean_logprob"]))
         for row in values:
-            label = row["field"].split("/")[1].replace("~1", "/").replace("~0", "~")
-            self._add_value(row, label, row["value"])
+            self._add_value(row, top_property(row["field"]), row["value"])
 
     def read_answers(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Of `llama_qa`: the id of a question is a label, if it is one question's everywhere."""
@@ -111,6 +110,11 @@ class TeacherRows:
         document.confidence = min(document.confidence, probability)
         if document.problem is None and probability < self._min_confidence:
             document.problem = UNSURE
+
+
+def top_property(field: str) -> str:
+    """The property of an object's top level that a JSON pointer leads into."""
+    return field.split("/")[1].replace("~1", "/").replace("~0", "~")
 
 
 def _probability(mean_logprob: float | None) -> float:

@@ -19,7 +19,11 @@ from nlp_pipeline.evaluation.fitted_config import fit_components, write_fitted_c
 from nlp_pipeline.evaluation.outcomes import LENGTHS, Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.reliability import reliability
-from nlp_pipeline.evaluation.review_references import entity_score, read_review_references
+from nlp_pipeline.evaluation.review_references import (
+    entity_score,
+    read_review_references,
+    value_score,
+)
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
 from nlp_pipeline.evaluation.thresholds import advised_threshold
 from nlp_pipeline.keywords import known_keywords
@@ -67,10 +71,10 @@ def evaluate_run(
         wanted_accuracy: What the two have to reach together; None for the Llama's own accuracy.
 
     Returns:
-        Plain JSON: `answers`, `summaries`, `labels`, `entities` and `annotation`, each null
-        where there is nothing to compare, `warnings`, `fits` (null without `fitted_config`) and
-        `cascade` (null without `first`; else a `CascadeReport` and the `component`). A mean is
-        `{"value", "low", "high", "n"}`.
+        Plain JSON: `answers`, `summaries`, `labels`, `entities`, `values` and `annotation`, each
+        null where there is nothing to compare, `warnings`, `fits` (null without `fitted_config`)
+        and `cascade` (null without `first`; else a `CascadeReport` and the `component`). A mean
+        is `{"value", "low", "high", "n"}`.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
@@ -88,7 +92,7 @@ def evaluate_run(
     gold: dict[str, ConlluDocument] = {}
     warnings: list[str] = []
     if is_run(corpus):
-        references, warnings = read_review_references(Path(corpus), Path(run))
+        references, warnings = read_review_references(Path(run), Path(corpus))
     else:
         reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
         reading |= {"max_length": max_length, "on_warning": lambda _: None}
@@ -98,14 +102,17 @@ def evaluate_run(
         gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
         if not references and not gold:
             raise NoReferences(str(corpus))
-    names = ("documents", "answers", "summaries", "categories", "tokens", "entities")
-    tables = read_run(run, names if gold or references.entities else names[:4])
+    names = ["documents", "answers", "summaries", "categories"]
+    names += ["tokens", "entities"] if gold or references.entities else []
+    names += ["extraction_fields"] if references.values or references.wrong_values else []
+    tables = read_run(run, names)
     annotation, more_warnings = _annotation(tables, gold)
     report = {
         "answers": _answers(tables, references, bootstrap),
         "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
         "labels": _labels(tables, references, bootstrap),
         "entities": entity_score(tables, references, bootstrap),
+        "values": value_score(tables, references, bootstrap),
         "annotation": annotation,
     }
     if not any(report.values()):

@@ -13,6 +13,9 @@ from nlp_pipeline.errors.evaluation import NoReferences, NothingMeasured
 Answers = tuple[str, ...]
 """Every acceptable answer to a question; none where the document holds no answer."""
 
+FieldKey = tuple[str, str | None, str | None]
+"""Document, component and field of an extracted value."""
+
 EntityKey = tuple[int, int, str]
 """First character, one past the last, label."""
 
@@ -30,6 +33,8 @@ class References:
         wrong_labels: Per document, the labels that are not right, where nothing else is known.
         entities: Per document entities that a person has judged: first character, one past the
             last, label, and whether they are right.
+        values: What a person has said that an extracted value should be; None for nothing.
+        wrong_values: Values that a person has rejected without saying what is right.
     """
 
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
@@ -38,10 +43,13 @@ class References:
     wrong_answers: dict[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
     wrong_labels: dict[str, frozenset[str]] = field(default_factory=dict)
     entities: dict[str, dict[EntityKey, bool]] = field(default_factory=dict)
+    values: dict[FieldKey, str | None] = field(default_factory=dict)
+    wrong_values: dict[FieldKey, str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        judged = self.wrong_answers or self.wrong_labels or self.entities
-        return bool(self.answers or self.summaries or self.labels or judged)
+        wrong = self.wrong_answers or self.wrong_labels or self.wrong_values
+        right = self.answers or self.summaries or self.labels or self.values
+        return bool(right or wrong or self.entities)
 
 
 def read_references(items: Iterable[Record | Reject]) -> References:

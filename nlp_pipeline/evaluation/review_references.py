@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.components.answer_overlap import exact_match
 from nlp_pipeline.errors.review import NoReviews, texts_of_reviews_changed
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
-from nlp_pipeline.evaluation.references import EntityKey, References
-from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, REJECT, Review
+from nlp_pipeline.evaluation.references import EntityKey, FieldKey, References
+from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, EXTRACTION_FIELDS, REJECT, Review
 from nlp_pipeline.reviews.run_reviews import run_reviews
 from nlp_pipeline.run_folder.read import parts_of
 from nlp_pipeline.run_folder.review_table import text_digest
@@ -20,23 +21,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_review_references(reviewed: Path, run: Path) -> tuple[References, list[str]]:
-    """The references that the reviews of a run make, and warnings.
+def read_review_references(run: Path, *reviewed: Path) -> tuple[References, list[str]]:
+    """The references that the reviews of some runs make, and warnings.
 
-    Of each row the latest review counts. An answer that was rejected without a better one makes
-    no reference, but whoever gives it again is wrong.
+    Of each row of a run the latest review counts; where two runs have an answer each to the same
+    question that is right, both are. An answer that was rejected without a better one makes no
+    reference, but whoever gives it again is wrong.
 
     Args:
-        reviewed: The run that has the reviews.
         run: The one that is evaluated: reviews of texts that it does not have are left out.
+        *reviewed: The runs that have the reviews.
 
     Raises:
         RunNotFound: There is no such run.
-        NoReviews: It has none.
+        NoReviews: None has any.
     """
-    reviews = run_reviews(reviewed)
+    reviews = [review for folder in reviewed for review in run_reviews(folder)]
     if not reviews:
-        raise NoReviews(str(reviewed))
+        raise NoReviews(str(reviewed[0]))
     digests = _digests(run, {review.document_id for review in reviews})
     fitting = [r for r in reviews if digests.get(r.document_id) == r.text_digest]
     n_left_out = len(reviews) - len(fitting)
@@ -60,6 +62,8 @@ def _references(reviews: Iterable[Review]) -> References:
     labels: dict[str, set[str]] = defaultdict(set)
     wrong_labels: dict[str, set[str]] = defaultdict(set)
     entities: dict[str, dict[EntityKey, bool]] = defaultdict(dict)
+    values: dict[FieldKey, str | None] = {}
+    wrong_values: dict[FieldKey, str | None] = {}
     for review in reviews:
         is_wrong = review.verdict == REJECT
         if review.target == ANSWERS:
@@ -68,6 +72,12 @@ def _references(reviews: Iterable[Review]) -> References:
                 wrong_answers[key][review.answer] = None
             else:
                 answers[key][review.answer_is_right] = None
+        elif review.target == EXTRACTION_FIELDS:
+            name = (review.document_id, review.component, review.field)
+            if is_wrong:
+                wrong_values[name] = review.answer
+            else:
+                values[name] = review.answer_is_right
         elif review.target == CATEGORIES:
             if review.text != review.label:
                 wrong_labels[review.document_id].add(str(review.label))
@@ -83,6 +93,8 @@ def _references(reviews: Iterable[Review]) -> References:
         wrong_answers={key: tuple(texts) for key, texts in wrong_answers.items()},
         wrong_labels={n: frozenset(w) for n, w in wrong_labels.items() if n not in labels},
         entities=dict(entities),
+        values=values,
+        wrong_values=wrong_values,
     )
 
 
@@ -106,3 +118,37 @@ def entity_score(
     ]
     mean = bootstrap.mean([value for _, value in judged], [name for name, _ in judged])
     return {"n": len(judged), "accuracy": asdict(mean) if mean else None}
+
+
+def value_score(
+    tables: dict[str, pd.DataFrame], references: References, bootstrap: Bootstrap
+) -> dict[str, Any] | None:
+    """The share of the judged values of objects that the run has as it should.
+
+    They are compared as answers are: without case, punctuation and articles. One that was
+    rejected counts where the run has it still.
+    """
+    if not (references.values or references.wrong_values):
+        return None
+    frame = tables["extraction_fields"]
+    columns = (frame[name].tolist() for name in ("document_id", "component", "field", "value"))
+    texts = {
+        (document_id, component, field): value if isinstance(value, str) else None
+        for document_id, component, field, value in zip(*columns, strict=True)
+    }
+    judged = [
+        (name[0], _is_same(texts.get(name), right)) for name, right in references.values.items()
+    ]
+    judged += [
+        (name[0], 0.0)
+        for name, wrong in references.wrong_values.items()
+        if name in texts and _is_same(texts[name], wrong)
+    ]
+    mean = bootstrap.mean([value for _, value in judged], [name for name, _ in judged])
+    return {"n": len(judged), "accuracy": asdict(mean) if mean else None} if judged else None
+
+
+def _is_same(value: str | None, judged: str | None) -> float:
+    if not value or not judged:
+        return float(not value and not judged)
+    return exact_match(value, (judged,))

@@ -34,6 +34,7 @@ class ExportTarget(NamedTuple):
 
 _FILES = "nlp_pipeline.export.table_files"
 _JUDGED = ("answers", "categories", "entities")
+"""What annotation tools can show."""
 
 TARGETS: dict[str, ExportTarget] = {
     "parquet": ExportTarget(f"{_FILES}:write_parquet", "a Parquet file a table"),
@@ -53,7 +54,7 @@ TARGETS: dict[str, ExportTarget] = {
         "nlp_pipeline.export.review_sheet:write_review",
         "a review.jsonl to fill in",
         is_folder=False,
-        tables=_JUDGED,
+        tables=(*_JUDGED, "extraction_fields"),
         suffix="jsonl",
     ),
     "spacy": ExportTarget(

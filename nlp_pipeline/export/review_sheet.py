@@ -1,4 +1,4 @@
-"""A run as a `review.jsonl` to fill in: a line an answer, a label or an entity."""
+"""A run as a `review.jsonl` to fill in: a line an answer, a label, an entity or a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from nlp_pipeline.export.job import ExportJob
-from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES
+from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, EXTRACTION_FIELDS
 from nlp_pipeline.run_folder.files import sweep_beside, write_atomically
 from nlp_pipeline.run_folder.review_table import text_digest
 
@@ -20,6 +20,7 @@ _COLUMNS: dict[str, list[str]] = {
     ],
     "categories": ["document_id", "label", "score"],
     "entities": ["document_id", "entity_id", "text", "label", "start_char", "end_char"],
+    "extraction_fields": ["document_id", "component", "field", "value"],
 }
 
 
@@ -72,9 +73,12 @@ def _line(table: str, row: Mapping[str, Any], digest: str) -> dict[str, Any]:
     keys: dict[str, Any] = {"document_id": row["document_id"], "target": table}
     keys["text_digest"] = digest
     blank = {"verdict": None, "text": None, "note": None}
+    span = {"start_char": None, "end_char": None}
+    if table == EXTRACTION_FIELDS:
+        own = {"component": row["component"], "field": row["field"], "answer": row["value"]}
+        return {**keys, **own, **blank, **span}
     if table == ANSWERS:
         names = ("component", "question_id", "question", "answer", "status", "confidence")
-        span = {"start_char": None, "end_char": None}
         return {**keys, **{name: row[name] for name in names}, **blank, **span}
     if table == CATEGORIES:
         return {**keys, "label": row["label"], "confidence": row["score"], **blank}

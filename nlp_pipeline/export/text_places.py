@@ -1,4 +1,4 @@
-"""Where in a document a review's text stands, in characters, tokens and sentences."""
+"""Where in a document a review's text stands, and what else the run says of the document."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from nlp_pipeline.reviews.review import Review
+from nlp_pipeline.tables.schemas import SCHEMAS
 
 Row = dict[str, Any]
 
 
 class TextPlaces:
-    """The tokens, the sentences and the answers of the reviewed documents of a part.
+    """The reviewed documents of a part, as far as corrections depend on them.
 
     Args:
         near: Reads some columns of a table of the part.
@@ -62,6 +63,22 @@ class TextPlaces:
     def answer(self, review: Review) -> Row | None:
         """The run's answer that a review judges; None where it has it no more."""
         return self._answers.get((review.document_id, review.component, review.question_id))
+
+    def entities(self, document_id: str) -> list[Row]:
+        """All rows of the entities of a document."""
+        return self._entities.get(document_id, [])
+
+    def values(self, document_id: str) -> list[Row]:
+        """What the objects of a document hold."""
+        return self._values.get(document_id, [])
+
+    @cached_property
+    def _entities(self) -> dict[str, list[Row]]:
+        return self._rows("entities", SCHEMAS["entities"].names)
+
+    @cached_property
+    def _values(self) -> dict[str, list[Row]]:
+        return self._rows("extraction_fields", SCHEMAS["extraction_fields"].names)
 
     @cached_property
     def _tokens(self) -> dict[str, list[Row]]:

@@ -1,4 +1,4 @@
-"""`Review`: what a person thinks of one answer, label or entity of a run."""
+"""`Review`: what a person thinks of one answer, label, entity or extracted value of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from nlp_pipeline.tables.schemas import REVIEWS, SCHEMAS
 
-ANSWERS, CATEGORIES, ENTITIES = TARGETS = ("answers", "categories", "entities")
+ANSWERS, CATEGORIES, ENTITIES, EXTRACTION_FIELDS = TARGETS = (
+    *("answers", "categories", "entities", "extraction_fields"),
+)
 ACCEPT, REJECT, CORRECT = VERDICTS = ("accept", "reject", "correct")
 
 Key = tuple[Any, ...]
@@ -28,6 +30,7 @@ class Review:
     target: str = ANSWERS
     component: str | None = None
     question_id: str | None = None
+    field: str | None = None
     entity_id: int | None = None
     label: str | None = None
     answer: str | None = None
@@ -46,17 +49,19 @@ class Review:
             return (self.target, self.document_id, self.component, self.question_id)
         if self.target == CATEGORIES:
             return (self.target, self.document_id, self.label)
+        if self.target == EXTRACTION_FIELDS:
+            return (self.target, self.document_id, self.component, self.field)
         if self.entity_id is None:  # one that the run lacks: there is only its place
             return (self.target, self.document_id, None, self.start_char, self.end_char, self.label)
         return (self.target, self.document_id, self.entity_id)
 
     @property
     def answer_is_right(self) -> str | None:
-        """The right answer; None where the text holds none. Not to be asked of a rejection."""
+        """The right answer or value; None where the text holds none; no rejection has one."""
         return self.answer if self.verdict == ACCEPT else self.text
 
 
-FIELDS = tuple(field.name for field in fields(Review))
+REVIEW_COLUMNS = tuple(column.name for column in fields(Review))
 
 
 def reviews_of(table: pa.Table) -> list[Review]:

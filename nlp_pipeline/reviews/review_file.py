@@ -18,7 +18,7 @@ from nlp_pipeline.errors.review import (
     wrong_value,
 )
 from nlp_pipeline.reviews.marked_document import MarkedDocument
-from nlp_pipeline.reviews.review import FIELDS, TARGETS, VERDICTS, Review
+from nlp_pipeline.reviews.review import REVIEW_COLUMNS, TARGETS, VERDICTS, Review
 from nlp_pipeline.reviews.review_time import utc_time
 from nlp_pipeline.reviews.tool_files import (
     ORIGIN,
@@ -123,10 +123,10 @@ def review_of(values: Mapping[str, Any]) -> Review | None:
     Raises:
         ReviewUnusable: A field is unknown, or holds what it cannot.
     """
-    strange = [name for name in values if name not in FIELDS and name not in REMARKS]
+    strange = [name for name in values if name not in REVIEW_COLUMNS and name not in REMARKS]
     if strange:
-        raise ReviewUnusable(unknown_fields(strange, FIELDS))
-    given_values = {name: values[name] for name in FIELDS if values.get(name) is not None}
+        raise ReviewUnusable(unknown_fields(strange, REVIEW_COLUMNS))
+    given_values = {name: values[name] for name in REVIEW_COLUMNS if values.get(name) is not None}
     for name, value in given_values.items():
         if name in _NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
             raise ReviewUnusable(wrong_value(name, value, "a whole number"))

@@ -8,10 +8,13 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.review import NoReviews
-from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, REJECT, Review
+from nlp_pipeline.reviews.extracted_objects import reviewed_object
+from nlp_pipeline.reviews.review import ANSWERS, CATEGORIES, EXTRACTION_FIELDS, REJECT, Review
 from nlp_pipeline.reviews.run_reviews import run_reviews
 from nlp_pipeline.run_folder.files import Format, file_digest
 from nlp_pipeline.run_folder.read import parts_of, run_manifest
@@ -22,14 +25,18 @@ from nlp_pipeline.tables.schemas import REVIEWS
 _COLUMNS = {
     "documents": ("document_id", "position", "source", "line", "text", "meta"),
     "answers": ("document_id", "question_id", "question"),
+    "extractions": ("document_id", "extraction"),
+    "extraction_fields": ("document_id", "field", "value"),
 }
 
 
 def reviewed_records(run: Path, asked_ids: Collection[str] = ()) -> list[Record]:
-    """The documents whose answers or labels people have judged, in the order of the corpus.
+    """The documents whose answers, labels or objects people have judged, in corpus order.
 
     An answer that was rejected without a better one says nothing of what is right, and a review
-    of a text that has changed nothing of the new one: both are left out.
+    of a text that has changed nothing of the new one: both are left out. An object counts where
+    all of its values were judged, and only where the run has one of a document: who reads
+    `meta.extraction` does not know of several.
 
     Args:
         run: The run's folder.
@@ -42,7 +49,8 @@ def reviewed_records(run: Path, asked_ids: Collection[str] = ()) -> list[Record]
     """
     by_document: dict[str, list[Review]] = defaultdict(list)
     for review in run_reviews(run):
-        if review.target in (ANSWERS, CATEGORIES) and review.verdict != REJECT:
+        is_said = review.verdict != REJECT and review.target in (ANSWERS, CATEGORIES)
+        if is_said or review.target == EXTRACTION_FIELDS:
             by_document[review.document_id].append(review)
     records: list[Record] = []
     for part in parts_of(run, _COLUMNS) if by_document else ():
@@ -50,14 +58,36 @@ def reviewed_records(run: Path, asked_ids: Collection[str] = ()) -> list[Record]
             (row["document_id"], row["question_id"]): row["question"]
             for row in part["answers"].to_pylist()
         }
+        objects = _objects(part, by_document)
         for row in part["documents"].to_pylist():
-            digest = text_digest(row["text"] or "")
-            reviews = [r for r in by_document[row["document_id"]] if r.text_digest == digest]
-            if reviews:
-                records.append(_record(row, reviews, questions, asked_ids))
+            document_id, digest = row["document_id"], text_digest(row["text"] or "")
+            reviews = [r for r in by_document[document_id] if r.text_digest == digest]
+            of_values = [r for r in reviews if r.target == EXTRACTION_FIELDS]
+            others = [r for r in reviews if r.target != EXTRACTION_FIELDS]
+            extraction = None
+            if of_values and document_id in objects:
+                extraction = reviewed_object(*objects[document_id], of_values)
+            if others or extraction is not None:
+                records.append(_record(row, others, questions, asked_ids, extraction))
     if not records:
         raise NoReviews(str(run))
     return records
+
+
+def _objects(
+    part: Mapping[str, pa.Table], document_ids: Collection[str]
+) -> dict[str, tuple[str, dict[str, str | None]]]:
+    """The only object of each of some documents as JSON, and its values by their fields."""
+    texts: dict[str, list[str]] = defaultdict(list)
+    values: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for row in part["extractions"].to_pylist():
+        if row["document_id"] in document_ids and row["extraction"] is not None:
+            texts[row["document_id"]].append(row["extraction"])
+    for row in part["extraction_fields"].to_pylist():
+        values[row["document_id"]][row["field"]] = row["value"]
+    return {
+        name: (objects[0], values[name]) for name, objects in texts.items() if len(objects) == 1
+    }
 
 
 def review_digests(run: Path) -> dict[str, str]:
@@ -75,6 +105,7 @@ def _record(
     reviews: Iterable[Review],
     questions: Mapping[tuple[str, str], str | None],
     asked_ids: Collection[str],
+    extraction: Any,
 ) -> Record:
     answers: dict[str, dict[str, None]] = {}
     labels: dict[str, None] = {}
@@ -88,6 +119,8 @@ def _record(
     meta = {**json.loads(row["meta"] or "{}"), "answers": {}}
     if labels:
         meta["labels"] = list(labels)
+    if extraction is not None:
+        meta["extraction"] = extraction
     riders: list[Question] = []
     for question_id, texts in answers.items():
         question = questions.get((row["document_id"], question_id))

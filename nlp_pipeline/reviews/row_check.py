@@ -16,7 +16,15 @@ from nlp_pipeline.errors.review import (
     text_changed,
     unknown_row,
 )
-from nlp_pipeline.reviews.review import ACCEPT, ANSWERS, CATEGORIES, CORRECT, REJECT, Review
+from nlp_pipeline.reviews.review import (
+    ACCEPT,
+    ANSWERS,
+    CATEGORIES,
+    CORRECT,
+    EXTRACTION_FIELDS,
+    REJECT,
+    Review,
+)
 from nlp_pipeline.run_folder.review_table import text_digest
 
 Row = Mapping[str, Any]
@@ -29,6 +37,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "categories": ("document_id", "label", "score"),
     "entities": ("document_id", "entity_id", "text", "label", "start_char", "end_char"),
+    "extraction_fields": (
+        *("document_id", "component", "field", "value", "start_char", "end_char"),
+    ),
 }
 """What of a run's tables a review is held against."""
 
@@ -64,37 +75,59 @@ def checked(review: Review, document: ReviewedDocument) -> Review:
     review = replace(review, text_digest=document.digest)
     if review.target == ANSWERS:
         return _answer(review, document)
+    if review.target == EXTRACTION_FIELDS:
+        return _extracted_value(review, document)
     if review.target == CATEGORIES:
         return _category(review, document)
     return _entity(review, document)
 
 
 def _answer(review: Review, document: ReviewedDocument) -> Review:
-    rows = document.rows.get(ANSWERS, [])
-    matches = [
-        row
-        for row in rows
-        if row["question_id"] == review.question_id and review.component in (None, row["component"])
-    ]
-    if not matches:
-        name = (review.component, review.question_id) if review.component else review.question_id
-        choices = [row["question_id"] for row in rows]
-        raise ReviewUnusable(unknown_row(review.document_id, "question", name, choices))
-    if len(matches) > 1:
-        components = [row["component"] for row in matches]
-        raise ReviewUnusable(several_components(str(review.question_id), components))
-    (row,) = matches
+    row = _only_row(review, document.rows.get(ANSWERS, []), "question_id", "question")
     if row["status"] == "error" and review.verdict != CORRECT and review.answer is None:
         raise ReviewUnusable(failed_answer(review.document_id, row["question_id"]))
-    # What was judged may be older than the run's answer: then it stays what was judged.
-    judged = row["answer"] if review.answer is None else review.answer
+    return _generated(replace(review, field=None), row, row["answer"], document.text)
+
+
+def _extracted_value(review: Review, document: ReviewedDocument) -> Review:
+    row = _only_row(review, document.rows.get(EXTRACTION_FIELDS, []), "field", "field")
+    return _generated(replace(review, question_id=None), row, row["value"], document.text)
+
+
+def _only_row(review: Review, rows: Sequence[Row], column: str, kind: str) -> Row:
+    """The row that a review names by its component, where it says one, and a column."""
+    name = getattr(review, column)
+    matches = [
+        row for row in rows if row[column] == name and review.component in (None, row["component"])
+    ]
+    if not matches:
+        full_name = (review.component, name) if review.component else name
+        choices = [row[column] for row in rows]
+        raise ReviewUnusable(unknown_row(review.document_id, kind, full_name, choices))
+    if len(matches) > 1:
+        components = [row["component"] for row in matches]
+        raise ReviewUnusable(several_components(str(name), components))
+    return matches[0]
+
+
+def _generated(review: Review, row: Row, value: str | None, text: str) -> Review:
+    """The review of a text that a component has generated, or of none.
+
+    Args:
+        review: As it was made.
+        row: What it judges.
+        value: What the row says now.
+        text: The document's.
+    """
+    # What was judged may be older than the run's row: then it stays what was judged.
+    judged = value if review.answer is None else review.answer
     review = replace(review, component=row["component"], answer=judged, label=None, entity_id=None)
     if review.verdict == ACCEPT:
-        place = (row["start_char"], row["end_char"]) if row["answer"] == judged else (None, None)
+        place = (row["start_char"], row["end_char"]) if value == judged else (None, None)
         return replace(review, text=judged, start_char=place[0], end_char=place[1])
     if review.verdict == REJECT:
         return replace(review, text=None, start_char=None, end_char=None)
-    return _in_place(review, document.text)
+    return _in_place(review, text)
 
 
 def _category(review: Review, document: ReviewedDocument) -> Review:
@@ -104,12 +137,13 @@ def _category(review: Review, document: ReviewedDocument) -> Review:
     if review.verdict == CORRECT and review.text is None:
         raise ReviewUnusable(right_value_missing("'text': the right label"))
     text = {ACCEPT: review.label, REJECT: None, CORRECT: review.text}[review.verdict]
-    review = replace(review, component=None, question_id=None, entity_id=None, answer=review.label)
+    review = replace(review, component=None, question_id=None, field=None, entity_id=None)
+    review = replace(review, answer=review.label)
     return replace(review, text=text, start_char=None, end_char=None)
 
 
 def _entity(review: Review, document: ReviewedDocument) -> Review:
-    review = replace(review, component=None, question_id=None)
+    review = replace(review, component=None, question_id=None, field=None)
     if review.entity_id is None:  # one that the run lacks
         if review.verdict == REJECT or review.start_char is None or review.label is None:
             fields = "'start_char', 'end_char' and 'label' of an entity that the run lacks"

@@ -16,7 +16,7 @@ from nlp_pipeline.errors.review import (
     unknown_document,
 )
 from nlp_pipeline.reviews.marked_document import MarkedDocument
-from nlp_pipeline.reviews.review import Review, merged, reviews_of, table_of
+from nlp_pipeline.reviews.review import TARGETS, Review, merged, reviews_of, table_of
 from nlp_pipeline.reviews.review_file import ReviewLine, read_review_file
 from nlp_pipeline.reviews.row_check import COLUMNS, ReviewedDocument, checked
 from nlp_pipeline.run_folder.files import Format
@@ -136,7 +136,7 @@ def _documents(run: Path, document_ids: Iterable[str]) -> Iterable[tuple[str, Re
         }
         if not documents:
             continue
-        for table in ("answers", "categories", "entities"):
+        for table in TARGETS:
             for row in part[table].to_pylist():
                 if row["document_id"] in documents:
                     documents[row["document_id"]].rows.setdefault(table, []).append(row)

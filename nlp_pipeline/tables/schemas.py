@@ -399,9 +399,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "reviews": (
         _DOCUMENT_ID,
-        _key("target", STRING, "the table of what was judged: `answers`, `categories`, `entities`"),
-        Column("component", STRING, "of an answer: the component that asked"),
+        _key(
+            "target",
+            STRING,
+            "the table of what was judged: `answers`, `categories`, `entities`, "
+            "`extraction_fields`",
+        ),
+        Column("component", STRING, "of an answer or a field: the component that generated it"),
         Column("question_id", STRING, "of an answer: the question's id"),
+        Column("field", STRING, "of an extracted value: its place in the object, as there"),
         Column("entity_id", INT, "of an entity; null where the run lacks it"),
         Column(
             "label", STRING, "of a category: the one that was judged; of an entity: the right one"
@@ -410,13 +416,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(
             "answer",
             STRING,
-            "what was judged: the answer, the entity's text or the label; null for no answer",
+            "what was judged: the answer, the value, the entity's text or the label; null for none",
         ),
         Column(
             "text",
             STRING,
-            "what is right: the answer, the entity's text or the label; null with `reject`, and "
-            "where it is right that there is no answer",
+            "what is right: the answer, the value, the entity's text or the label; null with "
+            "`reject`, and where it is right that there is none",
         ),
         Column("start_char", INT, "first character of what is right in the document's text"),
         Column("end_char", INT, "one past the last character"),

@@ -83,3 +83,28 @@ def test_a_reviewed_run_is_a_file_of_labels(reviewed_run: Path) -> None:
     assert cases.right["d2", ""] == ("money",), "in place of the label of the corpus"
     assert cases.right["d0", ""] == ("sport",)
     assert ("d4", "") not in cases.right, "what is right was not said"
+
+
+def test_values_of_forms(tmp_path: Path) -> None:
+    documents = records(5)
+    documents[1]["orders"]["value"] = "nobody here"
+    documents[2]["orders"]["value"] = "nobody else"
+    run = teacher_run(tmp_path, documents)
+    value = {"target": "extraction_fields", "field": "/who"}
+    lines = [
+        {"document_id": "d0", **value, "verdict": "accept"},
+        {"document_id": "d1", **value, "verdict": "correct", "start_char": 0, "end_char": 2},
+        {"document_id": "d2", **value, "verdict": "correct"},
+        {"document_id": "d3", **value, "verdict": "reject"},
+    ]
+    file = tmp_path / "review.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert review_run(run, file).problems == ()
+    teacher = read_teacher(run, DistilSettings("spancat", source="extractions"))
+    assert take_reviews(run, teacher) == 4
+    spans = [[(s.start, s.end) for s in document.spans] for document in teacher.documents]
+    assert [len(those) for those in spans] == [1, 1, 0, 0, 1]
+    assert spans[1] == [(0, 2)]
+    assert [d.problem for d in teacher.documents] == [None, None, None, REJECTED, None]
+    cases = read_labelled(str(run), teacher)
+    assert cases.right == {("d0", "who"): ("Anna Berg",), ("d1", "who"): ("On",), ("d2", "who"): ()}

@@ -13,19 +13,32 @@ from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import run
+from nlp_pipeline.components.extensions import register_extensions
+from nlp_pipeline.grounding.align import ground
 
 TEXTS = {
     "astral": "Greetings 😀 from\nTurin. Ada wrote to Babbage",
     "plain": "Grace left for Oslo",
     "none": "He was not in the document",
 }
+register_extensions()
 NAMES = {"Ada": "PERSON", "Grace": "PERSON", "Turin": "GPE", "Oslo": "ORG"}
 
 
 def named(doc: Doc) -> Doc:
-    """Names and two labels, without a model."""
+    """Names, a label of two and an object, without a model."""
     doc.ents = [Span(doc, t.i, t.i + 1, NAMES[t.text]) for t in doc if t.text in NAMES]
     doc.cats = {"letter": 0.8, "travel": 0.2}
+    common = {"component": "form", "status": "ok", "output_tokens": 0}
+    doc._.classifications = [{**common, "labels": ["letter"], "logprobs": {}}]
+    who = next((ent.text for ent in doc.ents if ent.label_ == "PERSON"), None)
+    value = {"who": who, "n": 3, "places": ["Oslo", "Rome"]}
+    texts = {"/who": who, "/n": "3", "/places/0": "Oslo", "/places/1": "Rome"}
+    fields = [
+        {"field": name, "value": text, **(ground(doc, text or "-")).as_dict()}
+        for name, text in texts.items()
+    ]
+    doc._.extractions = [{**common, "extraction": value, "fields": fields, "mean_logprob": -0.1}]
     return doc
 
 

@@ -155,6 +155,25 @@ def test_the_export_writes_corrected_labels_and_entities(shared: Path, tmp_path:
     assert pd.read_csv(file)["label"].tolist() == ["GPE", "PERSON", "PERSON", "ORG"]
 
 
+def test_what_tells_of_entities_and_labels_follows_them(shared: Path, tmp_path: Path) -> None:
+    tokens = exported(shared, tmp_path, "tokens")
+    tags = {
+        name: [(t["text"], t["ent_iob"], t["ent_type"]) for t in tokens if t["document_id"] == name]
+        for name in ("astral", "plain")
+    }
+    assert [tag[1:] for tag in tags["astral"]] == [
+        *[("O", None), ("B", "PLACE"), *[("I", "PLACE")] * 3, *[("O", None)] * 5]
+    ], "over the emoji and the line break; Ada was rejected"
+    assert tags["plain"][3] == ("Oslo", "B", "GPE")
+    before = read_run(shared, ["tokens", "documents"])
+    assert len(tokens) == len(before["tokens"]), "no token is lost"
+    documents = exported(shared, tmp_path, "documents")
+    assert [d["n_entities"] for d in documents] == [1, None, 2, 0]
+    assert before["documents"]["n_entities"].tolist()[0] == 2
+    labels = {r["document_id"]: r["labels"] for r in exported(shared, tmp_path, "classifications")}
+    assert labels == {"astral": ["letter"], "plain": ["letter"], "none": ["travel"]}
+
+
 def test_reviews_are_exported_where_there_are_any(
     shared: Path, finished: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,13 @@ def test_a_text_alone_is_found_where_it_stands_once(out: Path, review_file: Writ
             {"document_id": "plain", "target": "entities", "entity_id": 1, "verdict": "correct"},
             "'correct' needs another 'label', or a span of the text.",
         ),
+        (
+            {
+                **{"document_id": "plain", "target": "extraction_fields", "field": "/when"},
+                "verdict": "accept",
+            },
+            "'plain' has no field '/when'; there are: /who, /n, /places/0, /places/1.",
+        ),
         ({**PLAIN, "verdict": "accept", "reviewed_at": "now"}, "'reviewed_at' is 'now', and has"),
     ],
 )
