@@ -69,6 +69,15 @@ def opened(file: Path, word: str) -> dict[str, float]:
         expect(page.locator("#found")).to_contain_text(" of ", timeout=60_000)
         timed("search_s", start)
         found["rows_drawn"] = page.locator(".row").count()
+        start = time.perf_counter()
+        page.click("#tab-review")
+        page.wait_for_selector("#view-review h2")
+        timed("review_s", start)
+        if page.locator("#kind option[value=entities]").count():
+            start = time.perf_counter()
+            page.select_option("#kind", "entities")
+            page.wait_for_selector("#view-review .asked:has-text('Entity')")
+            timed("review_entities_s", start)
     return found
 
 

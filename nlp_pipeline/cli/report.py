@@ -17,7 +17,15 @@ import click
 )
 @click.option("--title", help="Heading of the page.  [default: the folder's name]")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many documents.")
-def report(out: Path, *, file: Path | None, title: str | None, limit: int | None) -> None:
+@click.option(
+    "--against",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Another run over the same texts: the review begins where it says something else.",
+)
+def report(
+    out: Path, *, file: Path | None, title: str | None, limit: int | None, against: Path | None
+) -> None:
     """Write the run in the folder OUT as one HTML page to look through.
 
     It needs no network and no server: open it in a browser. Of a run that is still going on it
@@ -29,4 +37,4 @@ def report(out: Path, *, file: Path | None, title: str | None, limit: int | None
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.report import write_report
 
-    click.echo(str(write_report(out, file, title=title, limit=limit)))
+    click.echo(str(write_report(out, file, title=title, limit=limit, against=against)))

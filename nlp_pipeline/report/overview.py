@@ -30,6 +30,7 @@ class Overview:
         self._supported: Counter[str] = Counter()
         self._confidence = [0] * BINS
         self._questions: dict[str, dict[str, Any]] = {}
+        self._categories: Counter[str] = Counter()
         self._lengths = array("q")
         self._lines: list[list[Any]] = []
 
@@ -45,6 +46,7 @@ class Overview:
         self._errors.update(error["type"] for error in document["errors"])
         labels = chosen_labels(document)
         self._labels.update(labels)
+        self._categories.update(row["label"] for row in document["categories"])
         answers = [self._answer(answer) for answer in document["answers"]]
         for summary in document["summaries"]:
             self._counts["summaries"] += 1
@@ -65,6 +67,7 @@ class Overview:
                 " ".join((document["text"] or document["error"] or "")[: 2 * SNIPPET].split())[
                     :SNIPPET
                 ],
+                review_items(document),
             ]
         )
 
@@ -79,7 +82,12 @@ class Overview:
         if answer["status"] == "ok":
             self._grounded[answer["grounded"] or "none"] += 1
             self._book_confidence(answer)
-        return [answer["question_id"], answer["status"], _sureness(answer), answer["component"]]
+        return [
+            *(answer["question_id"], answer["status"], _sureness(answer), answer["component"]),
+            _interest(
+                answer, bool(answer["unsupported_entities"] or answer["unsupported_numbers"])
+            ),
+        ]
 
     def _book_confidence(self, row: Row) -> None:
         mean = row["mean_logprob"]
@@ -88,10 +96,11 @@ class Overview:
 
     @property
     def lines(self) -> list[list[Any]]:
-        """Per document: id, failed, tokens, labels, answers, unsupported, the text's beginning.
+        """Per document: id, failed, tokens, labels, answers, unsupported, begin, review.
 
-        An answer is its question's id, its status, how sure it is and its component.
-        `labels` are those of its entities and those that were chosen for it.
+        An answer is its question's id, its status, how sure it is, its component and how much it
+        is worth a look (`_interest`). `labels` are those of its entities and those that were
+        chosen for it, `begin` is how the text begins, `review` as `review_items` gives it.
         """
         return self._lines
 
@@ -101,6 +110,7 @@ class Overview:
             "counts": {"documents": 0, "failed": 0, **self._counts},
             "entities": self._entities.most_common(),
             "labels": self._labels.most_common(),
+            "categories": [label for label, _ in self._categories.most_common()],
             "errors": self._errors.most_common(),
             "grounded": self._grounded.most_common(),
             "supported": dict(self._supported),
@@ -120,6 +130,44 @@ def _sureness(answer: Mapping[str, Any]) -> float | None:
         return round(confidence, 4)
     mean: float | None = answer["mean_logprob"]
     return None if mean is None else round(math.exp(mean), 4)
+
+
+def _interest(row: Mapping[str, Any], is_doubtful: bool) -> int:
+    """2 where the other run says something else, 1 where the text does not bear it out, else 0."""
+    return 2 if "other" in row else int(is_doubtful)
+
+
+def review_items(document: Mapping[str, Any]) -> list[Any] | None:
+    """What can be reviewed of a document beside its answers; None of one without a text.
+
+    Labels are those that were chosen, else the likeliest, each with its score; values of objects
+    their component and field, each with how much it is worth a look. Then come the number of
+    entities, the numbers of those that the other run lacks, and whether the other run says
+    anything else.
+    """
+    if document["text"] is None:
+        return None
+    scores = {row["label"]: row["score"] or 0.0 for row in document["categories"]}
+    labels = [label for label in chosen_labels(document) if label in scores]
+    labels = labels or sorted(scores, key=lambda label: -scores[label])[:1]
+    interest = 2 if "other_labels" in document else 0
+    values = [
+        [row["component"], row["field"], _interest(row, bool(row["value"]) and _is_nowhere(row))]
+        for row in document["extraction_fields"]
+    ]
+    entities = document["entities"]
+    differing = [number for number, entity in enumerate(entities) if "other" in entity]
+    rows = [*document["answers"], *document["extraction_fields"]]
+    differs = bool(differing) or interest == 2 or any("other" in row for row in rows)
+    return [
+        [[label, round(scores[label], 4), interest] for label in labels],
+        values,
+        *(len(entities), differing, int(differs)),
+    ]
+
+
+def _is_nowhere(row: Mapping[str, Any]) -> bool:
+    return row["grounded"] in (None, "none")
 
 
 def chosen_labels(document: Mapping[str, Any]) -> list[str]:

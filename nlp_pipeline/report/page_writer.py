@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from nlp_pipeline.report.colors import entity_colors
 from nlp_pipeline.report.documents import Row, read_documents
+from nlp_pipeline.report.other_run import OtherRun
 from nlp_pipeline.report.overview import Overview, pace
 from nlp_pipeline.report.page_parts import asset, packed_data, page_ends, page_script, write_page
 from nlp_pipeline.run_folder.read import run_manifest
@@ -29,6 +30,7 @@ SCRIPTS = (
     "overview.js",
     "verdicts.js",
     "selection.js",
+    "review_kinds.js",
     "review.js",
     "app.js",
 )
@@ -40,6 +42,7 @@ def write_report(
     *,
     title: str | None = None,
     limit: int | None = None,
+    against: str | Path | None = None,
 ) -> Path:
     """Writes a run as one HTML page that needs no network.
 
@@ -52,29 +55,33 @@ def write_report(
         out: The file; by default `report.html` in the run's folder.
         title: Heading of the page; by default the name of the run's folder.
         limit: The first so many documents only.
+        against: Another run over the same texts: where it says something else the review begins.
 
     Returns:
         The file.
 
     Raises:
-        RunNotFound: The folder holds no run.
+        RunNotFound: A folder holds no run.
         OutputNotWritable: The file cannot be written.
     """
     folder = Path(run)
     run_manifest(folder)
     target = Path(out) if out is not None else folder / "report.html"
     heading = title or folder.resolve().name
-    return write_page(target, lambda page: _write(page, folder, heading, limit))
+    rival = None if against is None else OtherRun(Path(against))
+    return write_page(target, lambda page: _write(page, folder, heading, limit, rival))
 
 
-def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:
+def _write(
+    page: IO[str], run: Path, heading: str, limit: int | None, rival: OtherRun | None
+) -> None:
     script = page_script([asset(name) for name in SCRIPTS])
     head, tail = page_ends(
         asset("report.html"), title=heading, style=asset("report.css"), script=script
     )
     page.write(head)
     overview = Overview()
-    counted = _counted(read_documents(run, limit), overview)
+    counted = _counted(read_documents(run, limit), overview, rival)
     number = 0
     while block := list(islice(counted, BLOCK)):
         page.write(
@@ -83,12 +90,16 @@ def _write(page: IO[str], run: Path, heading: str, limit: int | None) -> None:
         page.write(packed_data(f"block-{number}", block))
         number += 1
     page.write(packed_data("lines", overview.lines))
-    page.write(packed_data("overview", {**_about(run, heading), **overview.as_dict()}))
+    against = None if rival is None else rival.name
+    about = {**_about(run, heading), **overview.as_dict(), "against": against}
+    page.write(packed_data("overview", about))
     page.write(tail)
 
 
-def _counted(documents: Iterable[Row], overview: Overview) -> Iterator[Row]:
+def _counted(documents: Iterable[Row], overview: Overview, rival: OtherRun | None) -> Iterator[Row]:
     for document in documents:
+        if rival is not None:
+            rival.mark(document)
         overview.add(document)
         yield document
 

@@ -11,6 +11,8 @@ from parrot_pipeline import parrot_pipeline
 from spacy.tokens import Doc, Span
 
 from nlp_pipeline import run
+from nlp_pipeline.components.extensions import register_extensions
+from nlp_pipeline.grounding.align import ground
 
 SCRIPT = "<script>window.hacked = 1</script>"
 IMAGE = "<img src=x onerror='window.hacked = 1'>"
@@ -48,3 +50,46 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     run(corpus, folder / "out", pipeline=pipeline, part_size=4)
     return folder / "out"
+
+
+register_extensions()
+
+
+def _fill(doc: Doc, labels: list[str], who: str | None, place: str) -> Doc:
+    names = {"Grace": "PERSON", "Ada": "PERSON", "Oslo": place, "Turin": place}
+    doc.ents = [Span(doc, t.i, t.i + 1, names[t.text]) for t in doc if t.text in names]
+    doc.cats = {"letter": 0.6 if "Ada" in doc.text else 0.8, "travel": 0.2, "war": 0.1}
+    common = {"component": "form", "status": "ok", "output_tokens": 0}
+    doc._.classifications = [{**common, "labels": labels, "logprobs": {}}]
+    field = {"field": "/who", "value": who, **ground(doc, who or "-").as_dict()}
+    doc._.extractions = [{**common, "extraction": {"who": who}, "fields": [field]}]
+    return doc
+
+
+def filled(doc: Doc) -> Doc:
+    """A label, an object and entities."""
+    return _fill(doc, ["letter"], "Grace" if "Grace" in doc.text else "Nobody", "GPE")
+
+
+def refilled(doc: Doc) -> Doc:
+    """Others, of the document with Grace in it."""
+    if "Grace" not in doc.text:
+        return filled(doc)
+    return _fill(doc, ["travel"], None, "ORG")
+
+
+@pytest.fixture(scope="session")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs over three documents, one without a text; they differ in the last one."""
+    folder = tmp_path_factory.mktemp("two")
+    records: list[dict[str, Any]] = [
+        {"id": "ada", "text": "Greetings 😀 from\nTurin. Ada wrote to Babbage"},
+        {"id": "empty"},
+        {"id": "grace", "text": "Grace left for Oslo"},
+    ]
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    a, b = folder / "a", folder / "b"
+    run(corpus, a, pipeline=parrot_pipeline(folder, filled))
+    run(corpus, b, pipeline=parrot_pipeline(folder, refilled, question="Who left? Grace"))
+    return a, b

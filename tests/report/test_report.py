@@ -43,6 +43,28 @@ def test_a_page_holds_every_document_and_all_that_was_found(out: Path, tmp_path:
     assert statuses["fails"]["error"] >= 5
 
 
+def test_what_another_run_says_otherwise_comes_first(
+    two_runs: tuple[Path, Path], cli: Any, tmp_path: Path
+) -> None:
+    a, b = two_runs
+    done = cli("report", a, "--against", b, "--file", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert data(page, "overview")["against"] == "b"
+    assert sorted(data(page, "overview")["categories"]) == ["letter", "travel", "war"]
+    ada, empty, grace = (line[7] for line in data(page, "lines"))
+    # Labels with score and interest, values, entities: how many, which the other run lacks.
+    assert ada == [[["letter", 0.6, 0]], [["form", "/who", 1]], 2, [], 0], "Nobody is nowhere"
+    assert empty is None, "there is nothing to look at"
+    assert grace == [[["letter", 0.8, 2]], [["form", "/who", 2]], 2, [1], 1]
+    document = data(page, "block-0")[2]
+    assert document["other_labels"] == ["travel"]
+    assert document["extraction_fields"][0]["other"]["text"] is None
+    alone = write_report(a, tmp_path / "alone.html").read_text(encoding="utf-8")
+    assert data(alone, "lines")[2][7] == [[["letter", 0.8, 0]], [["form", "/who", 0]], 2, [], 0]
+    assert cli("report", a, "--against", tmp_path / "none").code == 1
+
+
 def test_nothing_of_a_document_stands_in_the_page_as_it_is(out: Path, tmp_path: Path) -> None:
     title = '</title><script>window.hacked = 1</script>"'
     page = write_report(out, tmp_path / "page.html", title=title).read_text(encoding="utf-8")

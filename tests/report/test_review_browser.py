@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,92 @@ def test_the_least_sure_come_first_and_the_failed_last(
     assert page.locator("#accept").is_disabled(), "there is no answer to accept"
     page.keyboard.press("a")
     progress(page, "0 of 3 reviewed")
+
+
+def test_labels_values_and_entities_are_judged_too(
+    two_runs: tuple[Path, Path], open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    run_folder = tmp_path / "a"
+    shutil.copytree(two_runs[0], run_folder)
+    page = open_page(write_report(run_folder, tmp_path / "page.html", against=two_runs[1]))
+    page.click("#tab-review")
+    page.locator("#kind option").first.wait_for(state="attached")
+    names = page.locator("#kind option").all_inner_texts()
+    assert names == ["Answers", "Labels", "Values", "Entities"]
+    page.select_option("#kind", "categories")
+    progress(page, "0 of 2 reviewed")
+    shown(page, "grace")  # the other run has another label
+    assert page.locator("#other").inner_text() == "b: travel"
+    page.keyboard.press("b")
+    shown(page, "ada")
+    page.get_by_role("button", name="war").click()
+    progress(page, "2 of 2 reviewed")
+    page.select_option("#kind", "extraction_fields")
+    shown(page, "grace")
+    page.keyboard.press("a")
+    shown(page, "ada")  # its value stands nowhere in the text
+    page.keyboard.press("m")  # nothing is selected yet
+    drag(page, "😀 from", "Turin")
+    page.click("#mark")
+    progress(page, "2 of 2 reviewed")
+    page.select_option("#kind", "entities")
+    progress(page, "0 of 4 reviewed")
+    shown(page, "grace")
+    assert page.locator("#view-review .said").inner_text() == "Oslo"
+    assert page.locator("#nothing").count() == 0
+    page.keyboard.press("0")
+    page.keyboard.press("1")
+    progress(page, "1 of 4 reviewed")
+    page.keyboard.press("r")
+    page.reload()
+    page.click("#tab-review")
+    page.select_option("#kind", "entities")
+    progress(page, "2 of 4 reviewed")
+    file = tmp_path / "review.jsonl"
+    file.write_text(page.evaluate("app.review.verdicts.lines()"), encoding="utf-8")
+    result = review_run(run_folder, file)
+    assert (result.n_taken, result.problems) == (6, ())
+    reviews = reviews_of(read_reviews(run_folder, "parquet"))
+    rows = {(row.document_id, row.target): row for row in reviews}
+    assert (rows["grace", "categories"].label, rows["grace", "categories"].text) == (
+        *("letter", "travel"),
+    )
+    assert rows["ada", "categories"].text == "war"
+    assert rows["grace", "extraction_fields"].verdict == "accept"
+    value = rows["ada", "extraction_fields"]
+    assert (value.answer, value.text, value.field) == ("Nobody", "😀 from\nTurin", "/who")
+    oslo = next(r for r in reviews if r.target == "entities" and r.document_id == "grace")
+    assert (oslo.verdict, oslo.text, oslo.label) == ("correct", "Oslo", "PERSON")
+    assert rows["ada", "entities"].verdict == "reject"
+
+
+def test_a_file_that_is_chosen_gets_every_verdict(review_page: Any) -> None:
+    page = review_page
+    # A browser shows its dialog to people alone: in its place a file in memory.
+    page.evaluate(
+        """() => {
+          window.showSaveFilePicker = async ({ suggestedName }) => {
+            let text = "";
+            const stream = {
+              write: async (piece) => (text += piece),
+              close: async () => (window.file = [suggestedName, text]),
+            };
+            return { createWritable: async () => ((text = ""), stream) };
+          };
+        }"""
+    )
+    page.keyboard.press("a")
+    progress(page, "1 of 3 reviewed")
+    page.click("#keep")
+    page.wait_for_function("window.file?.[1].split('\\n').length === 2")
+    page.keyboard.press("r")
+    page.wait_for_function("window.file[1].split('\\n').length === 3")
+    name, text = page.evaluate("window.file")
+    assert name == "review.jsonl"
+    assert [json.loads(line)["verdict"] for line in text.splitlines()] == ["accept", "reject"]
+    page.evaluate("() => { window.showSaveFilePicker = () => { throw new Error('no room') } }")
+    page.click("#keep")
+    page.wait_for_function("document.getElementById('notice').textContent.includes('no room')")
 
 
 def test_reports_of_one_run_share_their_reviews(

@@ -83,7 +83,7 @@ class Filters {
     this.changed = changed;
     const { overview } = data;
     const labels = [...new Set([...overview.labels, ...overview.entities].map((pair) => pair[0]))];
-    this.choices("by-status", "Any status", [["ok", "ok"], ["error", "with errors"], ["unsupported", "with unsupported names or numbers"]]);
+    this.choices("by-status", "Any status", [["ok", "ok"], ["error", "with errors"], ["unsupported", "with unsupported names or numbers"], ...(overview.against ? [["differs", `with what ${overview.against} says otherwise`]] : [])]);
     this.choices("by-label", "Any label", labels.map((label) => [label, label]));
     this.choices("by-question", "Any question", overview.questions.map((one) => [one.id, one.text]));
     this.choices("by-answer", "Any answer", [["ok", "answered"], ["no_answer", "no answer"], ["error", "failed"]]);
@@ -113,8 +113,9 @@ class Filters {
     const turn = (this.turn = (this.turn || 0) + 1);
     const [status, label, question, answer] = ["by-status", "by-label", "by-question", "by-answer"].map((id) => byId(id).value);
     const wanted = byId("search").value.trim().toLowerCase();
-    const fits = ([, failed, , labels, answers, unsupported]) =>
-      (!status || (status === "unsupported" ? unsupported : Boolean(failed) === (status === "error"))) &&
+    const has = (failed, unsupported, review) => ({ ok: !failed, error: failed, unsupported, differs: review?.[4] })[status];
+    const fits = ([, failed, , labels, answers, unsupported, , review]) =>
+      (!status || has(failed, unsupported, review)) &&
       (!label || labels.includes(label)) &&
       ((!question && !answer) || answers.some(([id, said]) => (!question || id === question) && (!answer || said === answer)));
     let places = [];

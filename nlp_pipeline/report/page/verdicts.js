@@ -1,4 +1,4 @@
-// What a person thinks of the answers: kept in the browser's storage, saved as review.jsonl.
+// What a person thinks of the rows of a run: kept in the browser's storage, saved as review.jsonl.
 
 class Verdicts {
   constructor(name, warn) {
@@ -15,28 +15,30 @@ class Verdicts {
     }
   }
 
-  static key(doc, answer) {
-    return JSON.stringify([doc, answer.component, answer.question_id]);
+  // The key of a row: of an answer as pages of before had it.
+  static key(document_id, target, names) {
+    return JSON.stringify(target === "answers" ? [document_id, names.component, names.question_id] : [document_id, target, ...Object.values(names)]);
   }
 
-  get(doc, answer) {
-    return this.all.get(Verdicts.key(doc.document_id, answer));
+  get(key) {
+    return this.all.get(key);
   }
 
-  // A verdict on an answer of a document; what is right, where it is a correction.
-  set(doc, answer, verdict, right = {}) {
-    const note = this.get(doc, answer)?.note ?? null;
-    this.all.set(Verdicts.key(doc.document_id, answer), {
+  // A verdict on a row of a document: `names` are what the row is found by, `answer` is what was
+  // judged, `right` what is right, where it is a correction.
+  set(key, doc, { target, names, answer, verdict, right = {} }) {
+    const note = this.get(key)?.note ?? null;
+    this.all.set(key, {
       document_id: doc.document_id,
-      target: "answers",
+      target,
       text_digest: doc.text_digest,
-      component: answer.component,
-      question_id: answer.question_id,
+      ...names,
       verdict,
-      answer: answer.answer,
-      text: right.text ?? null,
-      start_char: right.start_char ?? null,
-      end_char: right.end_char ?? null,
+      answer,
+      text: null,
+      start_char: null,
+      end_char: null,
+      ...right,
       note,
       reviewer: null,
       reviewed_at: new Date().toISOString(),
@@ -44,19 +46,24 @@ class Verdicts {
     this.save();
   }
 
-  // A remark; on an answer without a verdict it waits for one.
-  remark(doc, answer, note) {
-    const before = this.get(doc, answer) || { verdict: null };
-    this.all.set(Verdicts.key(doc.document_id, answer), { ...before, note: note || null });
+  // A remark; on a row without a verdict it waits for one.
+  remark(key, note) {
+    const before = this.get(key) || { verdict: null };
+    this.all.set(key, { ...before, note: note || null });
     this.save();
   }
 
   // Takes a verdict back; its note stays.
-  remove(doc, answer) {
-    const note = this.get(doc, answer)?.note;
-    this.all.delete(Verdicts.key(doc.document_id, answer));
-    if (note) this.remark(doc, answer, note);
+  remove(key) {
+    const note = this.get(key)?.note;
+    this.all.delete(key);
+    if (note) this.remark(key, note);
     this.save();
+  }
+
+  // How many rows have a verdict.
+  get many() {
+    return [...this.all.values()].filter((one) => one.verdict).length;
   }
 
   sign(reviewer) {
@@ -69,6 +76,7 @@ class Verdicts {
   }
 
   save() {
+    if (this.file) this.write().catch((error) => this.warn(`The file cannot be written (${error.message}): download the review instead.`));
     try {
       localStorage.setItem(this.name, JSON.stringify({ reviewer: this.reviewer, verdicts: [...this.all] }));
     } catch {
@@ -80,6 +88,28 @@ class Verdicts {
   lines() {
     const done = [...this.all.values()].filter((one) => one.verdict);
     return done.map((one) => JSON.stringify({ ...one, reviewer: this.reviewer || null }) + "\n").join("");
+  }
+
+  // Lets a person choose a file, beside the report for instance, which every verdict goes into from
+  // then on; where the browser writes files.
+  async keepIn() {
+    try {
+      this.file = await showSaveFilePicker({ suggestedName: "review.jsonl" });
+      await this.write();
+    } catch (error) {
+      if (error.name !== "AbortError") this.warn(`The file cannot be written (${error.message}): download the review instead.`);
+    }
+  }
+
+  // Writes the file that was chosen, one time after the other.
+  write() {
+    const write = async () => {
+      const stream = await this.file.createWritable();
+      await stream.write(this.lines());
+      await stream.close();
+    };
+    this.writing = (this.writing || Promise.resolve()).then(write);
+    return this.writing;
   }
 
   download() {
