@@ -34,7 +34,8 @@ _TOKENS = ("prompt_tokens", "reused_tokens", "output_tokens")
     "--references",
     metavar="CORPUS",
     shell_complete=complete_file,
-    help="What is right.  [default: the corpus of RUN_A, where it says so]",
+    help="What is right: a corpus, or a run with reviews.  [default: the corpus of RUN_A, where "
+    "it says so, else the reviews of both]",
 )
 @click.option(
     "--page",
@@ -111,7 +112,8 @@ def _show_measures(references: dict[str, Any]) -> None:
     rows = [_measures("all", references["overall"])]
     rows += [_measures(name, values) for name, values in references["by_question"].items()]
     heads = ["questions", "n", "exact A", "exact B", "B less A", "F1 A", "F1 B", "B less A"]
-    title = "\nAgainst the references (percent; in brackets the 95% interval of B less A)"
+    judge = {"corpus": "references", "reviews": "reviews"}[references["source"]]
+    title = f"\nAgainst the {judge} (percent; in brackets the 95% interval of B less A)"
     print_table([*heads, "better", "worse", "McNemar p"], rows, title)
 
 

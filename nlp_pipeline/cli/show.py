@@ -1,4 +1,4 @@
-"""`nlp-pipeline show`: one document of a run, its entities, answers and summary."""
+"""`nlp-pipeline show`: one document of a run, its entities, answers, summary and reviews."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def show(out: Path, document_id: str) -> None:
         console.print(_line(answer["question"], answer["answer"], answer))
     for summary in rows["summaries"]:
         console.print(_line("Summary", summary["summary"], summary))
+    for review in rows["reviews"]:
+        console.print(_judgement(review, document["text"] or ""))
     for error in rows["errors"]:
         console.print(_plain(f"{error['stage']}: {error['message']}"), style="red")
 
@@ -63,6 +65,33 @@ def _marked(text: str, entities: list[dict[str, Any]]) -> Any:
         end = entity["end_char"]
     line.append_text(_plain(text[end:]))
     return line
+
+
+def _judgement(review: dict[str, Any], text: str) -> Any:
+    """Who thinks what of which row, in one line."""
+    from rich.text import Text
+
+    from nlp_pipeline.errors.escapes import escaped
+    from nlp_pipeline.run_folder.review_table import text_digest
+
+    subject = review["question_id"] or review["field"] or review["target"]
+    verdict = {"accept": "right", "reject": "wrong", "correct": "wrong; right is"}[
+        review["verdict"]
+    ]
+    words = [f"{subject}: {review['answer'] or 'none'} is {verdict}"]
+    if review["verdict"] == "correct":
+        words.append(" ".join(filter(None, [review["text"] or "none", _label_of(review)])))
+    line = Text("\nReviewed").append(f" by {escaped(review['reviewer'] or 'nobody named')}: ")
+    line.append_text(_plain(" ".join(words)))
+    if review["note"]:
+        line.append_text(Text(" (").append_text(_plain(review["note"])).append(")"))
+    if review["text_digest"] != text_digest(text):
+        line.append(" [of another text]", style="dim")
+    return line
+
+
+def _label_of(review: dict[str, Any]) -> str:
+    return f"({review['label']})" if review["target"] == "entities" and review["label"] else ""
 
 
 def _line(question: str, reply: str | None, row: dict[str, Any]) -> Any:

@@ -14,8 +14,9 @@ from nlp_pipeline.cli.output import note
 def verify(out: Path) -> None:
     """Check every file of the run in the folder OUT: its bytes, its rows, its books.
 
-    Nothing is changed. Of a run that is still going on the finished parts are checked. What is
-    damaged is named, with the command that makes it anew; the exit code is then 1.
+    Reviews are read too, and counted. Nothing is changed. Of a run that is still going on the
+    finished parts are checked. What is damaged is named, with the command that makes it anew; the
+    exit code is then 1.
 
     \b
     Example:
@@ -28,6 +29,13 @@ def verify(out: Path) -> None:
     click.echo(
         f"All is whole: {report.documents} documents in {report.parts} parts, {report.files} files."
     )
+    if report.reviews:
+        click.echo(f"{report.reviews} reviews can be read.")
+    if report.outdated_reviews:
+        note(
+            f"{report.outdated_reviews} of the reviews are of documents that the run lacks, or of "
+            "texts that have changed: they count for nothing until the text is back."
+        )
     if report.undigested:
         note(
             f"{report.undigested} of the files have no digest, since they were written before "

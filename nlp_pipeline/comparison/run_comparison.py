@@ -14,19 +14,13 @@ from nlp_pipeline.comparison.generated_values import (
     ValueKey,
     read_values,
 )
-from nlp_pipeline.comparison.paired_tests import paired_measures
+from nlp_pipeline.comparison.reference_measures import measures_of_runs, read_judgements
 from nlp_pipeline.components.answer_overlap import f1
-from nlp_pipeline.corpus import read_corpus
-from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.comparison import NothingShared
-from nlp_pipeline.errors.evaluation import NoReferences
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
-from nlp_pipeline.evaluation.outcomes import outcomes
-from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.run_folder.read import run_manifest
 from nlp_pipeline.run_folder.status import run_status
-from nlp_pipeline.runner.manifest import named_by_stem
 
 COUNTS = (
     *("same", "changed", "appeared", "vanished", "newly_grounded", "no_longer_grounded"),
@@ -87,7 +81,8 @@ class RunComparison:
             not the same text (`changed_texts`), which are not compared.
         values: Per question and component: `table`, `component`, `question_id`, `question` and
             the counts of `COUNTS`.
-        references: Of `overall` and every question: see `paired_measures`; None without any.
+        references: Of `overall` and every question (`by_question`): see `paired_measures`; and
+            who says what is right, as `source`: `corpus` or `reviews`. None without any.
         differences: The documents that differ, those that differ most first.
     """
 
@@ -128,8 +123,9 @@ def compare_runs(
     Args:
         run_a: A run's folder.
         run_b: Another one's.
-        references: A corpus that says what is right; by default that of the first run, where it
-            is still there and says so.
+        references: A corpus that says what is right, or a run whose reviews do; by default the
+            corpus of the first run, where it is still there and says so, else what people have
+            reviewed of both runs.
         bootstrap: How intervals are drawn.
 
     Raises:
@@ -137,6 +133,7 @@ def compare_runs(
         RunNotFound: A folder holds no run.
         NothingShared: The runs have no document in common.
         NoReferences: The corpus that was given says nothing of what is right.
+        NoReviews: The run that was given as references has none.
     """
     folders = (Path(run_a), Path(run_b))
     a, b = (read_values(folder) for folder in folders)
@@ -158,8 +155,8 @@ def compare_runs(
             "only_b": len(b.texts) - len(common_ids),
         },
         values=rows,
-        references=_measures(
-            _references(folders[0], references), (a, b), shared, bootstrap or Bootstrap()
+        references=measures_of_runs(
+            *read_judgements(folders, references), (a, b), shared, bootstrap or Bootstrap()
         ),
         differences=differences,
     )
@@ -246,72 +243,6 @@ def _facts(folder: Path, run: RunValues) -> dict[str, Any]:
         "seconds": status.seconds,
         "documents_per_second": status.documents_per_second,
     }
-
-
-def _references(run: Path, corpus: str | Path | None) -> References:
-    """What the corpus says is right.
-
-    Raises:
-        NoReferences: One was given that says nothing.
-    """
-    manifest = run_manifest(run)
-    source = manifest.get("corpus") if corpus is None else corpus
-    names = ("text_key", "id_key", "max_length")
-    reading = {n: v for n, v in manifest.get("fingerprint", {}).items() if n in names}
-    try:
-        items = read_corpus(
-            str(source),
-            **reading,
-            on_warning=lambda _: None,
-            named_by_stem=named_by_stem(manifest),
-        )
-        references = read_references(items) if str(source) != "-" else References()
-    except NlpPipelineError:
-        if corpus is not None:
-            raise
-        return References()  # it is no longer where it was
-    if corpus is not None and not references:
-        raise NoReferences(str(corpus))
-    return references
-
-
-def _measures(
-    references: References,
-    runs: tuple[RunValues, RunValues],
-    shared: Iterable[str],
-    bootstrap: Bootstrap,
-) -> dict[str, Any] | None:
-    """How both do against the references, in all and by question."""
-    documents = set(shared)
-    a, b = (outcomes(_answer_rows(run, documents), references, run.lengths) for run in runs)
-    overall = paired_measures(a, b, bootstrap)
-    if overall is None:
-        return None
-    questions = dict.fromkeys(outcome.question_id for outcome in a)
-    by_question = {
-        question: paired_measures(
-            [o for o in a if o.question_id == question],
-            [o for o in b if o.question_id == question],
-            bootstrap,
-        )
-        for question in questions
-    }
-    return {"overall": overall, "by_question": {q: m for q, m in by_question.items() if m}}
-
-
-def _answer_rows(run: RunValues, documents: set[str]) -> Iterator[dict[str, Any]]:
-    """The answers as rows of their table, as far as references are compared with them."""
-    for key, values in run.values.items():
-        for name, value in values.items() if key.table == "answers" else ():
-            if name in documents:
-                yield {
-                    "document_id": name,
-                    "question_id": key.question_id,
-                    "question": value.question or "",
-                    "status": value.status,
-                    "answer": value.text,
-                    "sum_logprob": value.score,
-                }
 
 
 def _difference_dict(difference: DocumentDifference) -> dict[str, Any]:

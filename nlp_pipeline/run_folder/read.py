@@ -222,7 +222,7 @@ def iter_rows(path: str | Path, table: str) -> Iterator[dict[str, Any]]:
 
 
 def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Every row of one document.
+    """Every row of one document, what people think of them included.
 
     Raises:
         RunNotFound: The folder holds no run.
@@ -234,6 +234,7 @@ def document_rows(path: str | Path, document_id: str) -> dict[str, list[dict[str
         ids = read_part(folder, part, "documents", format_, ["document_id"])
         if document_id in ids["document_id"].to_pylist():
             tables = {name: read_part(folder, part, name, format_) for name in TABLES}
+            tables[REVIEWS] = read_reviews(folder, format_)
             return {name: _rows_of(document_id, table) for name, table in tables.items()}
     raise DocumentNotFound(document_id, str(path))
 

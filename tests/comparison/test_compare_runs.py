@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline import compare_runs, run
+from nlp_pipeline import compare_runs, review_run, run
 from nlp_pipeline.comparison import RunComparison, write_comparison
 from nlp_pipeline.comparison.generated_values import GeneratedValue
 from nlp_pipeline.comparison.paired_tests import mcnemar
 from nlp_pipeline.comparison.run_comparison import value_outcome
 from nlp_pipeline.errors.comparison import NothingShared
 from nlp_pipeline.errors.evaluation import NoReferences
+from nlp_pipeline.errors.review import NoReviews
 
 TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 CONFIG = """\
@@ -205,3 +206,46 @@ def test_both_answers_light_up_in_one_text(
     page.click("#tab-overview")
     assert "Who was it?" in page.locator("table.counts").nth(1).inner_text()
     assert page.locator("table.counts").count() == 3
+
+
+def test_reviews_of_either_run_say_which_is_better(
+    runs: Callable[..., Path], cli: Any, tmp_path: Path
+) -> None:
+    unlabelled = [{k: v for k, v in record.items() if k != "answers"} for record in RECORDS]
+    a, b = tmp_path / "a", tmp_path / "b"
+    shutil.copytree(runs(1, unlabelled), a)
+    shutil.copytree(runs(2, unlabelled), b)
+    assert compare_runs(a, b).references is None
+    with pytest.raises(NoReviews):
+        compare_runs(a, b, references=a)
+    answer = {"question_id": "who", "verdict": "accept"}
+    for folder, names in ((a, ("one",)), (b, ("two", "emoji"))):
+        lines = [json.dumps({**answer, "document_id": name}) for name in names]
+        (tmp_path / "review.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        assert review_run(folder, tmp_path / "review.jsonl").problems == ()
+    measured = compare_runs(a, b).references
+    assert measured is not None
+    assert (measured["source"], measured["overall"]["n"]) == ("reviews", 3)
+    assert measured["overall"]["mcnemar"] == {"only_a": 1, "only_b": 2, "p": 1.0}
+    assert (measured["overall"]["better"], measured["overall"]["worse"]) == (2, 1)
+    only_b = compare_runs(a, b, references=b).references
+    assert only_b is not None
+    assert only_b["overall"]["n"] == 2
+    assert "Against the reviews" in cli("compare", a, b).out
+
+
+def test_a_copy_keeps_what_a_run_said_before_it_was_asked_again(
+    runs: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = tmp_path / "corpus.jsonl"
+    source.write_text("".join(json.dumps(record) + "\n" for record in RECORDS), encoding="utf-8")
+    config = json.loads((runs(1) / "manifest.json").read_text("utf-8"))["pipeline"]
+    run(source, tmp_path / "run", pipeline=config)
+    shutil.copytree(tmp_path / "run", tmp_path / "before")
+    asked = json.dumps([{"id": "who", "text": "Who, in two words, was it?"}])
+    settings = [f"components.llama_qa.questions={asked}", "components.llama_qa.max_new_tokens=2"]
+    run(source, tmp_path / "run", pipeline=config, settings=settings)
+    comparison = compare_runs(tmp_path / "before", tmp_path / "run")
+    assert counts(comparison) == {"same": 1, "changed": 3}
+    assert comparison.references is not None
+    assert comparison.references["overall"]["better"] == 2

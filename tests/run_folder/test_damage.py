@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nlp_pipeline import read_run
@@ -287,3 +289,33 @@ def test_verify_names_all_that_is_damaged(out: Path, cli: Any) -> None:
 
 def test_verify_of_no_run(tmp_path: Path, cli: Any) -> None:
     assert "holds no run" in cli("verify", tmp_path).err
+
+
+def test_verify_and_show_know_what_people_have_judged(out: Path, tmp_path: Path, cli: Any) -> None:
+    base = {"question_id": "who", "reviewer": "ada"}
+    lines = [
+        {**base, "document_id": "d0", "verdict": "correct", "text": "Ada", "note": "\x1b[1m"},
+        {**base, "document_id": "d1", "verdict": "accept"},
+    ]
+    file = tmp_path / "review.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert cli("review", out, file).code == 0
+    ended = cli("verify", out)
+    assert ended.out.endswith("\n2 reviews can be read.\n")
+    assert ended.err == ""
+    shown = cli("show", out, "d0").out
+    assert "Reviewed by ada: who: " in shown
+    assert "is wrong; right is Ada (\\x1b[1m)" in shown
+    assert "Reviewed" not in cli("show", out, "d2").out
+    reviews = out / "reviews" / "part-00000.parquet"
+    table = pq.read_table(reviews)
+    digests = pa.array(["0" * 32, table["text_digest"][1].as_py()])
+    pq.write_table(
+        table.set_column(table.column_names.index("text_digest"), "text_digest", digests), reviews
+    )
+    assert cli("verify", out).err.startswith("1 of the reviews are of documents that the run lacks")
+    assert "[of another text]" in cli("show", out, "d0").out
+    empty(reviews)
+    ended = cli("verify", out)
+    assert ended.code == 1
+    assert "Restore the file from a copy" in ended.err
