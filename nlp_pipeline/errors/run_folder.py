@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
@@ -169,25 +169,41 @@ class DifferentRun(OutputError):
         )
 
 
+class ComponentCost(NamedTuple):
+    """What a component of a run has to compute once its settings are others.
+
+    Attributes:
+        computed: So many, or so many at most.
+        kept: What it said before and says still.
+        unit: What is counted: `answers`, or `documents` where each has one.
+        is_most: Whether some of it may turn out to be asked to the letter as before.
+    """
+
+    computed: int
+    kept: int
+    unit: str
+    is_most: bool = False
+
+
 def settings_changed(
-    names: Sequence[str], documents: int, answers: Mapping[str, tuple[int, int]]
+    names: Sequence[str], documents: int, costs: Mapping[str, ComponentCost]
 ) -> str:
     """What a run says beforehand that goes on with other settings.
 
     Args:
         names: What has changed; nothing where a process before this one said so already.
         documents: Whose rows are made anew.
-        answers: Per component that has other questions alone, how many answers are computed and
-            how many are kept; empty where something else has changed too.
+        costs: What each component has to compute; empty where that is not known.
     """
     what = f" ({listing([escaped(name, 80) for name in names], 4)})" if names else ""
     text = f"The settings are not those of before{what}: {documents:,} documents are made anew. "
-    if not answers:
-        return text + "What is asked to the letter as before keeps its answer."
     counts = [
-        f"{escaped(name)}: {computed:,} of {computed + kept:,} answers are computed, {kept:,} kept."
-        for name, (computed, kept) in answers.items()
+        f"{escaped(name)}: {'up to ' * cost.is_most}{cost.computed:,} of "
+        f"{cost.computed + cost.kept:,} {cost.unit} are computed, {cost.kept:,} kept."
+        for name, cost in costs.items()
     ]
+    if not costs or any(cost.is_most for cost in costs.values()):
+        counts.append("What is asked to the letter as before keeps its answer.")
     return text + " ".join(counts)
 
 

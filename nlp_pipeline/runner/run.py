@@ -335,7 +335,7 @@ def execute(
             )
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
-            _tell_changes(progress, folder, plan, records)
+            _tell_changes(progress, folder, plan, records, mark)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
@@ -359,11 +359,15 @@ def _ignore(rows: object) -> None:
 
 
 def _tell_changes(
-    progress: Progress, folder: RunFolder, plan: ResumePlan, records: RecordSource
+    progress: Progress,
+    folder: RunFolder,
+    plan: ResumePlan,
+    records: RecordSource,
+    mark: Mapping[str, Any],
 ) -> None:
     """Says beforehand what other settings than those of before cost."""
     if plan.outdated and records.may_change:
-        progress.warn(changes_message(folder.changes, plan.outdated))
+        progress.warn(changes_message(folder.changes, plan.outdated, mark))
 
 
 def _expect(progress: Progress, engine: PartComputer, records: RecordSource, left: int) -> None:

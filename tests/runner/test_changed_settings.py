@@ -22,6 +22,7 @@ from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.completions import completions_path, read_completions
 from nlp_pipeline.runner.request import RunRequest, Silent
 from nlp_pipeline.runner.run import execute
+from nlp_pipeline.runner.setting_changes import changes_message
 
 CONFIG = """\
 [nlp]
@@ -166,7 +167,8 @@ def test_one_more_question_asks_that_question_alone_and_says_so(
     assert all("where is it?" in prompt for prompt in ASKED)
     assert progress.warnings == [
         "The settings are not those of before (components.llama_qa.questions): 5 documents are "
-        "made anew. llama_qa: 5 of 10 answers are computed, 5 kept."
+        "made anew. llama_qa: 5 of 10 answers are computed, 5 kept. "
+        "llama_prompt: 0 of 5 documents are computed, 5 kept."
     ]
     assert (result.documents, result.failed, result.resumed) == (5, 0, 0)
     assert contents(out) == fresh("who", "where")
@@ -193,8 +195,61 @@ def test_a_setting_of_one_component_leaves_the_answers_of_the_other(
     assert len(ASKED) == len(TEXTS)
     assert all("Say: " in prompt for prompt in ASKED)
     assert len(progress.warnings) == 1
-    assert progress.warnings[0].endswith("What is asked to the letter as before keeps its answer.")
+    assert progress.warnings[0].endswith(
+        ": 5 documents are made anew. llama_qa: 0 of 5 answers are computed, 5 kept. "
+        "llama_prompt: up to 5 of 5 documents are computed, 0 kept. "
+        "What is asked to the letter as before keeps its answer."
+    )
     assert contents(out) == fresh("who", name="another")
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "costs"),
+    [
+        (
+            "components.topics.labels",
+            '["a"]',
+            "qa: 0 of 20 answers are computed, 20 kept. "
+            "topics: up to 10 of 10 documents are computed, 0 kept. "
+            "What is asked to the letter as before keeps its answer.",
+        ),
+        (
+            "components.topics.threshold",
+            "0.5",
+            "qa: 0 of 20 answers are computed, 20 kept. "
+            "topics: 0 of 10 documents are computed, 10 kept.",
+        ),
+        (
+            "prompts.qa",
+            "a digest",
+            "qa: up to 20 of 20 answers are computed, 0 kept. "
+            "topics: 0 of 10 documents are computed, 10 kept. "
+            "What is asked to the letter as before keeps its answer.",
+        ),
+        (
+            "generators.0.digest",  # another file under the name of before: nobody knows whose
+            "a digest",
+            "qa: up to 20 of 20 answers are computed, 0 kept. "
+            "topics: up to 10 of 10 documents are computed, 0 kept. "
+            "What is asked to the letter as before keeps its answer.",
+        ),
+        ("nlp.lang", '"de"', "What is asked to the letter as before keeps its answer."),
+    ],
+)
+def test_what_a_change_costs_is_said_component_by_component(
+    name: str, before: str, costs: str
+) -> None:
+    now = {
+        "nlp.lang": '"en"',
+        "components.sentencizer.factory": '"sentencizer"',
+        "components.qa.questions": '["who?", {"id": "w", "text": "where?"}]',
+        "components.qa.generator.model": '"m"',
+        "components.topics.labels": '["a", "b"]',
+        "components.topics.generator.model": '"m"',
+    }
+    message = changes_message({name: (before, "new")}, 10, now)
+    start = f"The settings are not those of before ({name}): 10 documents are made anew. "
+    assert message == start + costs
 
 
 def test_the_same_settings_cost_nothing(setup: Setup, tmp_path: Path) -> None:
