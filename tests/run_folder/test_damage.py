@@ -303,7 +303,7 @@ def test_verify_and_show_know_what_people_have_judged(out: Path, tmp_path: Path,
     ended = cli("verify", out)
     assert ended.out.endswith("\n2 reviews can be read.\n")
     assert ended.err == ""
-    shown = cli("show", out, "d0").out
+    shown = " ".join(cli("show", out, "d0").out.split())
     assert "Reviewed by ada: who: " in shown
     assert "is wrong; right is Ada (\\x1b[1m)" in shown
     assert "Reviewed" not in cli("show", out, "d2").out

@@ -77,7 +77,7 @@ class ReviewView {
       element("button", { class: "quiet", onclick: () => this.next(-1) }, "← Previous"),
       element("button", { class: "quiet", onclick: () => this.next(1) }, "Next →"),
       name,
-      "showSaveFilePicker" in window ? element("button", { id: "keep", onclick: () => this.verdicts.keepIn() }, "Save into a file …") : null,
+      "showSaveFilePicker" in window ? element("button", { id: "keep", onclick: () => this.verdicts.chooseFile() }, "Save into a file …") : null,
       element("button", { id: "download", disabled: this.verdicts.many === 0, onclick: () => this.verdicts.download() }, "Download review.jsonl"),
     );
   }

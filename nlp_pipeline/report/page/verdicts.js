@@ -92,7 +92,7 @@ class Verdicts {
 
   // Lets a person choose a file, beside the report for instance, which every verdict goes into from
   // then on; where the browser writes files.
-  async keepIn() {
+  async chooseFile() {
     try {
       this.file = await showSaveFilePicker({ suggestedName: "review.jsonl" });
       await this.write();
