@@ -27,8 +27,9 @@ def main() -> None:
     parser.add_argument("--corpus", default="corpora/sample.jsonl")
     parser.add_argument("--pipeline", default="en_qa")
     parser.add_argument("--model", default=None, help="the pipeline's own by default")
+    parser.add_argument("--limit", type=int, default=None, help="so many documents")
     args = parser.parse_args()
-    options = {"pipeline": args.pipeline, "model": args.model}
+    options = {"pipeline": args.pipeline, "model": args.model, "limit": args.limit}
     seconds: dict[str, float] = {}
     with TemporaryDirectory() as folder:
         out = Path(folder) / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -49,9 +50,10 @@ _GENERATED = (4, 32)
 _OUTPUT_WEIGHT = 4
 """The work of an output token, as that of so many prompt tokens; only how documents compare."""
 
-_PACE_DEVIATION = 0.15
-"""Standard deviation of the pace of a whole run about that of its sample, relative to it: a
-longer run fills its batches better, and a machine has other work (benchmarks/estimate.py)."""
+_PACE_DEVIATION = (0.15, 0.25)
+"""Standard deviation of the time of a whole run about that of its sample, relative to it: on a
+machine that does nothing else, where a longer run fills its batches better, and on one that others
+keep busy, where even CPU seconds change from minute to minute (benchmarks/estimate.py)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class RunEstimate:
         memory_bytes: The most that this process has had, its models and the corpus' largest
             document included; None where the system does not say.
         gpu_memory_bytes: The same of the GPU; None without one.
-        disk_bytes: Of the tables.
+        disk_bytes: Of the parts: tables, and what the run keeps beside them to go on.
         money: In the currency of the prices; None without prices.
     """
 
@@ -140,8 +142,9 @@ def estimate_documents(
         name: projection.total(np.array([counts[name] for counts in measured.tokens], dtype=float))
         for name in ("prompt", "shared", "output")
     }
+    deviation = _pace_deviation()
     wall, cpu = (
-        projection.total(_shares(measured, duration), _PACE_DEVIATION**2).scaled(1.0, plus=constant)
+        projection.total(_shares(measured, duration), fixed=constant, deviation=deviation)
         for duration, constant in zip(measured.seconds, fixed, strict=True)
     )
     return RunEstimate(
@@ -157,6 +160,18 @@ def estimate_documents(
         disk_bytes=_disk_bytes(request, sample, measured),
         money=None if prices is None else _money(tokens, prices),
     )
+
+
+def _pace_deviation() -> float:
+    """By how much a run may be slower or faster than its sample, as busy as the machine is now."""
+    quiet, busy = _PACE_DEVIATION
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not known on Windows, or here
+        return busy
+    # This process is part of the load.
+    work_of_others = max(0.0, load - 1.0) / (os.cpu_count() or 1)
+    return quiet + (busy - quiet) * min(1.0, work_of_others)
 
 
 def _measure(

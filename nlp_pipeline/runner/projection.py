@@ -108,12 +108,14 @@ class TwoStepProjection:
     sampled_sizes: np.ndarray
     middle: np.ndarray
 
-    def total(self, values: np.ndarray, extra_variance: float = 0.0) -> Projected:
+    def total(self, values: np.ndarray, *, fixed: float = 0.0, deviation: float = 0.0) -> Projected:
         """The sum over the corpus of what the first documents of the sample have.
 
         Args:
             values: Of the smaller sample. Shape: (n_values,), at least one.
-            extra_variance: Of what else is uncertain, relative to the square of the sum.
+            fixed: What comes on top once, whatever the documents are.
+            deviation: Standard deviation of what else is uncertain of the whole sum, relative to
+                it.
         """
         n_all = len(self.sizes)
         by_size = FittedLine.through(self.sampled_sizes, self.middle)
@@ -122,10 +124,11 @@ class TwoStepProjection:
         mean = max(0.0, by_middle.at(middle))
         variance = by_middle.mean_variance(middle, n_all)
         variance += by_middle.slope**2 * by_size.mean_variance(float(self.sizes.mean()), n_all)
-        variance += extra_variance * mean**2
+        variance += (deviation * (mean + fixed / n_all)) ** 2
         freedom = len(values) - 2
         quantile = _T[max(0, freedom - 1)] if freedom <= len(_T) else _Z * (1 + 1.2 / freedom)
         margin = quantile * sqrt(variance)
         # What the sample itself has is certain.
         low = max(mean - margin, float(values.sum()) / n_all)
-        return Projected(mean * n_all, min(low, mean) * n_all, (mean + margin) * n_all)
+        projected = Projected(mean * n_all, min(low, mean) * n_all, (mean + margin) * n_all)
+        return projected.scaled(1.0, plus=fixed)

@@ -55,6 +55,15 @@ def test_a_sum_that_follows_the_sizes_is_known_exactly() -> None:
     assert (total.low, total.high) == pytest.approx((total.value, total.value))
 
 
+def test_what_else_is_uncertain_counts_for_all_of_it() -> None:
+    sizes = np.arange(1.0, 101.0)
+    sampled = sizes[4::10]
+    projection = TwoStepProjection(sizes, sampled, sampled)
+    total = projection.total(2 * sampled, fixed=900.0, deviation=0.1)
+    assert total.value == pytest.approx(2 * sizes.sum() + 900)
+    assert total.high - total.value == pytest.approx(2.31 * 0.1 * total.value)
+
+
 def test_intervals_hold_the_true_sum_as_often_as_they_say() -> None:
     draws, hits = np.random.default_rng(1), 0
     for _ in range(400):
