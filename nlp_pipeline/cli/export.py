@@ -28,7 +28,9 @@ from nlp_pipeline.export.export_targets import TARGETS
     help="Each field of the documents' meta as a column of its own, such as meta.author.",
 )
 @click.option(
-    "--reviewed", is_flag=True, help="Answers, labels and entities as people have corrected them."
+    "--reviewed",
+    is_flag=True,
+    help="Answers, labels, entities and values of objects as people have corrected them.",
 )
 @click.option(
     "--raw", is_flag=True, help="No quote before texts in CSV that a spreadsheet would run."

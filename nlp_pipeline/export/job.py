@@ -121,7 +121,8 @@ def export_run(
         tables: Which tables; by default all that the form can take.
         raw: CSV holds every text as it stands in the run.
         flatten_meta: Each field of `documents.meta` is a column of its own, such as `meta.author`.
-        reviewed: Answers, labels and entities are as people have corrected them.
+        reviewed: Answers, labels, entities and values of objects are as people have corrected
+            them.
 
     Returns:
         The files written.

@@ -50,7 +50,7 @@ _GENERATED = (4, 32)
 _OUTPUT_WEIGHT = 4
 """The work of an output token, as that of so many prompt tokens; only how documents compare."""
 
-_PACE_DEVIATION = (0.15, 0.25)
+_PACE_DEVIATION = (0.15, 0.2)
 """Standard deviation of the time of a whole run about that of its sample, relative to it: on a
 machine that does nothing else, where a longer run fills its batches better, and on one that others
 keep busy, where even CPU seconds change from minute to minute (benchmarks/estimate.py)."""

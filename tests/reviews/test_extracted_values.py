@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from nlp_pipeline import evaluate_run, read_run, review_run
+from nlp_pipeline import evaluate_run, review_run
 from nlp_pipeline.errors.review import NoReviews
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.reviews.extracted_objects import with_values
+from nlp_pipeline.reviews.review import reviews_of
 from nlp_pipeline.reviews.reviewed_records import reviewed_records
+from nlp_pipeline.run_folder.review_table import read_reviews
 
 WriteReview = Callable[..., Path]
 
@@ -43,12 +45,13 @@ def judged(out: Path, review_file: WriteReview) -> Path:
 
 
 def test_the_table_says_what_is_right_and_where(judged: Path) -> None:
-    rows = read_run(judged, "reviews")["reviews"].set_index(["document_id", "field"])
-    assert set(rows["component"]) == {"form"}
-    who = rows.loc[("astral", "/who")]
-    assert (who["answer"], who["text"]) == ("Ada", "😀 from\nTurin")
-    accepted = rows.loc[("plain", "/who")]
-    assert (accepted["text"], accepted["start_char"], accepted["end_char"]) == ("Grace", 0, 5)
+    reviews = reviews_of(read_reviews(judged, "parquet"))
+    assert {review.component for review in reviews} == {"form"}
+    rows = {(review.document_id, review.field): review for review in reviews}
+    who = rows["astral", "/who"]
+    assert (who.answer, who.text) == ("Ada", "😀 from\nTurin")
+    accepted = rows["plain", "/who"]
+    assert (accepted.text, accepted.start_char, accepted.end_char) == ("Grace", 0, 5)
 
 
 def test_a_sheet_has_a_line_for_each_value(out: Path, tmp_path: Path) -> None:
