@@ -109,8 +109,9 @@ def _show(comparison: RunComparison, limit: int) -> None:
 
 
 def _show_measures(references: dict[str, Any]) -> None:
-    rows = [_measures("all", references["overall"])]
-    rows += [_measures(name, values) for name, values in references["by_question"].items()]
+    named = [("all", references["overall"]), *references["by_question"].items()]
+    named.append(("labels", references["labels"]))
+    rows = [_measures(name, values) for name, values in named if values]
     heads = ["questions", "n", "exact A", "exact B", "B less A", "F1 A", "F1 B", "B less A"]
     judge = {"corpus": "references", "reviews": "reviews"}[references["source"]]
     title = f"\nAgainst the {judge} (percent; in brackets the 95% interval of B less A)"

@@ -57,6 +57,7 @@ class GeneratedValue:
         evidence: Sentence ids.
         grounded: How it stands in the text, as in the table; None where nothing is said of it.
         score: Log-probability of the whole; None where none is known.
+        labels: Of a classification: those that were chosen, the likeliest first.
     """
 
     status: str
@@ -66,6 +67,7 @@ class GeneratedValue:
     evidence: tuple[int, ...] = ()
     grounded: str | None = None
     score: float | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def is_grounded(self) -> bool:
@@ -123,6 +125,7 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _value(row: Mapping[str, Any], text: Any) -> GeneratedValue:
+    labels = tuple(text) if isinstance(text, list) else ()
     if isinstance(text, list):
         text = ", ".join(sorted(text))
     start, end = row.get("start_char"), row.get("end_char")
@@ -134,6 +137,7 @@ def _value(row: Mapping[str, Any], text: Any) -> GeneratedValue:
         evidence=tuple(row.get("evidence") or ()),
         grounded=row.get("grounded"),
         score=row.get("sum_logprob"),
+        labels=labels,
     )
 
 

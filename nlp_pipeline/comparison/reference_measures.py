@@ -14,7 +14,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.evaluation import NoReferences
 from nlp_pipeline.errors.review import NoReviews
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
-from nlp_pipeline.evaluation.outcomes import outcomes
+from nlp_pipeline.evaluation.outcomes import Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.review_references import read_review_references
 from nlp_pipeline.run_folder.read import is_run, run_manifest
@@ -66,11 +66,13 @@ def measures_of_runs(
     shared: Iterable[str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any] | None:
-    """How both do against the references, in all and by question."""
+    """How both do against the references: in all, by question, and the labels."""
     documents = set(shared)
     a, b = (outcomes(_answer_rows(run, documents), references, run.lengths) for run in runs)
     overall = paired_measures(a, b, bootstrap)
-    if overall is None:
+    labels_a, labels_b = (list(_label_outcomes(run, documents, references)) for run in runs)
+    labels = paired_measures(labels_a, labels_b, bootstrap)
+    if overall is None and labels is None:
         return None
     questions = dict.fromkeys(outcome.question_id for outcome in a)
     by_question = {
@@ -82,7 +84,37 @@ def measures_of_runs(
         for question in questions
     }
     measured = {question: m for question, m in by_question.items() if m}
-    return {"source": source, "overall": overall, "by_question": measured}
+    return {"source": source, "overall": overall, "by_question": measured, "labels": labels}
+
+
+def _label_outcomes(
+    run: RunValues, documents: set[str], references: References
+) -> Iterator[Outcome]:
+    """Whether the likeliest label that a classifier has chosen is right.
+
+    One that was rejected without a better one is wrong, and of another nothing is known.
+    """
+    keys = [key for key in run.values if key.table == "classifications"]
+    for key in keys:
+        # The only classifier of a run is compared with that of the other, whatever its name.
+        name = key.component if len(keys) > 1 else ""
+        for document_id, value in run.values[key].items():
+            right = references.labels.get(document_id)
+            label = value.labels[0] if value.labels else None
+            wrong = references.wrong_labels.get(document_id, ())
+            if document_id not in documents or (right is None and label not in wrong):
+                continue
+            score = float(label in (right or ()))
+            yield Outcome(
+                *(document_id, name),
+                kind="label",
+                length="",
+                answerable=True,
+                status=value.status,
+                score=None,
+                exact_match=score,
+                f1=score,
+            )
 
 
 def _answer_rows(run: RunValues, documents: set[str]) -> Iterator[dict[str, Any]]:

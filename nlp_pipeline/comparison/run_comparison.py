@@ -81,8 +81,9 @@ class RunComparison:
             not the same text (`changed_texts`), which are not compared.
         values: Per question and component: `table`, `component`, `question_id`, `question` and
             the counts of `COUNTS`.
-        references: Of `overall` and every question (`by_question`): see `paired_measures`; and
-            who says what is right, as `source`: `corpus` or `reviews`. None without any.
+        references: Of answers (`overall` and `by_question`) and `labels`: see `paired_measures`,
+            None for what has none; and who says what is right, as `source`: `corpus` or
+            `reviews`. None without any.
         differences: The documents that differ, those that differ most first.
     """
 

@@ -12,12 +12,15 @@ import pytest
 
 from nlp_pipeline import compare_runs, review_run, run
 from nlp_pipeline.comparison import RunComparison, write_comparison
-from nlp_pipeline.comparison.generated_values import GeneratedValue
+from nlp_pipeline.comparison.generated_values import GeneratedValue, RunValues, ValueKey
 from nlp_pipeline.comparison.paired_tests import mcnemar
+from nlp_pipeline.comparison.reference_measures import measures_of_runs
 from nlp_pipeline.comparison.run_comparison import value_outcome
 from nlp_pipeline.errors.comparison import NothingShared
 from nlp_pipeline.errors.evaluation import NoReferences
 from nlp_pipeline.errors.review import NoReviews
+from nlp_pipeline.evaluation.bootstrap import Bootstrap
+from nlp_pipeline.evaluation.references import References
 
 TEMPLATE = "{% block user %}{{ question }} {{ text }}{% endblock %}"
 CONFIG = """\
@@ -116,6 +119,26 @@ def test_references_say_which_is_better(comparison: RunComparison) -> None:
     assert (overall["better"], overall["worse"]) == (2, 1)
     assert overall["mcnemar"] == {"only_a": 1, "only_b": 2, "p": 1.0}
     assert list(comparison.references["by_question"]) == ["who"]
+
+
+def test_labels_have_references_too() -> None:
+    key = ValueKey("classifications", "topics", None)
+    values = [
+        {str(n): GeneratedValue("ok", label, labels=(label,)) for n, label in enumerate(labels)}
+        for labels in (["sport", "money", "sport", "war"], ["sport", "sport", "money", "money"])
+    ]
+    a, b = (RunValues({}, {}, values={key: run}, tokens={}) for run in values)
+    references = References(
+        labels={"0": frozenset(["sport"]), "1": frozenset(["sport"]), "2": frozenset(["money"])},
+        wrong_labels={"3": frozenset(["war"])},
+    )
+    measured = measures_of_runs(references, "reviews", (a, b), ["0", "1", "2", "3"], Bootstrap(50))
+    assert measured is not None
+    labels = measured["labels"]
+    # Of the last document nobody has said what is right: only A is known to be wrong.
+    assert (labels["n"], labels["better"], labels["worse"]) == (3, 2, 0)
+    assert labels["mcnemar"] == {"only_a": 0, "only_b": 2, "p": 0.5}
+    assert measured["overall"] is None
 
 
 def test_mcnemar_by_the_binomial_and_the_normal_distribution() -> None:

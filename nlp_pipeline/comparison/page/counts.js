@@ -33,7 +33,8 @@ function counts(overview) {
     ),
   ];
   if (overview.references) {
-    const rows = [measures("all", overview.references.overall), ...Object.entries(overview.references.by_question).map(([name, values]) => measures(name, values))];
+    const { overall, by_question: byQuestion, labels } = overview.references;
+    const rows = [["all", overall], ...Object.entries(byQuestion), ["labels", labels]].filter(([, values]) => values).map(([name, values]) => measures(name, values));
     tables.push(table(`Against the ${overview.references.source === "reviews" ? "reviews" : "references"} (percent; in brackets the 95% interval of B less A)`, ["questions", "n", "exact A", "exact B", "B less A", "F1 A", "F1 B", "B less A", "better", "worse", "McNemar p"], rows));
   }
   return tables;
