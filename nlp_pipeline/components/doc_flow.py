@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from nlp_pipeline.components.completion_replay import CompletionReplay
 from nlp_pipeline.components.extensions import record_id
 from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.generation import ModelError
 from nlp_pipeline.errors.run import ComponentFailed, DocumentFailed
 from nlp_pipeline.generation.interface import Completion, Session
 
@@ -112,6 +113,8 @@ class DocFlow:
         try:
             self._send(item, self._component.asks(doc))
             self._go_on(item)
+        except ModelError:  # of what generates: it would be the same with every Doc
+            raise
         except Exception as error:  # a template, a hook or a library may raise anything
             item.error = self._failure(doc, error)
         return item

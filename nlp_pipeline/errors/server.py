@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.escapes import escaped
@@ -186,4 +186,40 @@ class PromptCut(RequestError):
             "that were sent. Set the generator's max_seq_len to the length of the server's "
             "context, so that long documents are divided (chunk_tokens makes the pieces smaller "
             "still), or start the server with a longer one (Ollama: OLLAMA_CONTEXT_LENGTH)."
+        )
+
+
+class GrammarsNotObeyed(ModelError):
+    """A server that generates what a grammar forbids, or takes none."""
+
+    def __init__(self, base_url: str, server: str, expected: str, replies: Sequence[str]) -> None:
+        said = listing(f"'{_quoted_reason(reply)}'" for reply in replies)
+        probe = f"; asked for '{expected}' alone it said: {said}" if replies else ""
+        super().__init__(
+            f"The server at {base_url} ({escaped(server)}) obeys no grammar{probe}. Answers as "
+            'pieces of the document (mode = "extractive") and the scores of labels need one: serve '
+            "the model by llama.cpp, vLLM or SGLang, take the in-process Llama, or set mode = "
+            '"free".'
+        )
+
+
+class TextScoresMissing(ModelError):
+    """A setting is missing without which a server does not say how likely a given text is."""
+
+    def __init__(self, base_url: str, server: str, needed: str) -> None:
+        super().__init__(
+            f"The server at {base_url} ({escaped(server)}) cannot say how likely a given text is, "
+            "which answers as pieces of the document and labels are chosen by, unless the "
+            f'generator\'s settings help: set {needed}. Or set mode = "free".'
+        )
+
+
+class SpanGrammarTooLarge(RequestError):
+    """A text that is too long for a grammar of its pieces."""
+
+    def __init__(self, characters: int, limit: int) -> None:
+        super().__init__(
+            f"The text has {characters} characters, and a server is sent the pieces of at most "
+            f"{limit} as a grammar. Ask about less of the document at a time: set chunk_tokens, "
+            f"such as {limit // 8}."
         )

@@ -30,8 +30,8 @@ class GenerationRequest:
         params: How.
         group: Requests of one group (a document) share a long common prefix; a generator may
             use that and never has to.
-        constraint: Says what may be generated; the in-process Llama obeys it, a server only its
-            JSON schema.
+        constraint: Says what may be generated; the in-process Llama obeys it, a server the pieces
+            of a document, given texts and JSON schemas.
         position: 0-based place of its document in its stream: of the requests that wait, those of
             earlier documents are served first.
     """

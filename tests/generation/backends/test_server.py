@@ -14,7 +14,6 @@ from stub_server import StubServer, hang, reply, said, scored, slow
 from nlp_pipeline.errors.server import NotOfferedByServer, ServerClosed
 from nlp_pipeline.generation.backends.server import BACKEND, ServerGenerator
 from nlp_pipeline.generation.chat import Chat, Message, Prompt
-from nlp_pipeline.generation.constraints.forced import Forced
 from nlp_pipeline.generation.constraints.grammar import Grammar
 from nlp_pipeline.generation.interface import (
     Completion,
@@ -159,9 +158,9 @@ def test_garbled_scores_cost_no_answer(stub: StubServer, connect: Connect, score
 
 
 def test_what_a_server_cannot_do_is_said(stub: StubServer, connect: Connect) -> None:
-    bound = GenerationRequest("r", CHAT, constraint=Forced("a"))
+    bound = GenerationRequest("r", CHAT, constraint=Grammar("start: /x/"))
     (constrained,) = generate(connect(), [bound])
-    for done in (ask(connect(), [1, 2]), ask(connect(), echo=True), constrained):
+    for done in (ask(connect(), [1, 2]), ask(connect(), num_beams=2), constrained):
         assert isinstance(done.error, NotOfferedByServer)
         assert not done.error.retryable
     assert not stub.bodies

@@ -8,6 +8,7 @@ Where xllamacpp is in another environment, `NLP_PIPELINE_XLLAMACPP` names that o
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from nlp_pipeline.generation.backends.inprocess import LlamaGenerator, LlamaSett
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens
 from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.constraints.grammar import Grammar
 from nlp_pipeline.generation.interface import (
     Completion,
     GenerationRequest,
@@ -125,6 +127,19 @@ def test_both_answer_much_alike(server: ServerGenerator, inprocess: LlamaGenerat
     same = [(a, b) for a, b in zip(theirs, ours, strict=True) if a.token_ids[0] == b.token_ids[0]]
     assert len(same) >= 3
     assert median(abs(a.logprobs[0] - b.logprobs[0]) for a, b in same) < 0.5
+
+
+def test_a_form_is_an_object_of_its_schema(server: ServerGenerator) -> None:
+    form = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    request = GenerationRequest("r", chats()[0], constraint=Grammar("start: /x/", "{}", form))
+    (done,) = generate(server, [request])
+    assert done.error is None
+    assert 0 <= json.loads(done.text)["n"] <= 9
 
 
 def test_sampling_is_taken_up(server: ServerGenerator) -> None:

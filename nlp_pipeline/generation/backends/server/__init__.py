@@ -19,8 +19,9 @@ machine if the server is on another one; only then, and never over plain http un
 
 What differs from the in-process engine: a server promises neither the same answer in another
 batch nor the same answer twice; token ids are only there where the server names them; prompts
-given as token ids and `echo` are refused; and the answer prefix of a template is left out where
-the server would not go on from it.
+given as token ids, beams and `echo` are refused; and the answer prefix of a template is left out
+where the server would not go on from it. Of the constraints it obeys pieces of a document and
+given texts where it takes grammars (`constrained_requests`), and JSON schemas.
 """
 
 from nlp_pipeline.generation.backends.server.generator import BACKEND as BACKEND

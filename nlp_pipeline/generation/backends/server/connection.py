@@ -15,6 +15,7 @@ from nlp_pipeline.errors.generation import (
 )
 from nlp_pipeline.errors.server import ServerGone
 from nlp_pipeline.generation.backends.server.client import Reply, ServerClient
+from nlp_pipeline.generation.backends.server.constrained_requests import ConstrainedRequests
 from nlp_pipeline.generation.backends.server.discovery import served_model, unusable
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
@@ -64,6 +65,9 @@ class Connection:
             raise
         self.encoder = _encoder(settings)
         self.writer = RequestWriter(self.served, settings, self.encoder)
+        self._constrained = ConstrainedRequests(
+            self._ask, self.writer, self.served, settings=settings, encoder=self.encoder
+        )
 
     @property
     def open(self) -> bool:
@@ -72,7 +76,10 @@ class Connection:
 
     async def complete(self, request: GenerationRequest, sample: int) -> Completion:
         """One sample of a request, whatever becomes of it. Runs on the loop."""
+        error: NlpPipelineError
         try:
+            if self._constrained.serves(request):
+                return await self._constrained.complete(request, sample)
             body = self.writer.write(request, sample)
             answer = await self._ask(body.path, body.body)
             if not isinstance(answer, Failure):
@@ -83,6 +90,8 @@ class Connection:
                     return completion
                 return await self.complete(request, sample)
             error = answer.error()
+        except ModelError as refused:  # it would be the same with every request
+            self.failure = error = refused
         except NlpPipelineError as refused:
             error = refused
         except Exception as unforeseen:  # every request completes exactly once

@@ -61,6 +61,11 @@ class ServerGenerator:
         }
         return GeneratorInfo(BACKEND, served.name, served.max_seq_len, details=details)
 
+    @property
+    def max_num_beams(self) -> int:
+        """1: no server searches."""
+        return 1
+
     def count_tokens(self, prompt: Prompt) -> int:
         """Length of the encoded prompt: exact from llama.cpp and vLLM, else an upper bound."""
         return self.connection.count_tokens(prompt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,15 +25,28 @@ CHARACTERS_PER_TOKEN = 256
 
 
 def completion_of(
-    reply: Mapping[str, Any], request: GenerationRequest, sample: int, body: SentPrompt
+    reply: Mapping[str, Any],
+    request: GenerationRequest,
+    sample: int,
+    body: SentPrompt,
+    whole_length: Callable[[str], int] = len,
 ) -> Completion:
     """The completion that a reply holds.
 
     Reasoning is kept apart: the text and its scores are those of the answer alone. Reasoning
     without an answer is a completion that has failed.
 
+    Under a constraint the token after the text, where the server names it, is what ended it.
+
     What a server leaves out stays empty: `logprobs` and `token_ids` (most servers name no ids;
     an alternative without one has -1), and 0 for counts that it does not give.
+
+    Args:
+        reply: The JSON object that came.
+        request: Of the completion.
+        sample: Which of its samples.
+        body: What was sent.
+        whole_length: How much of a text that the budget cut off is to be taken, in code points.
 
     Raises:
         ServerReplyInvalid: It holds none.
@@ -56,8 +69,11 @@ def completion_of(
     places = [place for word in params.stop if (place := text.find(word, start, end)) >= 0]
     if places:
         end, finish = min(places), "stop"
+    elif finish == "length":
+        end = start + whole_length(text[start:end])
     first, last = token_range(text, start, end, tokens, reasons=bool(reasoning))
     answer, skipped = tokens[first:last], first if tokens else 0
+    ended = request.constraint is not None and finish == "stop" and last < len(tokens)
     ids = [token.token_id for token in answer if token.token_id >= 0]
     completion = Completion(
         request_id=request.id,
@@ -70,6 +86,7 @@ def completion_of(
         output_tokens=usage.output_tokens,
         top_logprobs=tuple(token.top for token in answer) if params.logprobs else (),
         sample=sample,
+        stop_logprob=tokens[last].logprob if ended else None,
         reasoning=restore(reasoning, body.pairs),
         reasoning_tokens=usage.reasoning_tokens or (skipped if reasoning else 0),
     )

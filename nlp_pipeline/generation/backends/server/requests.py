@@ -27,6 +27,8 @@ LLAMACPP_WINDOW = 4096
 _OFFERED = (
     *("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"),
     *("stop", "seed", "logprobs", "n"),
+    # Without beams there is one hypothesis, of whatever length, however many are asked for.
+    *("num_hypotheses", "length_penalty"),
 )
 _INSTEAD = "Leave it out, or use the in-process Llama."
 

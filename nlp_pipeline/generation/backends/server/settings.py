@@ -46,7 +46,8 @@ class ServerSettings:
         chat_template_kwargs: Variables for the model's chat template, such as `enable_thinking`;
             vLLM, SGLang and llama.cpp take them.
         tokenizer: A folder, hub name or `tokenizer.model` with the model's own tokenizer, to count
-            prompts exactly; None bounds their length.
+            prompts exactly and to ask vLLM and SGLang how likely a given text is; None bounds
+            the length of prompts.
 
     Raises:
         InvalidServerSetting: A value is of the wrong type or out of its range.
