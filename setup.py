@@ -55,6 +55,8 @@ EXTRAS = {
     # Excel workbooks, read and written.
     "xlsx": ["openpyxl>=3.1,<4"],
     "server": ["openai>=1.55.3,<4"],
+    # GGUF files packed as they are, by llama.cpp's own server in this process.
+    "llama-cpp": ["xllamacpp>=2026.10", "openai>=1.55.3,<4"],
     # SentencePiece models of Llama 1 and 2; Llama 3's tokenizer needs nothing.
     "meta": ["sentencepiece>=0.2"],
     # Small weights; from 0.49 on also on the CPU.

@@ -21,7 +21,13 @@ from spacy.language import Language
 
 import nlp_pipeline.components
 from nlp_pipeline.components.factories import SAMPLING
-from nlp_pipeline.components.generators import make_echo, make_llama, make_server
+from nlp_pipeline.components.generators import (
+    make_echo,
+    make_llama,
+    make_packed,
+    make_server,
+)
+from nlp_pipeline.generation.backends.llama_cpp import LlamaCppSettings
 from nlp_pipeline.generation.backends.server import ServerSettings
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.settings import LlamaSettings
@@ -114,9 +120,14 @@ def components_page() -> str:
 _GENERATORS: dict[Callable[..., Any], str] = {
     make_llama: "nlp_pipeline.Llama.v1",
     make_server: "nlp_pipeline.server.v1",
+    make_packed: "nlp_pipeline.llama_cpp.v1",
     make_echo: "nlp_pipeline.echo.v1",
 }
-_LISTS: dict[Callable[..., Any], type] = {make_llama: LlamaSettings, make_server: ServerSettings}
+_LISTS: dict[Callable[..., Any], type] = {
+    make_llama: LlamaSettings,
+    make_server: ServerSettings,
+    make_packed: LlamaCppSettings,
+}
 """Where the settings of a generator are described."""
 PAGES: dict[str, Callable[[], str]] = {
     "tables.md": tables_page,

@@ -73,7 +73,8 @@ SETTINGS = {
         ),
         "mode": (
             "`free`, or `extractive`: an answer can only be a piece of the document. `auto`: "
-            "`extractive` where the generator obeys constraints, `free` for a server."
+            "`extractive` where the generator obeys constraints, `free` for a server, which may "
+            "obey them too ([Servers](servers.md))."
         ),
         "template": (
             "A template's name, or a path that ends in `.jinja`; it is given `text`, `question` "

@@ -13,6 +13,9 @@ from spacy.util import registry
 from nlp_pipeline.errors.generation import NoLoadedGenerator
 from nlp_pipeline.generation.backends.echo import EchoGenerator
 from nlp_pipeline.generation.backends.inprocess import BACKEND, LlamaGenerator, LlamaSettings
+from nlp_pipeline.generation.backends.llama_cpp import BACKEND as LLAMA_CPP
+from nlp_pipeline.generation.backends.llama_cpp import LlamaCppGenerator, LlamaCppSettings
+from nlp_pipeline.generation.backends.llama_cpp.memory_fit import packed_instead
 from nlp_pipeline.generation.backends.server import BACKEND as SERVER
 from nlp_pipeline.generation.backends.server import ServerGenerator, ServerSettings
 from nlp_pipeline.generation.interface import Generator
@@ -70,9 +73,19 @@ def _parameter(field: Field[Any], type_: Any) -> Parameter:
 
 @llama_generators(BACKEND)
 @takes_fields(LlamaSettings)
-def make_llama(settings: LlamaSettings) -> LlamaGenerator:
-    """The in-process Llama. The model is loaded when it is first needed."""
-    return LlamaGenerator(settings)
+def make_llama(settings: LlamaSettings) -> LlamaGenerator | LlamaCppGenerator:
+    """The in-process Llama. The model is loaded when it is first needed.
+
+    A GGUF file that does not fit the memory unpacked is run by llama.cpp.
+    """
+    return packed_instead(settings) or LlamaGenerator(settings)
+
+
+@llama_generators(LLAMA_CPP)
+@takes_fields(LlamaCppSettings)
+def make_packed(settings: LlamaCppSettings) -> LlamaCppGenerator:
+    """A GGUF file, packed as it is, run by llama.cpp. It is loaded when it is first needed."""
+    return LlamaCppGenerator(settings)
 
 
 @llama_generators(SERVER)

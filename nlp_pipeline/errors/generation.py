@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.packages import pip_install
 
 
 class ModelError(NlpPipelineError):
@@ -71,6 +72,18 @@ class ModelDoesNotFit(ModelError):
             f"Model '{name}' does not fit on {device} ({reason}). What may help: --dtype bfloat16, "
             "--quantization int8 or int4, --device-map auto or torchrun with "
             "--tensor-parallel-size over several GPUs, a smaller model, or --device cpu."
+        )
+
+
+class UnpackedModelTooLarge(ModelError):
+    """A GGUF file that takes more memory unpacked than there is, and cannot be run packed."""
+
+    def __init__(self, model: str, needed: int, there: int, settings: Iterable[str]) -> None:
+        names = " and ".join(settings)
+        step = f"leave out {names}" if names else f"type `{pip_install('llama-cpp')}`"
+        super().__init__(
+            f"{model} takes {needed / 1e9:.1f} GB of memory unpacked, and this machine has "
+            f"{there / 1e9:.1f} GB. llama.cpp can run it packed: {step}."
         )
 
 

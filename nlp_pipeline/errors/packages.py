@@ -20,6 +20,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "xlsx": ("openpyxl>=3.1,<4",),
     "duckdb": ("duckdb>=1.1,<3",),
     "server": ("openai>=1.55.3,<4",),
+    "llama-cpp": ("xllamacpp>=2026.10", "openai>=1.55.3,<4"),
     "meta": ("sentencepiece>=0.2",),
     "quant": ("bitsandbytes>=0.49",),
     "structured": ("llguidance>=1.5,<2", "jsonschema>=4.20,<5"),

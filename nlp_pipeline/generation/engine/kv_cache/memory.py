@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 
 import torch
@@ -41,12 +42,23 @@ def free_memory() -> int:
     return min(_available(), _cgroup_left())
 
 
+def total_memory() -> int:
+    """Bytes of main memory that this machine, or the container, has; no end where none is known."""
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    return min(_meminfo("MemTotal", sys.maxsize), int(limit) if limit.isdigit() else sys.maxsize)
+
+
 def _available() -> int:
     """Linux's own estimate of what can be allocated without swapping."""
+    return _meminfo("MemAvailable", UNKNOWN)
+
+
+def _meminfo(name: str, unknown: int) -> int:
+    """Bytes, as Linux says them."""
     for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    return UNKNOWN
+    return unknown
 
 
 def _cgroup_left() -> int:
