@@ -46,12 +46,19 @@ class OtherRun:
     Args:
         run: Its folder.
 
+    Attributes:
+        run: Its folder.
+        name: Of the folder.
+        n_shared: Documents that it was found to share.
+
     Raises:
         RunNotFound: It holds no run.
     """
 
     def __init__(self, run: Path) -> None:
+        self.run = run
         self.name = run.resolve().name
+        self.n_shared = 0
         self._documents: dict[str, _OtherDocument] = {}
         for part in parts_of(run, _READ):
             for row in part["documents"].to_pylist():
@@ -60,6 +67,11 @@ class OtherRun:
             for table in _READ:
                 for row in part[table].to_pylist() if table != "documents" else ():
                     self._documents[row["document_id"]].rows[table][_name(table, row)] = row
+
+    @property
+    def n_documents(self) -> int:
+        """Documents of this run."""
+        return len(self._documents)
 
     def mark(self, document: Row) -> None:
         """Puts what this run says beside the rows of another's that say something else.
@@ -72,8 +84,10 @@ class OtherRun:
             document: As `read_documents` gives it; changed.
         """
         twin = self._documents.get(document["document_id"])
-        if twin is None or twin.digest != document["text_digest"]:
+        is_same = twin is not None and twin.digest == document["text_digest"]
+        if twin is None or document["text"] is None or not is_same:
             return
+        self.n_shared += 1
         for answer in document["answers"]:
             row = _row_like(twin.rows["answers"], "answers", answer)
             if row is not None and _answer(row) != _answer(answer):

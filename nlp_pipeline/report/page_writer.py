@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from nlp_pipeline.errors.comparison import NothingShared
 from nlp_pipeline.report.colors import entity_colors
 from nlp_pipeline.report.documents import Row, read_documents
 from nlp_pipeline.report.other_run import OtherRun
@@ -62,6 +63,7 @@ def write_report(
 
     Raises:
         RunNotFound: A folder holds no run.
+        NothingShared: The other run has no document in common with this one.
         OutputNotWritable: The file cannot be written.
     """
     folder = Path(run)
@@ -89,6 +91,9 @@ def _write(
         )
         page.write(packed_data(f"block-{number}", block))
         number += 1
+    if rival is not None and overview.lines and not rival.n_shared:
+        n_documents = [len(overview.lines), rival.n_documents]
+        raise NothingShared(str(run), str(rival.run), n_documents)
     page.write(packed_data("lines", overview.lines))
     against = None if rival is None else rival.name
     about = {**_about(run, heading), **overview.as_dict(), "against": against}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import zlib
 from array import array
@@ -63,6 +64,16 @@ def test_what_another_run_says_otherwise_comes_first(
     alone = write_report(a, tmp_path / "alone.html").read_text(encoding="utf-8")
     assert data(alone, "lines")[2][7] == [[["letter", 0.8, 0]], [["form", "/who", 0]], 2, [], 0]
     assert cli("report", a, "--against", tmp_path / "none").code == 1
+
+
+def test_another_run_over_other_texts_is_refused(
+    two_runs: tuple[Path, Path], out: Path, cli: Any, tmp_path: Path
+) -> None:
+    done = cli("report", out, "--against", two_runs[0], "--file", tmp_path / "page.html")
+    assert done.code == 1
+    assert "(6 documents) and" in done.err
+    assert "(3) have no document in common" in done.err
+    assert os.listdir(tmp_path) == []
 
 
 def test_nothing_of_a_document_stands_in_the_page_as_it_is(out: Path, tmp_path: Path) -> None:
@@ -127,7 +138,6 @@ def test_lengths_fall_into_bins_of_a_round_width() -> None:
 
 
 def test_the_pace_of_a_run_is_that_of_its_parts(tmp_path: Path, quick, corpus) -> None:
-    import os
 
     run(corpus(*"abcdef"), tmp_path / "out", pipeline=quick(), part_size=2)
     for number, receipt in enumerate(sorted((tmp_path / "out" / "_receipts").iterdir())):
