@@ -106,6 +106,19 @@ def test_a_model_that_is_not_served_ends_the_run_at_once(
     assert "serves no model 'large'; it serves: tiny." in done.err
 
 
+def test_a_server_that_obeys_no_grammar_ends_the_run_before_a_document_is_sent(
+    stub: StubServer, cli: Any, quick: Any, corpus: Any, tmp_path: Path
+) -> None:
+    stub.serves("llamacpp")
+    stub.otherwise = reply(said("Hello!"))
+    mode = ("--set", "components.llama_qa.mode=extractive")
+    done = run_with(cli, quick, corpus, tmp_path / "out", stub.url, *mode)
+    assert done.code == 1
+    assert "(llamacpp) obeys no grammar; asked for 'qx7' alone it said: 'Hello!'" in done.err
+    assert len(stub.bodies) == 1
+    assert "Falk" not in str(stub.bodies)
+
+
 def echo_key(status: int) -> Callable[[Handler, Body], None]:
     """Refuses, and repeats the key that it was sent, as careless servers do."""
 
