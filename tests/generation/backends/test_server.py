@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stub_server import StubServer, hang, reply, said, scored, slow
+from stub_server import Body, Handler, StubServer, hang, reply, said, scored, slow
 
 from nlp_pipeline.errors.server import NotOfferedByServer, ServerClosed
 from nlp_pipeline.generation.backends.server import BACKEND, ServerGenerator
@@ -183,6 +183,24 @@ def test_completions_come_as_they_finish_and_once(stub: StubServer, connect: Con
     assert sorted(done) == list("012345678")
     assert done[-1] == "0"
     assert stub.most == 4
+
+
+@pytest.mark.parametrize(("owner", "most"), [("llamacpp", 1), ("vllm", 4)])
+def test_requests_that_share_a_prefix_take_turns_at_llama_cpp(
+    stub: StubServer, connect: Connect, owner: str, most: int
+) -> None:
+    stub.serves(owner)
+    together = threading.Barrier(4, timeout=20)
+
+    def wait_for_others(handler: Handler, body: Body) -> None:
+        if most > 1:
+            together.wait()
+        reply(said())(handler, body)
+
+    stub.otherwise = wait_for_others
+    requests = [GenerationRequest(f"r{i}", CHAT, group="document") for i in range(8)]
+    assert len(list(generate(connect(max_concurrency=4), requests))) == 8
+    assert stub.most == most
 
 
 def test_sessions_share_a_connection_and_nobody_waits_for_nothing(connect: Connect) -> None:

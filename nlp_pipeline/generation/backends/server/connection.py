@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.generation import (
@@ -56,6 +57,7 @@ class Connection:
         self._answered = False
         self._client = ServerClient(settings)
         self._slots = asyncio.Semaphore(settings.max_concurrency)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.loop = LoopThread("nlp-pipeline-server")
         try:
             answer = self.loop.run(self._ask("/models", None, at_start=True))
@@ -75,7 +77,18 @@ class Connection:
         return self.loop.alive
 
     async def complete(self, request: GenerationRequest, sample: int) -> Completion:
-        """One sample of a request, whatever becomes of it. Runs on the loop."""
+        """One sample of a request, whatever becomes of it. Runs on the loop.
+
+        llama.cpp reads a prompt anew in every slot, and goes on from what a slot has read last:
+        requests that share a prefix take turns there, so that it is read once.
+        """
+        if self.served.server != "llamacpp" or request.group is None:
+            return await self._completion(request, sample)
+        turn = self._turns.setdefault(request.group, asyncio.Lock())
+        async with turn:
+            return await self._completion(request, sample)
+
+    async def _completion(self, request: GenerationRequest, sample: int) -> Completion:
         error: NlpPipelineError
         try:
             if self._constrained.serves(request):
@@ -88,7 +101,7 @@ class Connection:
                     self.writer.sends_stop = False
                 if not _stopped_in_reasoning(completion, body):
                     return completion
-                return await self.complete(request, sample)
+                return await self._completion(request, sample)
             error = answer.error()
         except ModelError as refused:  # it would be the same with every request
             self.failure = error = refused
