@@ -47,6 +47,6 @@ golden:
 docs:
 	python -m sphinx -q -n -W --keep-going -b html docs build/docs
 
-# The pages that follow from the code: docs/tables.md, docs/components.md and docs/api.md.
+# The pages that follow from the code: tables, components, checked_languages and api of docs/.
 docs-generated:
 	python docs/generate.py

@@ -54,6 +54,11 @@ EXTRAS = {
     "documents": ["kreuzberg>=4.10,<5"],
     # Excel workbooks, read and written.
     "xlsx": ["openpyxl>=3.1,<4"],
+    # Number words of German, Spanish, Italian, Dutch and Portuguese; one wheel, no dependencies.
+    "numbers": ["text2num>=3,<4"],
+    # What a run tells OpenTelemetry and MLflow, where it is asked to.
+    "otel": ["opentelemetry-sdk>=1.30,<2", "opentelemetry-exporter-otlp-proto-http>=1.30,<2"],
+    "mlflow": ["mlflow-skinny>=2.20,<4"],
     "server": ["openai>=1.55.3,<4"],
     # GGUF files packed as they are, by llama.cpp's own server in this process.
     "llama-cpp": ["xllamacpp>=2026.10", "openai>=1.55.3,<4"],
@@ -105,6 +110,7 @@ EXTRAS["test"] += (
     EXTRAS["duckdb"]
     + EXTRAS["xlsx"]
     + EXTRAS["documents"]
+    + EXTRAS["numbers"]
     + EXTRAS["structured"]
     + EXTRAS["evaluate"]
 )
@@ -148,6 +154,7 @@ setup(
             "py.typed",
             "prompts/*.jinja",
             "generation/loading/chat_templates/*.jinja",
+            "grounding/*.json",
             "models/adapters/*/*.*",
         ],
         "nlp_pipeline.pipelines": ["*.cfg", "*/*.cfg"],

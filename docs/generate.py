@@ -1,7 +1,8 @@
 """Writes the pages that follow from the code: `python docs/generate.py`, or `make docs-generated`.
 
-`tables.md` comes from the schemas, `components.md` from the factories and the generators' settings.
-A test holds both files against the code, and every setting against its meaning.
+`tables.md` comes from the schemas, `components.md` from the factories and the generators' settings,
+`checked_languages.md` from the tables of the support check. A test holds the files against the
+code, and every setting against its meaning.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nlp_pipeline.generation.backends.llama_cpp import LlamaCppSettings
 from nlp_pipeline.generation.backends.server import ServerSettings
 from nlp_pipeline.generation.interface import SamplingParams
 from nlp_pipeline.generation.settings import LlamaSettings
+from nlp_pipeline.grounding.language_coverage import coverage_table
 from nlp_pipeline.tables.schemas import COLUMNS, SCHEMA_VERSION
 
 FOLDER = Path(__file__).resolve().parent
@@ -117,6 +119,31 @@ def components_page() -> str:
     return "\n".join(parts)
 
 
+def languages_page() -> str:
+    """`checked_languages.md`: what the support check understands of which language."""
+    number_words = {(True, False): "yes", (True, True): "with the extra `numbers`"}
+    rows = [
+        (
+            f"`{code}`",
+            coverage.language,
+            "yes" if coverage.months else "",
+            number_words.get((coverage.number_words, coverage.needs_extra), ""),
+        )
+        for code, coverage in coverage_table().items()
+    ]
+    return "\n".join(
+        [
+            NOTICE,
+            "# Languages of the support check\n",
+            "What of a language is understood where the dates and numbers of an answer or a "
+            "summary are looked up in its document. Figures are understood in any language. A run "
+            "in a language that lacks something says so once. The extra is "
+            "`pip install -e '.[numbers]'`.\n",
+            _table(("code", "language", "names of months", "numbers in words"), rows),
+        ]
+    )
+
+
 _GENERATORS: dict[Callable[..., Any], str] = {
     make_llama: "nlp_pipeline.Llama.v1",
     make_server: "nlp_pipeline.server.v1",
@@ -132,6 +159,7 @@ _LISTS: dict[Callable[..., Any], type] = {
 PAGES: dict[str, Callable[[], str]] = {
     "tables.md": tables_page,
     "components.md": components_page,
+    "checked_languages.md": languages_page,
     "api.md": lambda: f"{NOTICE}\n{api_page()}",
 }
 

@@ -307,3 +307,28 @@ def sentences_come_later(component: str, pipe: str) -> str:
         "sentence that holds the answer, and long documents are split without regard to "
         f"sentences. Add {component} after '{pipe}'."
     )
+
+
+def support_is_partial(
+    code: str, language: str, *, months: bool, numbers: bool, installable: bool
+) -> str:
+    """What a run says once of the language of its texts where the support check knows it in part.
+
+    Args:
+        code: The language's code.
+        language: Its name; the code where that is all there is.
+        months: Whether the names of its months are known.
+        numbers: Whether its number words are.
+        installable: Whether an extra brings the number words.
+    """
+    name = f"'{code}'" if language == code else f"{language} ('{code}')"
+    name = "no language in particular ('xx')" if code == "xx" else name
+    parts = [] if months else ["dates with the name of a month"]
+    parts += [] if numbers else ["numbers in words"]
+    step = f" Type `{pip_install('numbers')}` for the latter." if installable else ""
+    if code == "xx":
+        step = " Say with --lang which language the texts are in."
+    return (
+        f"Of what is written about texts in {name}, {' and '.join(parts)} cannot be looked up in "
+        f"them; figures can (docs/languages.md).{step}"
+    )

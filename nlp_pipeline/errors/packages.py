@@ -19,6 +19,12 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "documents": ("kreuzberg>=4.10,<5",),
     "xlsx": ("openpyxl>=3.1,<4",),
     "duckdb": ("duckdb>=1.1,<3",),
+    "numbers": ("text2num>=3,<4",),
+    "otel": (
+        "opentelemetry-sdk>=1.30,<2",
+        "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
+    ),
+    "mlflow": ("mlflow-skinny>=2.20,<4",),
     "server": ("openai>=1.55.3,<4",),
     "llama-cpp": ("xllamacpp>=2026.10", "openai>=1.55.3,<4"),
     "meta": ("sentencepiece>=0.2",),

@@ -1,8 +1,15 @@
-"""Words for numbers, months, titles: tables, one per language. No logic."""
+"""Words for numbers, months, titles: tables, one per language.
+
+English and French have all of them; the months of the others come from CLDR (`month_names`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from nlp_pipeline.grounding.month_names import RANGE_LINKS, date_forms
+from nlp_pipeline.grounding.number_words import SCALES_AFTER_FIGURES
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,12 @@ class LanguageData:
         suffixes: What may stick to a number in figures: the `m` of "£3m".
         thousands: The mark that parts thousands, beside spaces and apostrophes.
         months: Names and abbreviations, to 1 to 12.
+        month_first: Whether a month may stand before its day.
+        year_first: Whether a year may stand before its month.
         date_links: Words between a day and its month.
+        year_links: Words between a month and its year.
+        year_marks: Words behind a year that stands before its month.
+        day_marks: Signs that may stand behind a day: a regular expression.
         range_links: Words between two days of one month.
         polite: Titles that say only how to address somebody, to the forms that agree.
         titles: Other titles and offices, abbreviated or not, to one spelling each.
@@ -30,7 +42,12 @@ class LanguageData:
     suffixes: dict[str, int] = field(default_factory=dict)
     thousands: str = ""
     months: dict[str, int] = field(default_factory=dict)
+    month_first: bool = True
+    year_first: bool = False
     date_links: tuple[str, ...] = ()
+    year_links: tuple[str, ...] = ()
+    year_marks: tuple[str, ...] = ()
+    day_marks: str = "st|nd|rd|th|er|ère|e"
     range_links: tuple[str, ...] = ()
     polite: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
@@ -154,10 +171,66 @@ FR = LanguageData(
     ),
 )
 
-_ANY_LANGUAGE = LanguageData(suffixes=_SUFFIXES)
-_TABLES = {"en": EN, "fr": FR}
+_DANISH_UNITS = "en to tre fire fem seks syv otte ni"
+_DANISH_TENS = _counted("tyve tredive fyrre halvtreds tres halvfjerds firs halvfems", 20, 10)
+DA = LanguageData(
+    numbers={
+        **_counted(
+            f"nul {_DANISH_UNITS} ti elleve tolv tretten fjorten femten seksten sytten atten nitten"
+        ),
+        **_DANISH_TENS,
+        **{
+            f"{unit}og{ten}": n_tens + n_units
+            for ten, n_tens in _DANISH_TENS.items()
+            for unit, n_units in _counted(_DANISH_UNITS, 1).items()
+        },
+        **{f"{unit}hundrede": 100 * n for unit, n in _counted(_DANISH_UNITS, 1).items()},
+        **_counted(
+            "tredje fjerde femte sjette syvende ottende niende tiende ellevte tolvte trettende "
+            "fjortende femtende sekstende syttende attende nittende tyvende",
+            3,
+        ),
+        **{"et": 1, "én": 1, "ét": 1, "ethundrede": 100, "tredivte": 30, "dusin": 12},
+    },
+    scales={
+        **{"hundrede": 100, "hundred": 100, "tusind": 10**3, "tusinde": 10**3},
+        **{"million": 10**6, "millioner": 10**6, "mio": 10**6},
+        **{"milliard": 10**9, "milliarder": 10**9, "mia": 10**9},
+    },
+    joiners=frozenset({"og"}),
+    suffixes=_SUFFIXES,
+    range_links=("til", "og", "eller"),
+)
+_DAY_MARKS = "[.ºª°]"
+_TABLES = {"en": EN, "fr": FR, "da": DA}
 
 
+@lru_cache
 def language_data(code: str) -> LanguageData:
-    """A language's tables; for one that has none, those that hold everywhere."""
-    return _TABLES.get(code, _ANY_LANGUAGE)
+    """A language's tables; for one that has none, those that hold everywhere.
+
+    Args:
+        code: As spaCy has it, such as `de`.
+    """
+    data = _TABLES.get(code, LanguageData(suffixes=_SUFFIXES))
+    forms = date_forms(code)
+    if forms is None:
+        return data
+    return replace(
+        data,
+        scales=data.scales or SCALES_AFTER_FIGURES.get(code, {}),
+        months=forms.months,
+        month_first=forms.month_first,
+        year_first=forms.year_first,
+        date_links=forms.date_links,
+        year_links=forms.year_links,
+        year_marks=forms.year_marks,
+        day_marks=_DAY_MARKS,
+        range_links=data.range_links or RANGE_LINKS.get(code, ()),
+    )
+
+
+OWN_LANGUAGES = {"en": "English", "fr": "French"}
+"""The languages whose months stand here too."""
+NUMBER_TABLES = {**OWN_LANGUAGES, "da": "Danish"}
+"""The languages whose number words stand here."""

@@ -1,7 +1,7 @@
 """Numbers of a text, in figures and in words, as values that can be compared.
 
-Own code, because the rules are a page: the libraries that spell numbers out cover more languages,
-but give neither offsets nor the two readings of "1.234".
+Own code for figures, because the rules are a page and the libraries do not give the two readings
+of "1.234". Words are read by the tables of `languages`; in further languages by `number_words`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nlp_pipeline.grounding.folding import visible
 from nlp_pipeline.grounding.languages import LanguageData, language_data
+from nlp_pipeline.grounding.number_words import spelled_numbers
 from nlp_pipeline.grounding.text import has_case
 
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
@@ -78,13 +79,18 @@ def find_numbers(text: str, lang: str) -> list[Number]:
 
     Understood are figures with thousands separators (comma, point, apostrophe, spaces) and a
     decimal point or comma, fractions of one sign, a scale after them ("4.2 million", "£3m"), and
-    in English and French number words up to the billions.
+    number words up to the billions in the languages of `language_coverage`.
     """
     data = language_data(lang)
     visible_text = visible(text)
     figures = list(_in_figures(visible_text.text, data))
     used = {place for number in figures for place in range(number.start, number.end)}
     spelled = [number for number in _in_words(visible_text.text, data) if number.start not in used]
+    spelled += [
+        Number(frozenset({value}), start, end, spelled=True)
+        for value, start, end in spelled_numbers(visible_text.text, lang)
+        if start not in used
+    ]
     numbers = sorted([*figures, *spelled], key=lambda number: number.start)
     if visible_text.places is None:
         return numbers
@@ -99,14 +105,12 @@ def _in_figures(text: str, data: LanguageData) -> Iterator[Number]:
             continue  # "A320"; a script without case may write no space before a number
         values = _readings(match[0], data)
         next_word = _NEXT_WORD.match(text, end)
-        if next_word:
-            word = next_word[2].casefold()
-            if word in data.scales:
-                values = {value * data.scales[word] for value in values}
-                end = next_word.end()
-            elif not next_word[1] and word in data.suffixes:
-                values |= {value * data.suffixes[word] for value in values}
-                end = next_word.end()
+        if next_word and not next_word[1] and (word := next_word[2].casefold()) in data.suffixes:
+            values |= {value * data.suffixes[word] for value in values}
+            end = next_word.end()
+        while (scale := _NEXT_WORD.match(text, end)) and scale[2].casefold() in data.scales:
+            values = {value * data.scales[scale[2].casefold()] for value in values}
+            end = scale.end()
         yield Number(frozenset(values), start, end, spelled=False)
 
 

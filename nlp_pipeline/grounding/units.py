@@ -17,6 +17,9 @@ Kind = Literal["name", "number", "date"]
 _TITLE_LENGTH = 40
 """Characters in front of a name that are looked at for its titles."""
 
+_CAPITALISED_NOUNS = frozenset(["de", "lb"])
+"""Languages whose nouns all have a capital: there it tells no name."""
+
 _AMOUNTS = frozenset(["DATE", "TIME", "MONEY", "PERCENT", "QUANTITY", "CARDINAL", "ORDINAL"])
 
 
@@ -142,6 +145,8 @@ def _proper(token: Token, tagged: bool) -> bool:
         return token.pos_ == "PROPN" and (text[0].isupper() or _caseless(text))
     if not text[0].isupper() or token.is_stop:
         return False
+    if token.doc.lang_ in _CAPITALISED_NOUNS:
+        return len(text) > 1 and text.isupper()
     previous = token.nbor(-1) if token.i else None
     opens = (
         previous is None or previous.is_punct or previous.is_space or previous.text[-1] in ".!?:"

@@ -13,6 +13,7 @@ from nlp_pipeline.pipeline.language import generators as generators
 from nlp_pipeline.pipeline.language import is_llama as is_llama
 from nlp_pipeline.pipeline.language import load_pipeline as load_pipeline
 from nlp_pipeline.pipeline.language import split as split
+from nlp_pipeline.pipeline.language_note import language_note as language_note
 from nlp_pipeline.pipeline.spacy_sources import TRAINED as TRAINED
 from nlp_pipeline.pipeline.spacy_sources import recorded_config as recorded_config
 from nlp_pipeline.pipeline.spacy_sources import source_digests as source_digests

@@ -15,6 +15,7 @@ from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
 from nlp_pipeline.generation.settings import UNSEEN
+from nlp_pipeline.grounding.language_coverage import language_coverage
 from nlp_pipeline.models.digests import sha256
 from nlp_pipeline.pipeline import (
     PipelineSpec,
@@ -66,8 +67,15 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
         "versions": versions(),
+        **_number_words(nlp.lang),
         **({"code": _code(request)} if request.pipeline.code else {}),
     }
+
+
+def _number_words(lang: str) -> dict[str, str]:
+    """The version of the package that reads numbers in words, where the language's are its task."""
+    version = installed_version("text2num") if language_coverage(lang).needs_extra else None
+    return {"text2num": version} if version else {}
 
 
 def _code(request: RunRequest) -> dict[str, str]:

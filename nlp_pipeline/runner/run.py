@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -14,7 +15,7 @@ from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0, run_on_rank0
 from nlp_pipeline.keywords import known_keywords
-from nlp_pipeline.pipeline import PipelineSpec, resolve_config, shared_place
+from nlp_pipeline.pipeline import PipelineSpec, language_note, resolve_config, shared_place
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.run_folder.files import Format
 from nlp_pipeline.run_folder.folder import FINISHED, open_run
@@ -44,6 +45,8 @@ from nlp_pipeline.runner.setting_changes import changes_message
 
 if TYPE_CHECKING:
     from confection import Config
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -336,6 +339,7 @@ def execute(
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)
             _tell_changes(progress, folder, plan, records, mark)
+            _tell_language(config)
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
@@ -368,6 +372,12 @@ def _tell_changes(
     """Says beforehand what other settings than those of before cost."""
     if plan.outdated and records.may_change:
         progress.warn(changes_message(folder.changes, plan.outdated, mark))
+
+
+def _tell_language(config: Config) -> None:
+    """Says what of the texts' language cannot be looked up in them."""
+    if note := language_note(config):
+        logger.info(note)
 
 
 def _expect(progress: Progress, engine: PartComputer, records: RecordSource, left: int) -> None:
