@@ -31,6 +31,7 @@ _COMMANDS = {
     "evaluate": "nlp_pipeline.cli.evaluate:evaluate",
     "train": "nlp_pipeline.cli.train:train",
     "distil": "nlp_pipeline.cli.distil:distil",
+    "convert": "nlp_pipeline.cli.convert:convert",
     "models": "nlp_pipeline.cli.models:models",
     "info": "nlp_pipeline.cli.info:info",
     "golden": "nlp_pipeline.cli.golden:golden",
