@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from nlp_pipeline.cli.completion import complete_model, complete_pipeline
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.config import DryRunRenamed
 from nlp_pipeline.generation.setting_fields import least_value, meanings
 from nlp_pipeline.generation.settings import OVERRIDES, LlamaSettings
@@ -108,6 +110,26 @@ def _setting_option(name: str) -> Callable[[Any], Any]:
 _GENERATOR = tuple(map(_setting_option, OVERRIDES))
 
 
+_CONVERSION_TYPES = {
+    "ocr": {"is_flag": True},
+    "ocr_language": {"metavar": "LANGUAGE"},
+    "conversion_timeout": {"type": float, "metavar": "SECONDS"},
+    "conversion_memory": {"type": float, "metavar": "GIB"},
+}
+
+
+def _conversion_option(name: str) -> Callable[[Any], Any]:
+    """The option of a setting of the conversion, as the list of these settings has it."""
+    setting = next(field for field in fields(ConversionSettings) if field.name == name)
+    return click.option(
+        "--" + name.replace("_", "-"),
+        default=setting.default,
+        show_default=True,
+        help=meanings(ConversionSettings)[name].replace("`", ""),
+        **_CONVERSION_TYPES[name],
+    )
+
+
 _CLUSTER = (
     click.option(
         "--executor",
@@ -167,6 +189,11 @@ def _refuse_dry_run(context: click.Context, _: click.Parameter, is_given: bool) 
 def cluster(command: Command) -> Command:
     """Adds the options that say which executor and which machines compute a run."""
     return _all_of(_CLUSTER, command)
+
+
+def conversion(command: Command) -> Command:
+    """Adds the options that say how documents become text: `run`."""
+    return _all_of(tuple(map(_conversion_option, _CONVERSION_TYPES)), command)
 
 
 def pace(command: Command) -> Command:

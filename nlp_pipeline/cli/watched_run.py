@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.config import TwoDevices
 from nlp_pipeline.generation.settings import OVERRIDES
 
@@ -81,6 +83,9 @@ def run_request(
     from nlp_pipeline.pipeline import PipelineSpec
     from nlp_pipeline.runner.request import UNIT_TIMEOUT_S, ClusterOptions, RunRequest
 
+    conversion = ConversionSettings(
+        **{field.name: options.pop(field.name) for field in fields(ConversionSettings)}
+    )
     overrides = {name: options.pop(name) for name in OVERRIDES}
     overrides["device"] = device_of(options.pop("gpu_id", None), overrides["device"])
     spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, code=code, **overrides)
@@ -92,7 +97,15 @@ def run_request(
         cpus_per_actor=cpus_per_actor,
         unit_timeout=UNIT_TIMEOUT_S if unit_timeout is None else unit_timeout,
     )
-    return RunRequest(corpus, folder, spec, format=format_, cluster=cluster_options, **options)
+    return RunRequest(
+        corpus,
+        folder,
+        spec,
+        format=format_,
+        cluster=cluster_options,
+        conversion=conversion,
+        **options,
+    )
 
 
 def device_of(gpu_id: int | None, device: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,8 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.tessdata import VARIABLE, tessdata_folder
 from nlp_pipeline.errors.documents import (
     DocumentBroken,
     DocumentEmpty,
@@ -35,8 +38,6 @@ MIME_TYPES = {
 }
 """What is converted, by suffix."""
 WORKER = ["-m", "nlp_pipeline.corpus.conversion_worker"]
-TIMEOUT_S = 120.0
-"""So long may the conversion of a file take."""
 MOST_BYTES = 2**30
 """A file, or all that is packed in one, is no longer than this."""
 MOST_RATIO = 200
@@ -58,12 +59,18 @@ class Converter:
 
     Args:
         folder: Where it remembers; None forgets.
-        timeout: Seconds for a file.
+        settings: How it converts, and what a file may cost.
+
+    Raises:
+        RecognitionDataMissing: Text is to be recognized in a language that there is no data for.
     """
 
-    def __init__(self, folder: Path | None = None, timeout: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, folder: Path | None = None, settings: ConversionSettings | None = None
+    ) -> None:
         self._folder = folder
-        self._timeout = timeout
+        self._settings = settings or ConversionSettings()
+        self._tessdata = tessdata_folder(self._settings.recognition)
         self._process: subprocess.Popen[bytes] | None = None
         self._problems: dict[str, dict[str, Any]] = {}
 
@@ -81,7 +88,11 @@ class Converter:
             check_packed(path, place)
         key = f"{_digest(path)}-{path.suffix.lower()[1:]}"
         is_pdf = path.suffix.lower() == ".pdf"
-        return self._once(key, {"path": str(path.absolute()), "mime": mime}, place, is_pdf=is_pdf)
+        request = {"path": str(path.absolute()), "mime": mime}
+        if is_pdf and (language := self._settings.recognition):
+            request["recognition"] = language
+            key += f"-{language}"
+        return self._once(key, request, place, is_pdf=is_pdf)
 
     def convert_html(self, data: bytes, place: Place) -> str:
         """The text of a page of HTML, such as the body of a mail.
@@ -112,16 +123,18 @@ class Converter:
                 self._problems[key] = answer
             elif file is not None:
                 _remember(file, answer)
-        _check(answer, place, self._timeout, is_pdf=is_pdf)
+        _check(answer, place, self._settings, is_pdf=is_pdf)
         return answer
 
     def _answer(self, request: dict[str, str]) -> dict[str, Any]:
-        process = self._process = self._process or _worker()
+        process = self._process = self._process or _worker(
+            self._settings.memory_bytes, self._tessdata
+        )
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
         line = b""
-        timer = Timer(self._timeout, process.kill)
+        timer = Timer(self._settings.conversion_timeout, process.kill)
         timer.start()
         try:
             with suppress(BrokenPipeError):
@@ -138,12 +151,14 @@ class Converter:
         return {"problem": "memory" if in_time else "time", "reason": ""}
 
 
-def _worker() -> subprocess.Popen[bytes]:
+def _worker(memory_bytes: int, tessdata: Path | None) -> subprocess.Popen[bytes]:
+    data = {} if tessdata is None else {VARIABLE: str(tessdata)}
     return subprocess.Popen(
-        [sys.executable, *WORKER],
+        [sys.executable, *WORKER, str(memory_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, **data},
     )
 
 
@@ -168,17 +183,22 @@ def check_packed(path: Path, place: Place) -> None:
         raise DocumentTooLarge(place, unpacked, MOST_BYTES)
 
 
-def _check(answer: dict[str, Any], place: Place, timeout: float, *, is_pdf: bool) -> None:
+def _check(
+    answer: dict[str, Any], place: Place, settings: ConversionSettings, *, is_pdf: bool
+) -> None:
     problem, reason = answer.get("problem"), str(answer.get("reason", ""))
     if problem == "password":
         raise DocumentLocked(place)
     if problem == "time":
-        raise DocumentTooSlow(place, timeout)
+        raise DocumentTooSlow(place, settings.conversion_timeout)
     if problem is not None:
-        raise DocumentBroken(place, reason or "the converter ran out of memory, or crashed")
+        memory = f"{settings.conversion_memory:g} GiB of memory (--conversion-memory)"
+        raise DocumentBroken(place, reason or f"the converter ran out of its {memory}, or crashed")
     if not answer["text"].strip():
         pages = answer["meta"].get("pages")
-        raise DocumentScanned(place, pages) if is_pdf and pages else DocumentEmpty(place)
+        if is_pdf and pages:
+            raise DocumentScanned(place, pages, settings.recognition)
+        raise DocumentEmpty(place)
 
 
 def _digest(path: Path) -> str:

@@ -14,18 +14,21 @@ from typing import Any, BinaryIO
 
 from nlp_pipeline.corpus.document_text import laid_out
 
-MEMORY_BYTES = 6 * 2**30
-"""The most address space of the process; the library reserves one of these gibibytes by itself."""
+_TESSERACT = "tesseract"
 _PASSWORD = ("password", "encrypted")
 
 
-def converted(path: str | None, data: bytes, mime: str) -> dict[str, Any]:
+def converted(
+    path: str | None, data: bytes, mime: str, recognition: str | None = None
+) -> dict[str, Any]:
     """A document as text, with what is known of it and where its parts stand.
 
     Args:
         path: Of the file; None for `data`.
         data: The document, where it is no file.
         mime: Its type.
+        recognition: The languages whose text is recognized on pages that have none; None for no
+            recognition.
 
     Returns:
         `text`, `meta` and `layout`; or `problem`, `password` or `broken`, with `reason`.
@@ -34,7 +37,8 @@ def converted(path: str | None, data: bytes, mime: str) -> dict[str, Any]:
 
     config = kreuzberg.ExtractionConfig(
         use_cache=False,
-        disable_ocr=True,
+        disable_ocr=recognition is None,
+        ocr=None if recognition is None else _tesseract(recognition),
         output_format="markdown",
         pages=kreuzberg.PageConfig(extract_pages=True),
         include_document_structure=True,
@@ -51,6 +55,23 @@ def converted(path: str | None, data: bytes, mime: str) -> dict[str, Any]:
     return laid_out(result, is_html=mime == "text/html")
 
 
+def _tesseract(languages: str) -> Any:
+    """Recognition by Tesseract alone; a page of lines is not to be taken for a table.
+
+    The library would ask the others about a page on which that one reads nothing, and fetch their
+    models for it.
+    """
+    import kreuzberg
+
+    for backend in kreuzberg.list_ocr_backends():
+        if backend != _TESSERACT:
+            kreuzberg.unregister_ocr_backend(backend)
+    settings = kreuzberg.TesseractConfig(
+        language=languages, enable_table_detection=False, use_cache=False
+    )
+    return kreuzberg.OcrConfig(backend=_TESSERACT, language=languages, tesseract_config=settings)
+
+
 def _reason(error: Exception) -> str:
     """What the library says, which names its own class and says it all twice."""
     reason = " ".join(str(error).split()).removeprefix(f"{type(error).__name__}: ")
@@ -58,13 +79,14 @@ def _reason(error: Exception) -> str:
     return half if reason == f"{half}: {half}" else reason
 
 
-def _limit_memory() -> None:
+def _limit_memory(most_bytes: int) -> None:
+    """Bounds the address space, of which the library reserves a gibibyte by itself."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
@@ -74,7 +96,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         request = json.loads(line)
         data = base64.b64decode(request.get("data") or "")
         try:
-            answer = converted(request.get("path"), data, request["mime"])
+            languages = request.get("recognition")
+            answer = converted(request.get("path"), data, request["mime"], languages)
         except MemoryError:
             answer = {"problem": "memory", "reason": ""}
         answers.write(json.dumps(answer).encode("ascii") + b"\n")
@@ -82,8 +105,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Serves standard input; what a library prints goes to standard error."""
-    _limit_memory()
+    """Serves standard input; what a library prints goes to standard error.
+
+    The one argument of the process is the most address space that it may take, in bytes.
+    """
+    _limit_memory(int(sys.argv[1]))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, answers)

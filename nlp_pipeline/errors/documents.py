@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
@@ -15,6 +18,27 @@ class ReaderNotInstalled(CorpusError):
         super().__init__(
             f"Reading {escaped(source, 300)} needs a package that is not installed: type "
             f"`{pip_install(extra)}`."
+        )
+
+
+class InvalidConversionSetting(CorpusError):
+    """A setting of the conversion of the wrong type or out of its range."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        typed = name.replace("_", "-")
+        super().__init__(f"--{typed} is {escaped(repr(value), 60)} and must be {allowed}.")
+
+
+class RecognitionDataMissing(CorpusError):
+    """Text is to be recognized, and Tesseract's data for a language is not there."""
+
+    def __init__(self, languages: Sequence[str], folders: Iterable[object]) -> None:
+        names = ", ".join(f"{name}.traineddata" for name in languages)
+        packages = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in languages)
+        super().__init__(
+            f"--ocr needs Tesseract's data {names}, which is in none of: {listing(folders)}. "
+            f"Install it, on Debian or Ubuntu by `apt-get install {packages}`, or name the folder "
+            "that holds it in the environment variable TESSDATA_PREFIX."
         )
 
 
@@ -64,17 +88,22 @@ class DocumentTooSlow(BadRecord):
     def __init__(self, place: Place, seconds: float) -> None:
         super().__init__(
             f"{_file(place)} was not converted in {seconds:g} seconds, and its process was ended. "
-            "Split it, or convert it to text beforehand."
+            "Give it longer with --conversion-timeout, split it, or convert it to text beforehand."
         )
 
 
 class DocumentScanned(BadRecord):
     """A PDF of pictures."""
 
-    def __init__(self, place: Place, pages: int) -> None:
+    def __init__(self, place: Place, pages: int, language: str | None = None) -> None:
+        advice = "Have its text recognized by --ocr, or beforehand, such as by `ocrmypdf`."
+        if language is not None:
+            advice = (
+                f"Nothing was recognized in its pictures as '{language}'. Say with --ocr-language "
+                "what it is written in, or leave it out."
+            )
         super().__init__(
-            f"{_file(place)} has {pages} pages and no text: it is a scan, or drawn. Recognize its "
-            "text beforehand, such as with `ocrmypdf`."
+            f"{_file(place)} has {pages} pages and no text: it is a scan, or drawn. {advice}"
         )
 
 

@@ -105,7 +105,7 @@ class CorpusRecords:
         self.may_change = True
         self._stdin: Path | None = None
         self._copy = COPY
-        self._converter = Converter(request.out / CONVERSIONS)
+        self._converter = Converter(request.out / CONVERSIONS, request.conversion)
         self._store = RemoteStore(request.out / FETCHED, allow_private=request.allow_private)
         self._stems: list[str] = []
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing

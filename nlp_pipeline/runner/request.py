@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.cluster import ObjectStorePath, OptionNeedsRay, UnknownExecutor
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import PipelineSpec
@@ -94,6 +95,7 @@ class RunRequest:
         query: What is read of a corpus that is a database.
         further_sources: What is read after the corpus.
         allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
+        conversion: How PDFs and the like become text, and what a file may cost.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -120,6 +122,7 @@ class RunRequest:
     query: str | None = None
     further_sources: tuple[str, ...] = ()
     allow_private: bool = False
+    conversion: ConversionSettings = ConversionSettings()  # noqa: RUF009  # frozen
     limit: int | None = None
     max_length: int = 100_000
     n_process: int | None = None

@@ -10,6 +10,8 @@ from typing import Any
 from spacy.language import Language
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
+from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.config import OptionsOfALoadedPipeline
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 from nlp_pipeline.runner.request import RunRequest
@@ -28,6 +30,7 @@ def stream(
     max_length: int = 100_000,
     further_sources: Iterable[str] = (),
     allow_private: bool = False,
+    conversion: ConversionSettings | None = None,
     n_process: int = 1,
     batch_size: int | None = None,
     in_order: bool = True,
@@ -48,6 +51,7 @@ def stream(
         max_length: Longer texts become error records; in code points.
         further_sources: As in `run`.
         allow_private: As in `run`.
+        conversion: As in `run`.
         n_process: Worker processes for the linguistic pipes; 1 for a loaded pipeline.
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
         in_order: Whether the documents come in their order, or each as soon as it is done.
@@ -91,6 +95,7 @@ def stream(
         on_warning=on_warning,
         further_sources=further_sources,
         allow_private=allow_private,
+        converter=Converter(settings=conversion),
     )
     nlp = pipeline if isinstance(pipeline, Language) else load_pipeline(spec)
     return _rows(request, nlp, records)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.corpus.memory_records import is_in_memory
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator
@@ -76,6 +77,7 @@ def run(
     query: str | None = None,
     further_sources: Iterable[str] = (),
     allow_private: bool = False,
+    conversion: ConversionSettings | None = None,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -127,6 +129,7 @@ def run(
         further_sources: Files, folders, patterns and URLs that are read after the corpus. The ids
             of their records begin with the source as it is named here.
         allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
+        conversion: How PDFs and the like become text, and what a file may cost: time, memory.
         limit: Only so many records, from the first.
         max_length: Longer texts become error records; in code points.
         n_process: Worker processes for the linguistic pipes; 1 runs them in a thread of this one,
@@ -185,6 +188,7 @@ def run(
         query=query,
         further_sources=tuple(further_sources),
         allow_private=allow_private,
+        conversion=conversion or ConversionSettings(),
         limit=limit,
         max_length=max_length,
         n_process=n_process,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.corpus.memory_records import is_in_memory
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0
@@ -36,6 +37,7 @@ def estimate(
     query: str | None = None,
     further_sources: Iterable[str] = (),
     allow_private: bool = False,
+    conversion: ConversionSettings | None = None,
     limit: int | None = None,
     max_length: int = 100_000,
     n_process: int | None = None,
@@ -61,6 +63,7 @@ def estimate(
         query: As in `run`.
         further_sources: As in `run`.
         allow_private: As in `run`.
+        conversion: As in `run`.
         limit: As in `run`.
         max_length: As in `run`.
         n_process: As in `run`.
@@ -85,6 +88,7 @@ def estimate(
         query=query,
         further_sources=tuple(further_sources),
         allow_private=allow_private,
+        conversion=conversion or ConversionSettings(),
         limit=limit,
         max_length=max_length,
         n_process=n_process,

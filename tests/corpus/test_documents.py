@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,17 @@ from typing import Any
 import pytest
 from office_files import docx, pdf, pptx, zipped
 
-from nlp_pipeline.corpus import Record, Reject, read_corpus
+from nlp_pipeline.corpus import Record, Reject, read_corpus, tessdata
 from nlp_pipeline.corpus import conversion as conversion_module
 from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.errors.documents import DocumentTooSlow, ReaderNotInstalled
+from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.errors.documents import (
+    DocumentScanned,
+    DocumentTooSlow,
+    InvalidConversionSetting,
+    ReaderNotInstalled,
+    RecognitionDataMissing,
+)
 from nlp_pipeline.errors.records import Place
 
 pytest.importorskip("kreuzberg")
@@ -151,8 +159,8 @@ OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000)
             "scan.pdf",
             pdf([[], []]),
             "document_scanned",
-            "scan.pdf has 2 pages and no text: it is a scan, or drawn. Recognize its text "
-            "beforehand, such as with `ocrmypdf`.",
+            "scan.pdf has 2 pages and no text: it is a scan, or drawn. Have its text recognized "
+            "by --ocr, or beforehand, such as by `ocrmypdf`.",
         ),
         (
             "locked.pdf",
@@ -233,19 +241,95 @@ def test_a_conversion_that_takes_too_long_or_dies(
     file.write_bytes(pdf([["One."]]))
     command = slow_worker(tmp_path, "import time\ntime.sleep(60)\n")
     monkeypatch.setattr(conversion_module, "WORKER", command)
-    slow = Converter(timeout=0.2)
+    slow = Converter(settings=ConversionSettings(conversion_timeout=0.2))
     with pytest.raises(
         DocumentTooSlow, match=r"^a\.pdf was not converted in 0\.2 seconds, and its"
     ):
         slow.convert(file, place)
     monkeypatch.setattr(conversion_module, "WORKER", slow_worker(tmp_path, "raise SystemExit(9)"))
     dead = Converter()
-    with pytest.raises(Exception, match="the converter ran out of memory, or crashed"):
+    with pytest.raises(
+        Exception, match=r"ran out of its 6 GiB of memory \(--conversion-memory\), or"
+    ):
         dead.convert(file, place)
     # What went wrong is known in this process: the next pass over the corpus costs nothing.
     monkeypatch.setattr(conversion_module, "WORKER", ["-c", "raise AssertionError"])
     with pytest.raises(DocumentTooSlow):
         slow.convert(file, place)
+
+
+SCAN = Path(__file__).parents[1] / "data" / "scan.pdf"
+"""A page of two lines as a picture."""
+
+
+def test_text_is_recognized_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        recognizing = Converter(tmp_path, ConversionSettings(ocr=True))
+    except RecognitionDataMissing:
+        pytest.skip("Tesseract's data for English is not on this machine")
+    place = Place("scan.pdf", 1)
+    answer = recognizing.convert(SCAN, place)
+    assert answer["text"] == "The bridge opened in 2021.\n\nAda cut the ribbon."
+    recognizing.close()
+    assert len(list(tmp_path.glob("*-pdf-eng-*.json"))) == 1
+    monkeypatch.setattr(conversion_module, "WORKER", ["-c", "raise AssertionError"])
+    assert recognizing.convert(SCAN, place) == answer
+
+
+def test_what_is_asked_of_the_converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the data itself: what the process is started with, and told to do."""
+    (tmp_path / "deu.traineddata").touch()
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+    body = (
+        "import json, os, sys\n"
+        "request = json.loads(sys.stdin.readline())\n"
+        "text = [request.get('recognition'), sys.argv[1], os.environ['TESSDATA_PREFIX']]\n"
+        "print(json.dumps({'text': json.dumps(text), 'meta': {}, 'layout': []}), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(json.dumps({'text': '', 'meta': {'pages': 2}, 'layout': []}), flush=True)\n"
+    )
+    monkeypatch.setattr(conversion_module, "WORKER", slow_worker(tmp_path, body))
+    settings = ConversionSettings(ocr=True, ocr_language="deu", conversion_memory=3)
+    converter = Converter(settings=settings)
+    answer = json.loads(converter.convert(SCAN, Place("scan.pdf", 1))["text"])
+    assert answer == ["deu", str(3 * 2**30), str(tmp_path)]
+    empty = tmp_path / "empty.pdf"
+    empty.write_bytes(pdf([[]]))
+    with pytest.raises(DocumentScanned, match="Nothing was recognized in its pictures as 'deu'"):
+        converter.convert(empty, Place("empty.pdf", 1))
+    converter.close()
+
+
+def test_data_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deu.traineddata").touch()
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+    monkeypatch.setattr(tessdata, "SYSTEM_FOLDERS", ("/nowhere",))
+    with pytest.raises(RecognitionDataMissing) as raised:
+        Converter(settings=ConversionSettings(ocr=True, ocr_language="deu+xyz"))
+    assert str(raised.value) == (
+        f"--ocr needs Tesseract's data xyz.traineddata, which is in none of: {tmp_path}, "
+        f"{tmp_path / 'tessdata'}, /nowhere. Install it, on Debian or Ubuntu by `apt-get install "
+        "tesseract-ocr-xyz`, or name the folder that holds it in the environment variable "
+        "TESSDATA_PREFIX."
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ocr_language": "en;rm"}, "--ocr-language is 'en;rm' and must be a language of Tess"),
+        ({"ocr_language": "../x"}, "--ocr-language is"),
+        ({"conversion_timeout": 0}, "--conversion-timeout is 0 and must be a number of seconds"),
+        ({"conversion_timeout": float("nan")}, "--conversion-timeout is nan"),
+        ({"conversion_memory": 1}, "--conversion-memory is 1 and must be a number of GiB from 2"),
+    ],
+)
+def test_settings_of_the_conversion_that_are_none(settings: Any, message: str) -> None:
+    with pytest.raises(InvalidConversionSetting) as raised:
+        ConversionSettings(**settings)
+    assert str(raised.value).startswith(message)
 
 
 def test_nothing_is_converted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,20 @@ def test_a_run_that_goes_on_converts_nothing_twice(
     assert layout(out) == WANTED
 
 
+def test_a_fresh_run_converts_nothing_twice(
+    folder: Path, tmp_path: Path, quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, pipeline = tmp_path / "out", quick()
+    run(folder, out, pipeline=pipeline)
+    texts = {file.name: file.read_bytes() for file in (out / "_conversions").iterdir()}
+    monkeypatch.setattr(conversion, "WORKER", ["-c", "raise AssertionError"])
+    (folder / "c.html").unlink()
+    again = run(folder, out, pipeline=pipeline, fresh=True)
+    assert (again.documents, again.failed, again.resumed) == (2, 1, 0)
+    assert {file.name: file.read_bytes() for file in (out / "_conversions").iterdir()} == texts
+    assert layout(out) == WANTED
+
+
 def test_a_retry_needs_no_document(folder: Path, tmp_path: Path, quick) -> None:
     out = tmp_path / "out"
     run(folder, out, pipeline=quick())
