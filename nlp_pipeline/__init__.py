@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nlp_pipeline.reviews import review_run as review_run
     from nlp_pipeline.run_folder.read import read_run as read_run
     from nlp_pipeline.runner.ask import ask as ask
+    from nlp_pipeline.runner.async_row_stream import astream as astream
     from nlp_pipeline.runner.row_stream import stream as stream
     from nlp_pipeline.runner.run import retry as retry
     from nlp_pipeline.runner.run import run as run
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "ask": "nlp_pipeline.runner.ask",
+    "astream": "nlp_pipeline.runner.async_row_stream",
     "compare_runs": "nlp_pipeline.comparison",
     "Chat": "nlp_pipeline.generation.chat",
     "Llama": "nlp_pipeline.generation.llama",
