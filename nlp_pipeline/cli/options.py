@@ -86,6 +86,17 @@ _PACE = (
         help="Stop when more documents fail, or a larger share of them once 100 are done.",
     ),
     click.option(
+        "--otel",
+        is_flag=True,
+        help="Tell OpenTelemetry of the run: a span and metrics, to where its environment "
+        "variables say.",
+    ),
+    click.option(
+        "--mlflow",
+        metavar="URI",
+        help="Keep the run in MLflow too: a folder, a database or a server.",
+    ),
+    click.option(
         "--debug-log",
         type=click.Path(dir_okay=False, path_type=Path),
         help="A file that gets every note, and the traceback of every document that fails.",

@@ -110,6 +110,8 @@ class RunRequest:
         on_error: `stop` ends the run at the first document that fails.
         max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
             them, `"5%"`; both are counted from the start of this process.
+        otel: Whether OpenTelemetry is told of the run.
+        mlflow: Where MLflow keeps the run: a folder, a database or a server; None for nowhere.
         executor: `local`, this process, or `ray`, the actors of a Ray cluster.
         cluster: Of the executor `ray`.
     """
@@ -134,6 +136,8 @@ class RunRequest:
     retry: bool = True
     on_error: Literal["continue", "stop"] = "continue"
     max_errors: str | None = None
+    otel: bool = False
+    mlflow: str | None = None
     executor: Literal["local", "ray"] = "local"
     cluster: ClusterOptions = ClusterOptions()
 

@@ -27,7 +27,7 @@ from nlp_pipeline.runner.estimate import ESTIMATED_ABOVE
 from nlp_pipeline.runner.executors.executor_base import PartComputer, PartExecutor
 from nlp_pipeline.runner.executors.local import LocalExecutor
 from nlp_pipeline.runner.executors.ray import RayExecutor
-from nlp_pipeline.runner.manifest import beginning, describe, figures, kept_pipeline
+from nlp_pipeline.runner.manifest import beginning, describe, figures, kept_pipeline, rates
 from nlp_pipeline.runner.records import (
     CorpusRecords,
     FailedRecords,
@@ -43,6 +43,7 @@ from nlp_pipeline.runner.request import (
     Silent,
 )
 from nlp_pipeline.runner.setting_changes import changes_message
+from nlp_pipeline.telemetry import observed
 
 if TYPE_CHECKING:
     from confection import Config
@@ -89,6 +90,8 @@ def run(
     retry: bool = True,
     on_error: Literal["continue", "stop"] = "continue",
     max_errors: str | None = None,
+    otel: bool = False,
+    mlflow: str | None = None,
     executor: Literal["local", "ray"] = "local",
     address: str | None = None,
     actors: int | None = None,
@@ -144,6 +147,9 @@ def run(
         on_error: `stop` ends the run at the first document that fails.
         max_errors: Ends the run when more documents have failed, `"10"`, or a larger share of
             them, `"5%"`; both are counted from the start of this process.
+        otel: Whether OpenTelemetry is told of the run: a span and metrics, by the providers of
+            this program, or else by OTLP to where OpenTelemetry's environment variables say.
+        mlflow: Where MLflow keeps the run too: a folder, a database or a server.
         executor: Who computes: `local`, this process, or `ray`, the actors of a Ray cluster.
         address: Of the Ray cluster, `host:port` or `auto`; by default `RAY_ADDRESS` or else a
             Ray that is started on this machine.
@@ -200,6 +206,8 @@ def run(
         retry=retry,
         on_error=on_error,
         max_errors=max_errors,
+        otel=otel,
+        mlflow=mlflow,
         executor=executor,
         cluster=ClusterOptions(
             address=address,
@@ -224,6 +232,8 @@ def retry(
     batch_size: int | None = None,
     on_error: Literal["continue", "stop"] = "continue",
     max_errors: str | None = None,
+    otel: bool = False,
+    mlflow: str | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Tries again what failed in the finished parts of a run, without its corpus.
@@ -241,6 +251,8 @@ def retry(
         batch_size: Documents handed to spaCy at a time; the pipeline's own by default.
         on_error: `stop` ends the work at the first document that fails.
         max_errors: Ends it when more documents have failed, as in `run`.
+        otel: As in `run`.
+        mlflow: As in `run`.
         progress: Is told how it goes.
 
     Returns:
@@ -262,6 +274,8 @@ def retry(
         batch_size=batch_size,
         on_error=on_error,
         max_errors=max_errors,
+        otel=otel,
+        mlflow=mlflow,
     )
     return execute(request, progress, records=records)
 
@@ -325,7 +339,8 @@ def execute(
     records.check()
     limit = ErrorLimit(request.max_errors, stop=request.on_error == "stop")
     executor = _EXECUTORS[request.executor]()
-    with executor.start(request, config) as engine, records.open():
+    observation = observed(otel=request.otel, mlflow=request.mlflow)
+    with observation as observer, executor.start(request, config) as engine, records.open():
         mark = engine.fingerprint
         may_change = records.may_change
         with open_run(
@@ -347,6 +362,7 @@ def execute(
             manifest = records.begin(plan, describe(request, engine.pipes, mark, command))
             books, total = _Books(folder, manifest), records.total(folder)
             books.open(config, total, plan)
+            observer.begin(manifest)
             _expect(progress, engine, records, left=(total or 0) - plan.kept)
             progress.start(total, plan.kept)
             show = getattr(progress, "answers", _ignore)
@@ -355,10 +371,12 @@ def execute(
                     failed = document.failed
                     show(document.answers)
                     progress.document(failed=failed, output_tokens=document.output_tokens)
+                    observer.document(failed=failed, output_tokens=document.output_tokens)
                     limit.count(failed=failed)
             folder.close_books()
             result = _result(folder, plan.kept, started)
             books.close(result)
+            observer.end(rates(result))
             return result
 
 
