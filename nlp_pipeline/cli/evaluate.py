@@ -21,7 +21,8 @@ from nlp_pipeline.cli.watched_run import run_request, watched_run
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
 
-_NOT_SHARED = ("corpus", "format_", "as_json", "query", "allow_private", *ESTIMATE_OPTIONS)
+_NOT_SHARED = ("corpus", "format_", "as_json", "query", *ESTIMATE_OPTIONS)
+_READING = ("text_key", "id_key", "limit", "max_length", "allow_private")
 _MEASURES = ("exact_match", "f1", "answered_of_answerable", "no_answer_accuracy")
 _TITLES = {
     "exact_match": "exact match",
@@ -124,7 +125,7 @@ def evaluate(
 
     if first is None and (wanted_accuracy is not None or curve_file is not None):
         raise click.UsageError("--wanted-accuracy and --curve need --first.")
-    reading = {name: options[name] for name in ("text_key", "id_key", "limit", "max_length")}
+    reading = {name: options[name] for name in _READING}
     if finished is None and is_run(corpus):
         finished = Path(corpus)
     if finished is None:

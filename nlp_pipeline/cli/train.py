@@ -66,6 +66,11 @@ _TITLES = {
 @click.option("--id-key", default="id", show_default=True, help="Field with the id.")
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first N records.")
 @click.option(
+    "--allow-private",
+    is_flag=True,
+    help="Let a URL lead into the own network, and be redirected to another host.",
+)
+@click.option(
     "--method",
     type=click.Choice(["lora", "full"]),
     default="lora",

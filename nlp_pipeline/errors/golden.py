@@ -75,12 +75,12 @@ class GoldenFromStdin(GoldenError):
 
 
 class GoldenFromUrl(GoldenError):
-    """A corpus in a store, which a test would depend on."""
+    """A corpus in a store, or a data set, which a test would depend on."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            "A golden output needs a corpus that lies beside it, and "
-            f"'{escaped(url, 300)}' lies elsewhere. Save it to a file and name that."
+            "A golden output needs a corpus of files that lie beside it, and "
+            f"'{escaped(url, 300)}' is none. Save it to a file and name that."
         )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import Record, read_corpus
 from nlp_pipeline.corpus.conllu import ConlluDocument, conllu_documents
+from nlp_pipeline.corpus.data_set import is_data_set
+from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.errors.cascade import WantedAccuracyInvalid
 from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
@@ -48,6 +50,7 @@ def evaluate_run(
     id_key: str = "id",
     limit: int | None = None,
     max_length: int = 100_000,
+    allow_private: bool = False,
     fitted_config: Path | None = None,
     first: str | None = None,
     wanted_accuracy: float | None = None,
@@ -64,6 +67,7 @@ def evaluate_run(
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
         max_length: Longer texts, in code points, count as error records.
+        allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
         fitted_config: Weights are learned from the answers and written, with the rest of the
             run's config, to this file.
         first: A spaCy pipeline that the run's classifier could ask before the Llama, as its
@@ -97,9 +101,10 @@ def evaluate_run(
         reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
         reading |= {"max_length": max_length, "on_warning": lambda _: None}
         stems = named_by_stem(read_manifest(Path(run)))
-        items = list(read_corpus(corpus, **reading, named_by_stem=stems))
+        store = RemoteStore(allow_private=allow_private)
+        items = list(read_corpus(corpus, **reading, named_by_stem=stems, store=store))
         references = read_references(items)
-        gold = _gold(corpus, [item for item in items if isinstance(item, Record)])
+        gold = _gold(corpus, [item for item in items if isinstance(item, Record)], store)
         if not references and not gold:
             raise NoReferences(str(corpus))
     names = ["documents", "answers", "summaries", "categories"]
@@ -240,11 +245,15 @@ def _labels(
     return {"n": len(ids), "accuracy": asdict(mean) if mean else None}
 
 
-def _gold(corpus: str | Path, records: Sequence[Record]) -> dict[str, ConlluDocument]:
+def _gold(
+    corpus: str | Path, records: Sequence[Record], store: RemoteStore
+) -> dict[str, ConlluDocument]:
     """The gold annotations by document id."""
+    if is_data_set(corpus):
+        return {}
     lines = {
         (file.source, document.line): document
-        for file in find_sources(corpus).files
+        for file in find_sources(corpus, store=store).files
         if file.format == "conllu"
         for document in conllu_documents(file)
     }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
+from nlp_pipeline.corpus.data_set import is_data_set
+from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.errors.evaluation import NoReferences, NothingMeasured
 
@@ -67,22 +69,26 @@ def read_references(items: Iterable[Record | Reject]) -> References:
     return references
 
 
-def check_references(corpus: str, *, with_rouge: bool = True, **reading: Any) -> None:
+def check_references(
+    corpus: str, *, with_rouge: bool = True, allow_private: bool = False, **reading: Any
+) -> None:
     """Looks whether a corpus says what is right, before hours go into running it.
 
     Args:
         corpus: The corpus. Standard input, which can be read once, is not looked at.
         with_rouge: Whether summaries are scored.
+        allow_private: As for `read_corpus`.
         **reading: As for `read_corpus`.
 
     Raises:
         NoReferences: It says nothing.
         NothingMeasured: It has references for summaries alone, and they are not scored.
     """
-    if corpus == "-" or any(file.format == "conllu" for file in find_sources(corpus).files):
+    store = RemoteStore(allow_private=allow_private)
+    if corpus == "-" or is_gold(corpus, store):
         return
     references = References()
-    for item in read_corpus(corpus, on_warning=lambda _: None, **reading):
+    for item in read_corpus(corpus, on_warning=lambda _: None, store=store, **reading):
         if isinstance(item, Record):
             _take(references, item)
         if references.answers or references.labels or (with_rouge and references.summaries):
@@ -90,6 +96,18 @@ def check_references(corpus: str, *, with_rouge: bool = True, **reading: Any) ->
     if not references:
         raise NoReferences(corpus)
     raise NothingMeasured(corpus)
+
+
+def is_gold(corpus: str, store: RemoteStore) -> bool:
+    """Whether a corpus holds annotation that is right, which no record tells.
+
+    Args:
+        corpus: The corpus.
+        store: Opens URLs.
+    """
+    if is_data_set(corpus):
+        return False
+    return any(file.format == "conllu" for file in find_sources(corpus, store=store).files)
 
 
 def _take(references: References, record: Record) -> None:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.corpus import source_files
+from nlp_pipeline.corpus.data_set import is_data_set
 from nlp_pipeline.corpus.remote_sources import is_url
 from nlp_pipeline.errors.golden import GoldenFromStdin, GoldenFromUrl
 from nlp_pipeline.generation.distributed.process_group import is_main
@@ -80,7 +81,7 @@ def record(
     ).here()
     if recipe.corpus == "-":
         raise GoldenFromStdin
-    if is_url(str(corpus)):
+    if is_url(str(corpus)) or is_data_set(str(corpus)):
         raise GoldenFromUrl(str(corpus))
     path, tolerance = Path(folder), Tolerance(rtol, atol)
     refuse_strangers(path)

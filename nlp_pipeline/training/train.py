@@ -97,6 +97,7 @@ def train(
     text_key: str = "text",
     id_key: str = "id",
     limit: int | None = None,
+    allow_private: bool = False,
     training: TrainingSettings | None = None,
     fresh: bool = False,
     progress: TrainingProgress | None = None,
@@ -117,6 +118,7 @@ def train(
         text_key: The field or column that holds the text.
         id_key: The one that holds the id.
         limit: Only so many records, from the first.
+        allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
         training: How to train; None for the defaults.
         fresh: Throw away the training that the folder holds.
         progress: Is told how the training goes.
@@ -132,7 +134,8 @@ def train(
     """
     training, progress = training or TrainingSettings(), progress or SilentTraining()
     spec = PipelineSpec(pipeline, settings=tuple(settings), model=model, device=device, dtype=dtype)
-    reading = {"text_key": text_key, "id_key": id_key, "limit": limit}
+    reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
+    reading["allow_private"] = allow_private
     materials = read_materials(str(corpus), spec, reading, training)
     if world_size() > 1:
         reason = f"torchrun started {world_size()} processes, and a training has one"

@@ -16,6 +16,7 @@ from nlp_pipeline.errors.golden import (
     GoldenFolderInUse,
     GoldenFormatUnknown,
     GoldenFromStdin,
+    GoldenFromUrl,
     GoldenMismatch,
     GoldenModelChanged,
     GoldenNotFound,
@@ -260,6 +261,13 @@ def test_record_replaces_a_golden_output_and_nothing_else(recorded: Path, projec
 def test_standard_input_cannot_be_read_again(project: Path) -> None:
     with pytest.raises(GoldenFromStdin, match="Save it to a file"):
         record("-", FOLDER)
+
+
+@pytest.mark.parametrize("corpus", ["https://a.b/c.jsonl", "memory://a/b.txt", "hf://datasets/a/b"])
+def test_a_corpus_lies_beside_its_golden_output(project: Path, corpus: str) -> None:
+    with pytest.raises(GoldenFromUrl, match=r"is none\. Save it to a file"):
+        record(corpus, FOLDER)
+    assert not FOLDER.exists()
 
 
 def test_an_unknown_table(project: Path) -> None:

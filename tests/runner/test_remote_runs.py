@@ -11,8 +11,9 @@ import fsspec
 import pytest
 
 from nlp_pipeline import estimate, read_run, run, stream
-from nlp_pipeline.corpus import remote_copy
+from nlp_pipeline.corpus import remote_copy, remote_store
 from nlp_pipeline.errors.stores import PrivateAddress, SourceStandsAlone
+from nlp_pipeline.errors.training import TooFewDocuments
 
 LINES = b'{"text": "Ada left."}\n{"text": "Karl came."}\n'
 
@@ -110,6 +111,40 @@ def test_the_own_network_needs_an_option(tmp_path: Path, quick, cli) -> None:
     result = cli("run", url, "-p", quick(), "-o", out)
     assert (result.code, "Give --allow-private if it is meant." in result.err) == (1, True)
     assert not out.exists()
+
+
+LABELLED = b"""{"id": "a", "text": "Ada left.", "questions": \
+[{"id": "w", "text": "Who?", "answers": ["Ada"]}]}"""
+
+
+def refuse(url: str) -> None:
+    """Takes every store for one of the own network."""
+    raise PrivateAddress(url, "bucket", "10.0.0.1")
+
+
+def test_evaluate_lets_a_url_into_the_own_network_where_it_may(
+    bucket, tmp_path: Path, quick, cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_store, "refuse_private", refuse)
+    url = bucket("a.jsonl", LABELLED)
+    command = ("evaluate", url, "-p", quick(), "-o", tmp_path / "out", "--no-rouge", "--json")
+    refused = cli(*command)
+    assert (refused.code, "Give --allow-private if it is meant." in refused.err) == (1, True)
+    result = cli(*command, "--allow-private")
+    assert json.loads(result.out)["answers"]["overall"]["n"] == 1
+
+
+def test_train_lets_a_url_into_the_own_network_where_it_may(
+    bucket, tmp_path: Path, quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nlp_pipeline.training import train
+
+    monkeypatch.setattr(remote_store, "refuse_private", refuse)
+    url, out = bucket("a.jsonl", LABELLED), tmp_path / "out"
+    with pytest.raises(PrivateAddress):
+        train(url, out, pipeline=quick())
+    with pytest.raises(TooFewDocuments):
+        train(url, out, pipeline="en_qa", allow_private=True)
 
 
 def test_a_folder_is_named_after_its_url(bucket, tmp_path: Path, quick, cli, monkeypatch) -> None:
