@@ -27,6 +27,8 @@ from nlp_pipeline.cli.output import note, print_json, print_table
 @click.option(
     "-o",
     "--out",
+    "--output",
+    "out",
     type=click.Path(path_type=Path),
     required=True,
     help="Folder of the component's pipeline; spacy.load loads it.",
@@ -86,7 +88,13 @@ from nlp_pipeline.cli.output import note, print_json, print_table
     help="A training config, such as an edited OUT/distillation/config.cfg.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Throw away the component that the folder holds.")
+@click.option(
+    "--fresh",
+    "--force",
+    "fresh",
+    is_flag=True,
+    help="Throw away the component that the folder holds.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def distil(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.cli.output import print_json
 from nlp_pipeline.export.export_targets import TARGETS
 
 
@@ -35,7 +36,16 @@ from nlp_pipeline.export.export_targets import TARGETS
 @click.option(
     "--raw", is_flag=True, help="No quote before texts in CSV that a spreadsheet would run."
 )
-def export(out: Path, target: Path, *, to: str, tables: tuple[str, ...], **flags: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
+def export(
+    out: Path,
+    target: Path,
+    *,
+    to: str,
+    tables: tuple[str, ...],
+    as_json: bool,
+    **flags: bool,
+) -> None:
     """Write the tables of the run in OUT to TARGET.
 
     TARGET is a folder that gets a file for each table, or the files of its form; for those that
@@ -51,5 +61,9 @@ def export(out: Path, target: Path, *, to: str, tables: tuple[str, ...], **flags
     from nlp_pipeline.export.job import export_run
 
     show_notes()
-    for file in export_run(out, target, to, tables or None, **flags):
-        click.echo(str(file))
+    files = [str(file) for file in export_run(out, target, to, tables or None, **flags)]
+    if as_json:
+        print_json({"files": files})
+        return
+    for file in files:
+        click.echo(file)

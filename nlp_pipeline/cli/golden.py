@@ -10,6 +10,8 @@ import click
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.options import corpus_and_pipeline, without_dry_run
+from nlp_pipeline.cli.output import print_json
+from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import fetch_models, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
@@ -30,7 +32,7 @@ def golden() -> None:
     """  # noqa: D301  (click knows the character itself)
 
 
-@golden.command()
+@golden.command(cls=SettingsCommand)
 @click.argument("corpus", shell_complete=complete_file)
 @corpus_and_pipeline
 @without_dry_run
@@ -65,7 +67,8 @@ def golden() -> None:
     help="The same, absolute; the two add up.",
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
-def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def record(corpus: str, folder: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
     """Run a pipeline over CORPUS and keep its tables in DIR.
 
     DIR goes under version control. Its paths are relative to the folder where this is typed:
@@ -94,6 +97,11 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
         golden_output = record_golden(corpus, folder, progress=progress, **options)
     if not main:
         return
+    if as_json:
+        tables = list(golden_output.tables)
+        portable = golden_output.portable
+        print_json({"folder": str(folder), "tables": tables, "portable": portable})
+        return
     kind = "portable" if golden_output.portable else "for this platform"
     click.echo(f"Recorded {len(golden_output.tables)} tables in {folder}/ ({kind}).")
     click.echo(f"Check them with: nlp-pipeline golden check {folder}")
@@ -112,9 +120,16 @@ def record(corpus: str, folder: Path, *, quiet: bool, **options: Any) -> None:
     help="Show so many differences of a table.",
 )
 @click.option("--quiet", is_flag=True, help="No progress; only what differs.")
+@click.option("--json", "as_json", is_flag=True, help="Print how each DIR stands as JSON.")
 @click.pass_context
 def check(
-    context: click.Context, folders: tuple[Path, ...], *, update: bool, per_table: int, quiet: bool
+    context: click.Context,
+    folders: tuple[Path, ...],
+    *,
+    update: bool,
+    per_table: int,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run again what is recorded in each DIR and compare every table.
 
@@ -132,24 +147,37 @@ def check(
     quiet = quiet or not main
     if not quiet:
         show_notes()
-    status = 0
+    status, results = 0, list[dict[str, Any]]()
     for folder in folders:
         try:
             if main:
                 _fetch(folder, quiet=quiet)
             with show_progress(quiet=quiet) as progress:
                 result = check_golden(folder, update=update, per_table=per_table, progress=progress)
-        except GoldenMismatch as error:
-            if main:
-                click.echo(str(error))
-            status = error.exit_code
         except NlpPipelineError as error:
-            if main:
-                click.echo(f"Error: {error}", err=True)
             status = error.exit_code
+            results.append({"folder": str(folder), "state": error.kind, "message": str(error)})
+            if main and not as_json:
+                is_result = isinstance(error, GoldenMismatch)
+                click.echo(str(error) if is_result else f"Error: {error}", err=not is_result)
         else:
-            _say(folder, result, quiet=quiet)
+            results.append(_facts(folder, result))
+            if not as_json:
+                _say(folder, result, quiet=quiet)
+    if main and as_json:
+        print_json(results)
     context.exit(status)
+
+
+def _facts(folder: Path, result: Checked) -> dict[str, Any]:
+    """How a golden output stands that is as it was recorded, or is so now."""
+    return {
+        "folder": str(folder),
+        "state": "updated" if result.updated else "ok",
+        "tables": result.tables,
+        "rows": result.rows,
+        "differences": len(result.differences),
+    }
 
 
 def _fetch(folder: Path, *, quiet: bool) -> None:

@@ -44,15 +44,18 @@ def resumable(out: Path, safe: Callable[[Path], str] | None = None) -> Iterator[
             signal.signal(signal.SIGINT, handler)
 
 
+_STARTS_OVER = ("--fresh", "--force")
+
+
 def command_line(arguments: Sequence[str] | None = None) -> str:
     """The command that goes on with a run, as a shell takes it.
 
     Args:
-        arguments: Those of the command that began; by default of this process. `--fresh` would
-            start over, and is left out.
+        arguments: Those of the command that began; by default of this process. `--fresh`, or
+            `--force`, would start over, and is left out.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["nlp-pipeline", *(word for word in words if word != "--fresh")])
+    return shlex.join(["nlp-pipeline", *(word for word in words if word not in _STARTS_OVER)])
 
 
 def _first(*_: int | FrameType | None) -> NoReturn:

@@ -51,14 +51,19 @@ def list_models(as_json: bool) -> None:
 @models.command()
 @click.argument("name", default=cache.DEFAULT_MODEL, shell_complete=complete_model)
 @click.option("--force", is_flag=True, help="Fetch again, even if the model is there and whole.")
-def fetch(name: str, force: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def fetch(name: str, force: bool, as_json: bool) -> None:
     """Fetch a model into the cache and print its path; without NAME, the default model.
 
     \b
     Example:
       nlp-pipeline models fetch smollm2-135m-instruct
     """  # noqa: D301  (click knows the character itself)
-    click.echo(fetch_with_progress(name, force=force))
+    path = str(fetch_with_progress(name, force=force))
+    if as_json:
+        print_json({"name": name, "path": path})
+    else:
+        click.echo(path)
 
 
 @models.command()

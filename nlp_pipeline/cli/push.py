@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.cli.output import print_json
+
 
 @click.command(short_help="Upload the tables of a run to the Hugging Face hub.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("name")
 @click.option("--public", is_flag=True, help="A data set that is made is for all to see.")
-def push(out: Path, name: str, *, public: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def push(out: Path, name: str, *, public: bool, as_json: bool) -> None:
     """Upload the tables of the finished run in OUT as the data set NAME (owner/name).
 
     The texts of the documents leave the machine by it. It needs a token, in HF_TOKEN or of
@@ -23,4 +26,8 @@ def push(out: Path, name: str, *, public: bool) -> None:
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.export.hub_upload import push_run
 
-    click.echo(push_run(out, name, private=not public))
+    address = push_run(out, name, private=not public)
+    if as_json:
+        print_json({"url": address})
+    else:
+        click.echo(address)

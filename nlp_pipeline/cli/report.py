@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.cli.output import print_json
+
 
 @click.command(short_help="Write a run as one HTML page.")
 @click.argument("out", type=click.Path(path_type=Path))
@@ -23,8 +25,15 @@ import click
     type=click.Path(path_type=Path),
     help="Another run over the same texts: the review begins where it says something else.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def report(
-    out: Path, *, file: Path | None, title: str | None, limit: int | None, against: Path | None
+    out: Path,
+    *,
+    file: Path | None,
+    title: str | None,
+    limit: int | None,
+    against: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the run in the folder OUT as one HTML page to look through.
 
@@ -37,4 +46,8 @@ def report(
     """  # noqa: D301  (click knows the character itself)
     from nlp_pipeline.report import write_report
 
-    click.echo(str(write_report(out, file, title=title, limit=limit, against=against)))
+    page = str(write_report(out, file, title=title, limit=limit, against=against))
+    if as_json:
+        print_json({"file": page})
+    else:
+        click.echo(page)

@@ -7,13 +7,16 @@ from typing import Any
 
 import click
 
+from nlp_pipeline.cli.output import print_json
+
 COLORS = ["cyan", "green", "yellow", "magenta", "blue", "red"]
 
 
 @click.command(short_help="Show one document of a run.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("document_id")
-def show(out: Path, document_id: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the rows of all tables as JSON.")
+def show(out: Path, document_id: str, *, as_json: bool) -> None:
     """Show the document DOCUMENT_ID of the run in the folder OUT.
 
     \b
@@ -25,6 +28,9 @@ def show(out: Path, document_id: str) -> None:
     from nlp_pipeline.run_folder.read import document_rows
 
     rows = document_rows(out, document_id)
+    if as_json:
+        print_json(rows)
+        return
     console = Console(highlight=False)
     document = rows["documents"][0]
     console.print(_plain(f"{document_id}  ({document['status']})"), style="bold")

@@ -16,7 +16,8 @@ from nlp_pipeline.cli.completion import complete_file, complete_model, complete_
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.output import note, print_json, print_table, size
-from nlp_pipeline.cli.watched_run import fetch_models
+from nlp_pipeline.cli.setting_arguments import SettingsCommand
+from nlp_pipeline.cli.watched_run import device_of, fetch_models
 
 if TYPE_CHECKING:
     from nlp_pipeline.training.trainer import StepFigures
@@ -34,11 +35,13 @@ _TITLES = {
 }
 
 
-@click.command(short_help="Fine-tune the Llama on a corpus with references.")
+@click.command(cls=SettingsCommand, short_help="Fine-tune the Llama on a corpus with references.")
 @click.argument("corpus", shell_complete=complete_file)
 @click.option(
     "-o",
     "--out",
+    "--output",
+    "out",
     type=click.Path(path_type=Path),
     required=True,
     help="Folder of the training; afterwards a model that --model can name.",
@@ -61,6 +64,9 @@ _TITLES = {
 )
 @click.option("--model", shell_complete=complete_model, help="The model to train, as for `run`.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--gpu-id", type=click.IntRange(min=-1), help="As in spaCy: --device cuda:N, or cpu for -1."
+)
 @click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name.")
 @click.option("--text-key", default="text", show_default=True, help="Field with the text.")
 @click.option("--id-key", default="id", show_default=True, help="Field with the id.")
@@ -174,7 +180,13 @@ _TITLES = {
     help="Tokens in one forward pass.  [default: 16384 on CUDA, else 1024]",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Throw away the training that the folder holds.")
+@click.option(
+    "--fresh",
+    "--force",
+    "fresh",
+    is_flag=True,
+    help="Throw away the training that the folder holds.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def train(
@@ -185,6 +197,7 @@ def train(
     settings: tuple[str, ...],
     model: str | None,
     device: str | None,
+    gpu_id: int | None,
     dtype: str | None,
     fresh: bool,
     quiet: bool,
@@ -223,7 +236,7 @@ def train(
             pipeline=pipeline,
             settings=settings,
             model=model,
-            device=device,
+            device=device_of(gpu_id, device),
             dtype=dtype,
             training=training,
             fresh=fresh,

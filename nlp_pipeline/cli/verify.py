@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from nlp_pipeline.cli.output import note
+from nlp_pipeline.cli.output import note, print_json
 
 
 @click.command(short_help="Check every byte of a run against its receipts.")
 @click.argument("out", type=click.Path(path_type=Path))
-def verify(out: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(out: Path, *, as_json: bool) -> None:
     """Check every file of the run in the folder OUT: its bytes, its rows, its books.
 
     Reviews are read too, and counted. Nothing is changed. Of a run that is still going on the
@@ -26,6 +27,16 @@ def verify(out: Path) -> None:
 
     report = verify_run(out)
     report.raise_for_damage(out)
+    if as_json:
+        print_json(
+            {
+                "documents": report.documents,
+                "parts": report.parts,
+                "files": report.files,
+                "undigested": report.undigested,
+            }
+        )
+        return
     click.echo(
         f"All is whole: {report.documents} documents in {report.parts} parts, {report.files} files."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -29,6 +30,27 @@ def test_every_command_has_help(cli, command) -> None:
     done = cli(command, "--help")
     assert (done.code, done.err) == (0, "")
     assert f"nlp-pipeline {command}" in done.out
+
+
+def leaves(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """The commands that do something, by the words that are typed."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from leaves(command, *names, name)
+        elif command is not None:
+            yield " ".join((*names, name)), command
+
+
+def test_json_is_a_flag_of_every_command() -> None:
+    commands = dict(leaves(command_line.group))
+    assert len(commands) > 20
+    without = [
+        name
+        for name, command in commands.items()
+        if not any("--json" in o.opts and getattr(o, "is_flag", False) for o in command.params)
+    ]
+    assert without == []
 
 
 def test_the_help_of_run_shows_its_example_as_it_is_typed(cli) -> None:

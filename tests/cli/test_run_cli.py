@@ -202,7 +202,7 @@ def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
 
 
 def test_the_command_to_go_on_is_quoted_and_never_starts_over() -> None:
-    words = ["run", "my corpus.jsonl", "-q", "Who's it?", "--fresh"]
+    words = ["run", "my corpus.jsonl", "-q", "Who's it?", "--fresh", "--force"]
     assert command_line(words) == """nlp-pipeline run 'my corpus.jsonl' -q 'Who'"'"'s it?'"""
 
 
