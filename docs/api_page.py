@@ -12,7 +12,10 @@ import nlp_pipeline
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Runs": (
         "nlp_pipeline",
-        ("run", "stream", "estimate", "ask", "retry", "read_run", "evaluate_run", "compare_runs"),
+        (
+            *("run", "stream", "astream", "estimate", "ask", "retry", "read_run", "evaluate_run"),
+            "compare_runs",
+        ),
     ),
     "How good a run is": ("nlp_pipeline", ("evaluate_run",)),
     "What people think of it": ("nlp_pipeline", ("review_run",)),

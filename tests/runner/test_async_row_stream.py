@@ -106,7 +106,7 @@ def test_several_streams_in_one_loop(quick: Any) -> None:
 
 def test_a_wrong_option_is_said_with_the_first_row(quick: Any) -> None:
     async def first() -> Any:
-        return await anext(astream(["Ada."], quick(), quesions=["Who?"]))
+        return await anext(astream(["Ada."], quick(), asks=["Who?"]))
 
     with pytest.raises(UnknownKeyword):
         asyncio.run(first())
