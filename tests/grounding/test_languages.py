@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from decimal import Decimal
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from nlp_pipeline.grounding.month_names import languages_with_months
 from nlp_pipeline.grounding.numbers import find_numbers
 from nlp_pipeline.grounding.support import Support
 from nlp_pipeline.grounding.text import TextIndex
+from nlp_pipeline.runner import manifest
 
 MARCH = (2024, 3, 12)
 
@@ -221,7 +222,7 @@ def test_the_data_is_what_its_script_writes() -> None:
     assert spec.loader is not None
     maker: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
-    if (version("babel"), version("spacy")[:3]) != ("2.19.0", "3.8"):
+    if (installed_version("babel"), installed_version("spacy")[:3]) != ("2.19.0", "3.8"):
         pytest.skip(f"babel {babel.__version__} has other data than that which was used")
     assert maker.TARGET.read_text(encoding="utf-8") == maker.text()
 
@@ -259,6 +260,17 @@ def test_the_note_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(coverage_note("de")).endswith(" Type `pip install 'text2num>=3,<4'` for the latter.")
     monkeypatch.setattr(coverage_module, "number_finder", lambda: len)
     assert coverage_note("de") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "version", "mark"),
+    [("de", "3.1", {"text2num": "3.1"}), ("de", None, {}), ("en", "3.1", {}), ("da", "3.1", {})],
+)
+def test_the_fingerprint_has_what_reads_the_numbers(
+    monkeypatch: pytest.MonkeyPatch, code: str, version: str | None, mark: dict[str, str]
+) -> None:
+    monkeypatch.setattr(manifest, "installed_version", lambda _: version)
+    assert manifest._number_words(code) == mark
 
 
 def test_a_run_says_it_once(cli: Any, corpus: Any, tmp_path: Path) -> None:
