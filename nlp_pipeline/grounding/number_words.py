@@ -77,7 +77,9 @@ def spelled_numbers(text: str, code: str) -> Iterator[SpelledNumber]:
     Ordinals count from the third on: the first two are ordinary words too often.
     """
     finder = number_finder() if code in LANGUAGES else None
-    for run in _WORDS.finditer(text) if finder else ():
+    if finder is None:
+        return
+    for run in _WORDS.finditer(text):
         words = [_Word(match, run.start()) for match in _LETTERS.finditer(run[0])]
         for number in finder(words, code, 0.0):
             if not (number.is_ordinal and number.value < 3):
