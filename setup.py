@@ -87,6 +87,8 @@ EXTRAS = {
         "tiktoken>=0.8",
         # The report is looked at in a real browser, which is not installed by it.
         "playwright>=1.49,<2",
+        # Spans and metrics of a run, in memory.
+        "opentelemetry-sdk>=1.30,<2",
         # Tables that `run` takes.
         "polars>=1,<3",
         # docs/tutorial.ipynb is executed.
