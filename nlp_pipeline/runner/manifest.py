@@ -67,7 +67,7 @@ def fingerprint(request: RunRequest, nlp: Language, config: Config) -> dict[str,
         "spacy_pipelines": source_digests(config),
         "schema": SCHEMA_VERSION,
         "versions": versions(),
-        **_number_words(nlp.lang),
+        **_number_words(str(nlp.lang)),
         **({"code": _code(request)} if request.pipeline.code else {}),
     }
 

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -136,8 +136,8 @@ def test_no_run_ends_for_an_observer(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole = observers._Observers
-    monkeypatch.setattr(observers, "_Observers", lambda _: whole([Broken()]))
+    whole, broken = observers._Observers, cast(Any, Broken())
+    monkeypatch.setattr(observers, "_Observers", lambda _: whole([broken]))
     with caplog.at_level(logging.WARNING, "nlp_pipeline"):
         run(corpus(*TEXTS), tmp_path / "out", pipeline=quick())
     assert len(read_run(tmp_path / "out")["documents"]) == 3
