@@ -121,7 +121,7 @@ def _setting_option(name: str) -> Callable[[Any], Any]:
 _GENERATOR = tuple(map(_setting_option, OVERRIDES))
 
 
-_CONVERSION_TYPES = {
+_CONVERSION_TYPES: dict[str, dict[str, Any]] = {
     "ocr": {"is_flag": True},
     "ocr_language": {"metavar": "LANGUAGE"},
     "conversion_timeout": {"type": float, "metavar": "SECONDS"},

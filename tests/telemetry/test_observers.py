@@ -136,7 +136,7 @@ def test_no_run_ends_for_an_observer(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole, broken = observers._Observers, cast(Any, Broken())
+    whole, broken = observers._Observers, cast("Any", Broken())
     monkeypatch.setattr(observers, "_Observers", lambda _: whole([broken]))
     with caplog.at_level(logging.WARNING, "nlp_pipeline"):
         run(corpus(*TEXTS), tmp_path / "out", pipeline=quick())
