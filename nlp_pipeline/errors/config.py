@@ -322,12 +322,9 @@ def support_is_partial(
         installable: Whether an extra brings the number words.
     """
     name = f"'{code}'" if language == code else f"{language} ('{code}')"
-    name = "no language in particular ('xx')" if code == "xx" else name
     parts = [] if months else ["dates with the name of a month"]
     parts += [] if numbers else ["numbers in words"]
     step = f" Type `{pip_install('numbers')}` for the latter." if installable else ""
-    if code == "xx":
-        step = " Say with --lang which language the texts are in."
     return (
         f"Of what is written about texts in {name}, {' and '.join(parts)} cannot be looked up in "
         f"them; figures can (docs/languages.md).{step}"

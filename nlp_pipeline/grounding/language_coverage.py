@@ -9,6 +9,7 @@ from nlp_pipeline.grounding.languages import NUMBER_TABLES, OWN_LANGUAGES
 from nlp_pipeline.grounding.month_names import languages_with_months
 from nlp_pipeline.grounding.number_words import LANGUAGES, number_finder
 
+ANY_LANGUAGE = "xx"
 MONTHS_IN_FIGURES = {"ja": "Japanese", "ko": "Korean", "zh": "Chinese"}
 """Languages whose months are numbers."""
 
@@ -55,8 +56,10 @@ def coverage_note(code: str) -> str | None:
     """What a run has to say of its language before it begins; None where all is understood.
 
     Args:
-        code: The pipeline's language.
+        code: The pipeline's language. Of `xx`, which is none in particular, there is nothing to say.
     """
+    if code == ANY_LANGUAGE:
+        return None
     coverage = language_coverage(code)
     has_numbers = coverage.number_words and not (coverage.needs_extra and number_finder() is None)
     if coverage.months and has_numbers:

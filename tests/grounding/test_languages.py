@@ -255,7 +255,7 @@ def test_the_note_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         "Of what is written about texts in 'grc', dates with the name of a month and numbers in "
         "words cannot be looked up in them; figures can (docs/languages.md)."
     )
-    assert str(coverage_note("xx")).endswith("Say with --lang which language the texts are in.")
+    assert coverage_note("xx") is None, "it names no language"
     monkeypatch.setattr(coverage_module, "number_finder", lambda: None)
     assert str(coverage_note("de")).endswith(" Type `pip install 'text2num>=3,<4'` for the latter.")
     monkeypatch.setattr(coverage_module, "number_finder", lambda: len)
