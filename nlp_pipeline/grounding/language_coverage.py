@@ -56,7 +56,7 @@ def coverage_note(code: str) -> str | None:
     """What a run has to say of its language before it begins; None where all is understood.
 
     Args:
-        code: The pipeline's language. Of `xx`, which is none in particular, there is nothing to say.
+        code: The pipeline's language. `xx` is none in particular: there is nothing to say.
     """
     if code == ANY_LANGUAGE:
         return None
