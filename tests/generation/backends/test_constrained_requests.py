@@ -321,12 +321,17 @@ def test_what_the_settings_lack_is_said(
     assert not stub.bodies
 
 
-def test_a_long_text_is_refused_with_what_shortens_it(stub: StubServer, connect: Connect) -> None:
-    stub.serves("llamacpp")
-    stub.otherwise = obedient(partial(of_field, "grammar"))
-    done = ask(connect(), pieces("Ann met Bo. " * (MAX_SPAN_CHARACTERS // 12 + 1)), CHAT)
+def test_a_long_text_is_refused_with_what_shortens_it(
+    stub: StubServer, connect: Connect, tiny_llama: str
+) -> None:
+    stub.serves("vllm")
+    stub.otherwise = obedient(of_vllm)
+    longest = MAX_SPAN_CHARACTERS["vllm"]
+    done = ask(connect(tokenizer=tiny_llama), pieces("Ann met Bo. " * (longest // 12 + 1)))
     assert isinstance(done.error, SpanGrammarTooLarge)
+    assert f"the pieces of at most {longest} as a grammar" in str(done.error)
     assert "Ask about less of the document at a time: set chunk_tokens" in str(done.error)
+    assert len(stub.bodies) == 1, "the document stays here"
 
 
 def falk(handler: Handler, body: Body) -> None:

@@ -34,8 +34,9 @@ from nlp_pipeline.generation.interface import Completion, GenerationRequest
 if TYPE_CHECKING:
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
-MAX_SPAN_CHARACTERS = 4000
-"""Of a longer text no grammar is made; `benchmarks/span_grammars.py` measures what one costs."""
+MAX_SPAN_CHARACTERS = {"llamacpp": 40_000, "vllm": 4000, "sglang": 4000}
+"""Of a longer text no grammar is made: llama.cpp takes seconds for one of 30,000 characters,
+xgrammar, which the others use by default, much longer (`benchmarks/span_grammars.py`)."""
 
 
 MAX_TOKENIZED_TEXTS = 1024
@@ -91,7 +92,7 @@ class ConstrainedRequests:
         if self._served.server in SCORES_UNDER_GRAMMAR or self._encoder is None:
             if text is not None:
                 return await self._given_text(request, sample, text, field)
-            grammar = _grammar(request.constraint, after_space=self._writer.sends_prefix)
+            grammar = self._grammar(request.constraint, after_space=self._writer.sends_prefix)
             body = self._writer.write(replace(request, constraint=None), sample)
             return await self._generated(request, sample, body, field(grammar))
         prompt_ids = self._encoder.encode(request.prompt, answers_at_once=True)
@@ -101,7 +102,7 @@ class ConstrainedRequests:
             body = self._writer.write(replace(request, prompt="", constraint=None), sample)
             body = replace(body, prompt_tokens=len(prompt_ids))
             body.body["prompt"] = prompt_ids
-            grammar = _grammar(request.constraint, after_space=True)
+            grammar = self._grammar(request.constraint, after_space=True)
             completion = await self._generated(request, sample, body, field(grammar))
             if completion.error:
                 return completion
@@ -116,7 +117,7 @@ class ConstrainedRequests:
         would begin with whichever piece of the text is likeliest, such as a lone space.
         """
         after_space = self._writer.sends_prefix
-        grammars = [_grammar(request.constraint, after_space=after_space)]
+        grammars = [self._grammar(request.constraint, after_space=after_space)]
         token_ids = await self._tokens(f" {text}" if after_space else text)
         if token_ids:
             may_break = isinstance(request.constraint, DocumentSpans)
@@ -144,6 +145,20 @@ class ConstrainedRequests:
             whole = isinstance(tokens, list) and all(isinstance(token, int) for token in tokens)
             self._token_ids[text] = list(tokens) if whole and tokens else []
         return self._token_ids[text]
+
+    def _grammar(self, constraint: Constraint | None, *, after_space: bool) -> str:
+        """The grammar of a constraint.
+
+        Raises:
+            SpanGrammarTooLarge: Its document is too long.
+        """
+        if isinstance(constraint, Forced):
+            return text_grammar(constraint.text.strip(), after_space=after_space)
+        assert isinstance(constraint, DocumentSpans)
+        limit = MAX_SPAN_CHARACTERS[self._served.server]
+        if len(constraint.text) > limit:
+            raise SpanGrammarTooLarge(len(constraint.text), limit)
+        return span_grammar(constraint, after_space=after_space)
 
     async def _generated(
         self, request: GenerationRequest, sample: int, prompt: SentPrompt, grammar: Body
@@ -192,20 +207,6 @@ def _only_text(constraint: Constraint | None) -> str | None:
     if isinstance(constraint, DocumentSpans) and constraint.no_answer and not constraint.starts:
         return constraint.no_answer
     return None
-
-
-def _grammar(constraint: Constraint | None, *, after_space: bool) -> str:
-    """The grammar of a constraint.
-
-    Raises:
-        SpanGrammarTooLarge: Its document is too long.
-    """
-    if isinstance(constraint, Forced):
-        return text_grammar(constraint.text.strip(), after_space=after_space)
-    assert isinstance(constraint, DocumentSpans)
-    if len(constraint.text) > MAX_SPAN_CHARACTERS:
-        raise SpanGrammarTooLarge(len(constraint.text), MAX_SPAN_CHARACTERS)
-    return span_grammar(constraint, after_space=after_space)
 
 
 def _given(request: GenerationRequest, sample: int, text: str, prompt_tokens: int) -> Completion:
