@@ -149,6 +149,13 @@ _TITLES = {
     help="Share of questions without an answer at least; others' questions are asked to reach it.",
 )
 @click.option(
+    "--altered-questions",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Share of the answerable questions asked again, altered so that none answers them.",
+)
+@click.option(
     "--held-out",
     type=float,
     default=0.2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nlp_pipeline.errors.base import NlpPipelineError, listing
 from nlp_pipeline.errors.escapes import escaped
@@ -229,6 +229,18 @@ def nothing_written(components: Iterable[str]) -> str:
         f"{listing(names)} chooses sentences of the document and writes no summary that could be "
         f"trained. To train the mode that writes, type --set components.{names[0]}.mode=free."
     )
+
+
+def questions_altered(n: int, language: str, languages: Sequence[str]) -> str:
+    """Says how many questions are asked a second time, and what the language does not allow."""
+    note = f"Questions asked a second time, altered so that their text does not answer them: {n}."
+    if language not in languages:
+        note += (
+            f" In '{escaped(language)}' numbers alone are changed, and names and nouns where the "
+            "pipeline finds them (ner, tagger): opposites and negations are known in "
+            f"{listing(languages)}."
+        )
+    return note
 
 
 def answers_left_out(n: int, document_id: str, answer: str) -> str:

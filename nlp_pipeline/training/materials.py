@@ -16,11 +16,17 @@ from nlp_pipeline.errors.training import (
     NothingToTrainOn,
     NothingWritten,
     PromptsDoNotFit,
+    answers_left_out,
+    nothing_written,
+    prompts_left_out,
+    questions_altered,
 )
 from nlp_pipeline.evaluation.references import read_references
 from nlp_pipeline.pipeline import PipelineSpec, build, is_llama, resolve_config
 from nlp_pipeline.reviews.reviewed_records import reviewed_records
 from nlp_pipeline.run_folder.read import is_run
+from nlp_pipeline.training.altered_questions import with_altered_questions
+from nlp_pipeline.training.opposite_forms import LANGUAGES
 from nlp_pipeline.training.proof import reduced_config
 from nlp_pipeline.training.shared_sequences import TrainingExample
 from nlp_pipeline.training.targets import LeftOut
@@ -111,11 +117,13 @@ class Examples:
         training: Of the documents that are trained on.
         stopping: Of those that are not.
         left_out: References that neither can be.
+        n_altered: Questions that are asked a second time, altered.
     """
 
     training: list[TrainingExample]
     stopping: list[TrainingExample]
     left_out: LeftOut
+    n_altered: int = 0
 
 
 def make_examples(materials: Materials, settings: TrainingSettings) -> Examples:
@@ -127,15 +135,19 @@ def make_examples(materials: Materials, settings: TrainingSettings) -> Examples:
         PromptsDoNotFit: No prompt fits into the model's context.
         LabelUnknown: A classifier does not have a label.
     """
-    training = with_unanswerable(materials.split.training, settings)
-    stopping = with_unanswerable(materials.split.stopping, settings)
+    parts = (materials.split.training, materials.split.stopping)
+    altered = [with_altered_questions(part, materials.nlp, settings) for part in parts]
+    training, stopping = (with_unanswerable(part, settings) for part in altered)
     references = read_references([*training, *stopping])
     pipes: dict[str, Any] = {name: materials.nlp.get_pipe(name) for name in materials.trained}
     maker = ExampleMaker.of(materials.nlp, pipes, references)
     left_out = LeftOut()
     try:
         examples = Examples(
-            maker.examples(training, left_out), maker.examples(stopping, left_out), left_out
+            maker.examples(training, left_out),
+            maker.examples(stopping, left_out),
+            left_out,
+            n_altered=sum(map(_n_questions, altered)) - sum(map(_n_questions, parts)),
         )
     finally:
         for pipe in pipes.values():
@@ -143,6 +155,10 @@ def make_examples(materials: Materials, settings: TrainingSettings) -> Examples:
     if not examples.training:
         _refuse_nothing(materials, left_out)
     return examples
+
+
+def _n_questions(records: Iterable[Record]) -> int:
+    return sum(len(record.questions) for record in records)
 
 
 def _refuse_nothing(materials: Materials, left_out: LeftOut) -> None:
@@ -190,6 +206,7 @@ def data_facts(materials: Materials, examples: Examples) -> dict[str, Any]:
             "training": len(examples.training),
             "early_stopping": len(examples.stopping),
         },
+        "altered_questions": examples.n_altered,
         "components": list(materials.trained),
         "left_out": {
             "not_in_text": len(examples.left_out.not_in_text),
@@ -198,10 +215,13 @@ def data_facts(materials: Materials, examples: Examples) -> dict[str, Any]:
     }
 
 
-def left_out_notes(left_out: LeftOut) -> Iterable[str]:
-    """What was left out, in words, each kind with its first case."""
-    from nlp_pipeline.errors.training import answers_left_out, nothing_written, prompts_left_out
-
+def data_notes(
+    materials: Materials, examples: Examples, settings: TrainingSettings
+) -> Iterable[str]:
+    """What was added and what was left out, in words, each kind with its first case."""
+    left_out = examples.left_out
+    if settings.altered_questions:
+        yield questions_altered(examples.n_altered, materials.nlp.lang, LANGUAGES)
     if left_out.choosers:
         yield nothing_written(left_out.choosers)
     if left_out.not_in_text:

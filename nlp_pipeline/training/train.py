@@ -21,7 +21,7 @@ from nlp_pipeline.training.materials import (
     Examples,
     Materials,
     data_facts,
-    left_out_notes,
+    data_notes,
     make_examples,
     read_materials,
     suiting_settings,
@@ -51,7 +51,7 @@ from nlp_pipeline.training.training_settings import TrainingSettings
 UNSEEN = ("save_every",)
 """Settings that change nothing of what comes out."""
 
-NAMED_LATER = {"adapter_dtype": "float32", "cooldown": 0.0}
+NAMED_LATER = {"adapter_dtype": "float32", "cooldown": 0.0, "altered_questions": 0.0}
 """Settings that trainings of before had not, with what they had instead."""
 
 
@@ -142,7 +142,7 @@ def train(
         raise NotTrainable(materials.llama.model, reason, "Start it without torchrun.")
     with open_training(Path(out), fresh=fresh) as folder:
         examples = make_examples(materials, training)
-        for note in left_out_notes(examples.left_out):
+        for note in data_notes(materials, examples, training):
             progress.note(note)
         manifest = _manifest(materials, examples, training, command)
         folder.check_same(manifest["fingerprint"])

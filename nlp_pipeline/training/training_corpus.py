@@ -93,7 +93,7 @@ def with_unanswerable(records: Iterable[Record], settings: TrainingSettings) -> 
         if target is not None:
             added.setdefault(target, []).append(question)
     return [
-        replace(record, questions=(*record.questions, *_renamed(record, added.get(n, []))))
+        with_further_questions(record, added.get(n, []), "other")
         for n, record in enumerate(records)
     ]
 
@@ -114,19 +114,25 @@ def _other_document(
 _TRIES = 20
 
 
-def _renamed(record: Record, questions: Iterable[Question]) -> list[Question]:
-    """The questions under ids that the record has not, each text once."""
+def with_further_questions(record: Record, questions: Iterable[Question], name: str) -> Record:
+    """A record with more questions, each text once, under ids that it has not.
+
+    Args:
+        record: With questions of its own, which stay.
+        questions: Without answers; their ids do not count.
+        name: What their ids begin with.
+    """
     ids, texts = {q.id for q in record.questions}, {q.text for q in record.questions}
-    renamed: list[Question] = []
+    further: list[Question] = []
     for number, question in enumerate(questions, 1):
-        name = f"other-{number}"
-        while name in ids:
-            name += "-"
+        new_id = f"{name}-{number}"
+        while new_id in ids:
+            new_id += "-"
         if question.text not in texts:
-            ids.add(name)
+            ids.add(new_id)
             texts.add(question.text)
-            renamed.append(Question(name, question.text, ()))
-    return renamed
+            further.append(Question(new_id, question.text, ()))
+    return replace(record, questions=(*record.questions, *further))
 
 
 def write_corpus(records: Iterable[Record], path: Path) -> None:

@@ -74,6 +74,9 @@ class TrainingSettings:
             `max_steps`.
         unanswerable: Share of questions without an answer at least; where the corpus has fewer,
             questions of other documents are asked too.
+        altered_questions: Share of the answerable questions that are asked a second time, altered
+            so that their text does not answer them: a word for its opposite, a name, a number or
+            a noun for another, with a negation or without.
         held_out: Share of the documents that is never trained on: they prove the result.
         early_stopping: Share of the others that is not trained on either: their loss says when
             to stop, and which weights are best.
@@ -109,6 +112,7 @@ class TrainingSettings:
     schedule: str = _choice("cosine", SCHEDULES)
     cooldown: float = _share(0.0)
     unanswerable: float = _share(0.2)
+    altered_questions: float = _number(0.0, "a number from 0 to 1", lambda value: 0 <= value <= 1)
     held_out: float = _share(0.2)
     early_stopping: float = _share(0.1)
     evaluate_every: int | None = _count(None)
