@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,10 +224,13 @@ def train(
       nlp-pipeline train squad.json -o models/mine
       nlp-pipeline run corpora/sample.jsonl --model models/mine
     """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.generation.distributed.process_group import is_main
     from nlp_pipeline.pipeline import PipelineSpec, resolve_config
     from nlp_pipeline.training import TrainingSettings
     from nlp_pipeline.training import train as train_model
 
+    main = is_main()  # of several processes that torchrun started, one speaks
+    quiet = quiet or not main
     show_notes(quiet=quiet)
     names = {setting.name for setting in fields(TrainingSettings)}
     reading = {name: value for name, value in options.items() if name not in names}
@@ -235,8 +239,9 @@ def train(
         del training_options["targets"]
     spec = PipelineSpec(pipeline, settings=settings, model=model)
     training = TrainingSettings(**training_options)
-    fetch_models(resolve_config(spec), quiet=quiet)
-    with resumable(out, safe_steps):
+    if main:
+        fetch_models(resolve_config(spec), quiet=quiet)
+    with resumable(out, safe_steps) if main else nullcontext():
         report = train_model(
             corpus,
             out,
@@ -251,7 +256,7 @@ def train(
             command=sys.argv[1:],
             **reading,
         )
-    if as_json:
+    if as_json and main:
         print_json(report)
     elif not quiet:
         _show(report, out)

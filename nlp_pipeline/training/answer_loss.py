@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nlp_pipeline.generation.distributed.process_group import ALONE, World
+from nlp_pipeline.training.data_parallel import rank_share, summed
 from nlp_pipeline.training.packed_rows import PackedRows, forward_passes
 from nlp_pipeline.training.shared_sequences import SharedSequence
 
@@ -40,16 +42,25 @@ def answer_loss(model: Any, rows: PackedRows) -> Tensor:
     return torch.nn.functional.cross_entropy(logits, rows.labels, reduction="sum")
 
 
-def mean_loss(model: Any, sequences: Iterable[SharedSequence], max_tokens: int) -> float:
-    """The mean negative log-probability of the answers' tokens, without gradients."""
-    sequences = list(sequences)
-    total, n_tokens = 0.0, 0
+def mean_loss(
+    model: Any, sequences: Sequence[SharedSequence], max_tokens: int, world: World = ALONE
+) -> float:
+    """The mean negative log-probability of the answers' tokens, without gradients.
+
+    Args:
+        model: A causal language model of transformers.
+        sequences: What to compute; several processes share it out.
+        max_tokens: Tokens in one forward pass.
+        world: The processes, which all get the same.
+    """
+    total, n_tokens = 0.0, 0.0
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        for batch in forward_passes(sequences, max_tokens):
+        for batch in forward_passes(rank_share(sequences, world), max_tokens):
             rows = PackedRows.of(batch, next(model.parameters()).device)
             total += float(answer_loss(model, rows))
             n_tokens += len(rows.labels)
     model.train(was_training)
+    total, n_tokens = summed((total, n_tokens), world)
     return total / n_tokens

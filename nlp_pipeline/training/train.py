@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from nlp_pipeline.errors.training import LossNotFinite, NotTrainable, no_proof
-from nlp_pipeline.generation.distributed.process_group import world_size
+from nlp_pipeline.errors.training import LossNotFinite, no_proof
 from nlp_pipeline.generation.loading.load import LoadedModel
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.models.trained_settings import SUITS
-from nlp_pipeline.pipeline import PipelineSpec, recorded_config
+from nlp_pipeline.pipeline import PipelineSpec, recorded_config, resolve_config, shared_place
 from nlp_pipeline.reviews.reviewed_records import review_digests
 from nlp_pipeline.run_folder.read import is_run
 from nlp_pipeline.runner.manifest import input_digests, versions
@@ -26,25 +25,13 @@ from nlp_pipeline.training.materials import (
     read_materials,
     suiting_settings,
 )
-from nlp_pipeline.training.shared_sequences import TrainingExample, shared_sequences
-from nlp_pipeline.training.trained_base import adapter_facts, load_base
-from nlp_pipeline.training.trainer import (
-    NotFinite,
-    Step,
-    StepFigures,
-    Trainer,
-    planned_steps,
-    scheduled_steps,
-)
-from nlp_pipeline.training.training_estimate import (
-    TrainingEstimate,
-    check_memory,
-    estimate,
-    memory_needed,
-    tokens_of_a_pass,
-)
+from nlp_pipeline.training.trained_base import adapter_facts
+from nlp_pipeline.training.trainer import NotFinite, Step, Trainer
+from nlp_pipeline.training.training_estimate import check_memory, estimate, memory_needed
 from nlp_pipeline.training.training_examples import examples_digest
 from nlp_pipeline.training.training_folder import FINISHED, TrainingFolder, open_training
+from nlp_pipeline.training.training_progress import SilentTraining, TrainingProgress
+from nlp_pipeline.training.training_ranks import Leader, TrainingPlan, on_all_ranks
 from nlp_pipeline.training.training_report import prove, write_report
 from nlp_pipeline.training.training_settings import TrainingSettings
 
@@ -53,35 +40,6 @@ UNSEEN = ("save_every",)
 
 NAMED_LATER = {"adapter_dtype": "float32", "cooldown": 0.0, "altered_questions": 0.0}
 """Settings that trainings of before had not, with what they had instead."""
-
-
-class TrainingProgress(Protocol):
-    """Is told how a training goes."""
-
-    def note(self, message: str) -> None:
-        """Something worth knowing that is no error."""
-        ...
-
-    def begin(self, estimate: TrainingEstimate, n_done: int) -> None:
-        """The steps begin: what they will take, and how many were taken before."""
-        ...
-
-    def step(self, figures: StepFigures) -> None:
-        """One more step is taken."""
-        ...
-
-
-class SilentTraining:
-    """Tells nobody."""
-
-    def note(self, message: str) -> None:
-        """Does nothing."""
-
-    def begin(self, estimate: TrainingEstimate, n_done: int) -> None:
-        """Does nothing."""
-
-    def step(self, figures: StepFigures) -> None:
-        """Does nothing."""
 
 
 @known_keywords
@@ -136,26 +94,14 @@ def train(
     spec = PipelineSpec(pipeline, settings=tuple(settings), model=model, device=device, dtype=dtype)
     reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
     reading["allow_private"] = allow_private
-    materials = read_materials(str(corpus), spec, reading, training)
-    if world_size() > 1:
-        reason = f"torchrun started {world_size()} processes, and a training has one"
-        raise NotTrainable(materials.llama.model, reason, "Start it without torchrun.")
-    with open_training(Path(out), fresh=fresh) as folder:
-        examples = make_examples(materials, training)
-        for note in data_notes(materials, examples, training):
-            progress.note(note)
-        manifest = _manifest(materials, examples, training, command)
-        folder.check_same(manifest["fingerprint"])
-        report = folder.report()
-        if report is not None:
-            return report
-        trained = _train(folder, manifest, materials, examples, training, progress)
-        if not materials.split.held_out:
-            progress.note(no_proof())
-        report = write_report(folder, manifest, prove(folder, materials), trained)
-        folder.write_manifest({**manifest, "state": FINISHED, "steps": report["steps"]})
-        folder.discard_checkpoint()
-        return report
+
+    def lead(leader: Leader) -> dict[str, Any]:
+        materials = read_materials(str(corpus), spec, reading, training)
+        with open_training(Path(out), fresh=fresh) as folder:
+            return _train(folder, materials, training, progress, command=command, leader=leader)
+
+    _, where = shared_place(resolve_config(spec))
+    return on_all_ranks(where, lead)
 
 
 def _inputs(corpus: str) -> dict[str, str]:
@@ -200,13 +146,41 @@ def _manifest(
 
 def _train(
     folder: TrainingFolder,
-    manifest: dict[str, Any],
     materials: Materials,
-    examples: Examples,
     training: TrainingSettings,
     progress: TrainingProgress,
+    *,
+    command: Iterable[str] | None,
+    leader: Leader,
+) -> dict[str, Any]:
+    """Makes the examples, trains on them and writes the model with its report."""
+    examples = make_examples(materials, training)
+    for note in data_notes(materials, examples, training):
+        progress.note(note)
+    manifest = _manifest(materials, examples, training, command)
+    folder.check_same(manifest["fingerprint"])
+    report = folder.report()
+    if report is not None:
+        return report
+    manifest["processes"] = leader.world.size
+    plan = TrainingPlan(materials.llama, training, examples.training, examples.stopping)
+    best_step = _train_model(folder, manifest, plan, leader, progress)
+    if not materials.split.held_out:
+        progress.note(no_proof())
+    report = write_report(folder, manifest, prove(folder, materials), best_step)
+    folder.write_manifest({**manifest, "state": FINISHED, "steps": report["steps"]})
+    folder.discard_checkpoint()
+    return report
+
+
+def _train_model(
+    folder: TrainingFolder,
+    manifest: dict[str, Any],
+    plan: TrainingPlan,
+    leader: Leader,
+    progress: TrainingProgress,
 ) -> int | None:
-    """Takes the steps that are left and writes the model.
+    """Takes the steps that are left and writes the model; the manifest gets its base.
 
     Returns:
         After which step the weights that were kept were taken; None for the last.
@@ -214,31 +188,24 @@ def _train(
     Raises:
         LossNotFinite: The weights before that step are written.
     """
-
-    def sequences(of: Sequence[TrainingExample]) -> Any:
-        return shared_sequences(of, training.batch_size)
-
-    steps = planned_steps(sequences(examples.training), training)
-    loaded, weights = load_base(materials.llama, training)
+    loaded, trainer = plan.trainer(leader.world)
+    weights, steps = trainer.weights, plan.steps()
     base = base_of(loaded)
     manifest["base"] = base
     folder.check_base(base)
     folder.write_manifest({**manifest, "state": "running", "steps": len(steps)})
-    max_tokens = tokens_of_a_pass(training, loaded.model.device)
-    trainer = Trainer(
-        weights,
-        steps,
-        sequences(examples.stopping),
-        max_tokens=max_tokens,
-        scheduled=scheduled_steps(sequences(examples.training), training),
-    )
     checkpoint = folder.load()
     if checkpoint is not None:
         trainer.restore(checkpoint)
     if not trainer.is_done:
+        max_tokens = trainer.max_tokens
         check_memory(weights, memory_needed(weights, steps, max_tokens), max_tokens)
-        progress.begin(estimate(weights, steps[trainer.step :], max_tokens), trainer.step)
-        _take_steps(folder, trainer, steps, loaded, progress)
+        n_processes = leader.world.size
+        progress.begin(
+            estimate(weights, steps[trainer.step :], max_tokens, n_processes), trainer.step
+        )
+        leader.begin(plan, checkpoint)
+        _take_steps(folder, trainer, steps, loaded, progress, leader)
     trainer.take_best()
     write_model(folder, weights, loaded)
     return trainer.best_step or None
@@ -250,11 +217,13 @@ def _take_steps(
     steps: Sequence[Step],
     loaded: LoadedModel,
     progress: TrainingProgress,
+    leader: Leader,
 ) -> None:
     """Takes step after step; what an interrupt breaks off was kept before."""
     try:
         while not trainer.is_done:
-            figures = trainer.take_step()
+            with leader.step():
+                figures = trainer.take_step()
             folder.log(figures)
             if trainer.is_done or trainer.step % trainer.weights.settings.save_every == 0:
                 folder.save(trainer.state())

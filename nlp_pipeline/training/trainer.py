@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from nlp_pipeline.generation.distributed.process_group import ALONE, World
 from nlp_pipeline.training.answer_loss import answer_loss, mean_loss
+from nlp_pipeline.training.data_parallel import rank_share, sum_gradients, summed
 from nlp_pipeline.training.learning_rate import learning_rate
 from nlp_pipeline.training.optimizers import optimizer
 from nlp_pipeline.training.packed_rows import PackedRows, forward_passes
@@ -80,8 +82,10 @@ class Trainer:
         stopping: Sequences that are not trained on; none where nothing says when to stop.
         max_tokens: Tokens in one forward pass.
         scheduled: Steps that the schedule of the learning rate spans; None for these.
+        world: The processes that share each step out; all of them have the same weights.
 
     Attributes:
+        max_tokens: As it was given.
         step: Steps taken.
         best_loss: The smallest loss on `stopping` so far.
         best_step: After how many steps.
@@ -96,8 +100,10 @@ class Trainer:
         *,
         max_tokens: int,
         scheduled: int | None = None,
+        world: World = ALONE,
     ) -> None:
         self.weights = weights
+        self._world = world
         self.step = 0
         self.is_whole = True
         self.best_loss, self.best_step = math.inf, 0
@@ -105,7 +111,7 @@ class Trainer:
         self._looks_in_vain = 0
         self._steps, self._stopping = steps, stopping
         self._settings = settings = weights.settings
-        self._max_tokens, self._scheduled = max_tokens, scheduled
+        self.max_tokens, self._scheduled = max_tokens, scheduled
         self._optimizer = optimizer(weights.parameters.values(), settings)
         self._device = next(weights.model.parameters()).device
         self._numbers = self._random_state()
@@ -128,18 +134,18 @@ class Trainer:
         start, cpu_start = time.perf_counter(), time.process_time()
         # An interrupt may come at any time: what it breaks off began with these numbers.
         self._numbers = self._random_state()
+        if self._world.size > 1:
+            # What is dropped follows from the step and the rank: a checkpoint has one rank's state.
+            number = self._settings.seed * len(self._steps) + self.step
+            torch.manual_seed(number * self._world.size + self._world.rank)
         sequences = self._steps[self.step]
         n_answers = sum(len(sequence.examples) for sequence in sequences)
         self._optimizer.zero_grad(set_to_none=True)
-        total, n_labels = 0.0, 0
-        for rows_sequences in forward_passes(sequences, self._max_tokens):
-            rows = PackedRows.of(rows_sequences, self._device)
-            loss = answer_loss(self.weights.model, rows)
-            if not torch.isfinite(loss):
-                raise NotFinite
-            (loss / n_answers).backward()
-            total += float(loss.detach())
-            n_labels += len(rows.labels)
+        total, n_labels = self._backward(rank_share(sequences, self._world), n_answers)
+        total, n_labels = summed((total, n_labels), self._world)
+        if not math.isfinite(total):
+            raise NotFinite
+        sum_gradients(self.weights.parameters.values(), self._world)
         gradients = [p.grad for p in self.weights.parameters.values() if p.grad is not None]
         if not all(torch.isfinite(gradient).all() for gradient in gradients):
             raise NotFinite
@@ -163,12 +169,34 @@ class Trainer:
             stopping_loss=stopping_loss,
         )
 
+    def _backward(self, sequences: Sequence[SharedSequence], n_answers: int) -> tuple[float, float]:
+        """Computes this process's part of the gradient.
+
+        Args:
+            sequences: Its share of the step.
+            n_answers: Of the whole step.
+
+        Returns:
+            The sum of the losses, no number where one of them is none, and how many tokens they
+            are of.
+        """
+        total, n_labels = 0.0, 0
+        for rows_sequences in forward_passes(sequences, self.max_tokens):
+            rows = PackedRows.of(rows_sequences, self._device)
+            loss = answer_loss(self.weights.model, rows)
+            total += float(loss.detach())
+            if not math.isfinite(total):
+                break
+            (loss / n_answers).backward()
+            n_labels += len(rows.labels)
+        return total, n_labels
+
     def _look(self) -> float | None:
         """The loss on the documents that say when to stop, where it is time to look."""
         is_last = self.step == len(self._steps)
         if not self._stopping or (self.step % self._look_every and not is_last):
             return None
-        loss = mean_loss(self.weights.model, self._stopping, self._max_tokens)
+        loss = mean_loss(self.weights.model, self._stopping, self.max_tokens, self._world)
         if loss < self.best_loss:
             self.best_loss, self.best_step = loss, self.step
             self._best, self._looks_in_vain = self.weights.state(), 0

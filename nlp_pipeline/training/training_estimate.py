@@ -99,13 +99,16 @@ def _free_memory(device: torch.device) -> int:
     return free_memory()
 
 
-def estimate(weights: TrainedWeights, steps: Sequence[Step], max_tokens: int) -> TrainingEstimate:
+def estimate(
+    weights: TrainedWeights, steps: Sequence[Step], max_tokens: int, n_processes: int = 1
+) -> TrainingEstimate:
     """The estimate of some steps; computes the gradient of one pass and forgets it.
 
     Args:
         weights: What is trained.
         steps: Those to come, at least one.
         max_tokens: Tokens in one forward pass.
+        n_processes: That share them out.
     """
     tokens = sum(sequence.n_tokens for step in steps for sequence in step)
     plain = sum(e.n_tokens for step in steps for s in step for e in s.examples)
@@ -119,6 +122,6 @@ def estimate(weights: TrainedWeights, steps: Sequence[Step], max_tokens: int) ->
     for parameter in weights.parameters.values():
         parameter.grad = None
     torch.set_rng_state(numbers)
-    per_token = seconds / sum(sequence.n_tokens for sequence in probe)
+    per_token = seconds / sum(sequence.n_tokens for sequence in probe) / n_processes
     needed = memory_needed(weights, steps, max_tokens)
     return TrainingEstimate(len(steps), tokens, plain, bytes=needed, seconds=per_token * tokens)

@@ -66,6 +66,8 @@ def shared_settings(pipes: Iterable[LlamaComponent]) -> LlamaSettings:
     forbidden = {
         "quantization": "its weights are rounded. Leave --quantization out",
         "device_map": "its layers are spread over several devices. Leave --device-map out",
+        "tensor_parallel_size": "each process that torchrun starts trains a whole model. Leave "
+        "--tensor-parallel-size out",
     }
     for name, text in forbidden.items():
         if getattr(first, name) is not None:

@@ -56,8 +56,8 @@ def is_main() -> bool:
 
 
 def world_size() -> int:
-    """How many processes were started; 1 without torchrun."""
-    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+    """How many processes share a model; 1 without torchrun, and in `data_parallel`."""
+    return int(os.environ["WORLD_SIZE"]) if launched() and not _own_models else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +163,30 @@ class World:
 
 ALONE = World()
 
+_own_models: list[World] = []
+"""In `data_parallel`: this process as one that shares its models with nobody."""
+
+
+@contextmanager
+def data_parallel(device: str) -> Iterator[World]:
+    """While the block runs, no model is split: each of the processes has whole ones of its own.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`; where there are several, each takes its own GPU.
+
+    Yields:
+        The processes, who can add up what each has computed; `ALONE` without torchrun.
+
+    Raises:
+        ModelError: As `join`.
+    """
+    world = join(None, device)
+    _own_models.append(World(device=world.device))
+    try:
+        yield world
+    finally:
+        _own_models.pop()
+
 
 def join(size: int | None, device: str) -> World:
     """Joins the other processes, if torchrun started several.
@@ -183,6 +207,8 @@ def join(size: int | None, device: str) -> World:
     started = world_size()
     if size is not None and size != started:
         raise WorldSizeDisagrees(size, started)
+    if _own_models:
+        return _own_models[-1]
     return ALONE if started == 1 else _joined(local_device(device))
 
 

@@ -73,7 +73,7 @@ def run_on_rank0(
     if not needs_rank0():  # alone, or a part of the work comes here again
         return work()
     if not is_main():
-        with _no_interrupts():
+        with no_interrupts():
             mirrored_result: _Result = _follow(join(size, device), generator)
         return mirrored_result
     rank0 = Rank0(lambda: join(size, device))
@@ -198,7 +198,7 @@ def _follow(world: World, generator: Callable[[LlamaSettings], RankGenerator]) -
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
+def no_interrupts() -> Iterator[None]:
     """Ctrl-C reaches every process of a terminal; it is for rank 0 to obey."""
     if threading.current_thread() is not threading.main_thread():
         yield

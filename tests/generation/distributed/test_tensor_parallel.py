@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from meta_reference import Shape, random_weights, write_checkpoint
+from thread_world import Meeting, ThreadWorld
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
@@ -26,38 +25,6 @@ from nlp_pipeline.generation.loading.load import load
 from nlp_pipeline.generation.loading.weights import load_model
 
 IDS = torch.tensor([[3, 17, 42, 9, 128, 77, 5, 1, 2, 3]])
-
-
-@dataclass
-class Meeting:
-    """Where the threads put their tensors together."""
-
-    size: int
-    tensors: list[Tensor] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.barrier = threading.Barrier(self.size, timeout=20)
-
-    def total(self, tensor: Tensor) -> Tensor:
-        self.barrier.wait()
-        self.tensors.append(tensor.clone())
-        self.barrier.wait()
-        total = torch.stack(self.tensors).sum(0)
-        if self.barrier.wait() == 0:
-            self.tensors.clear()
-        self.barrier.wait()
-        return total
-
-
-@dataclass(frozen=True, eq=False)
-class ThreadWorld(World):
-    """A rank that is a thread."""
-
-    meeting: Meeting | None = None
-
-    def sum(self, tensor: Tensor) -> Tensor:
-        assert self.meeting is not None
-        return tensor.copy_(self.meeting.total(tensor))
 
 
 def on_ranks(size: int, folder: str, tokens: Any = None) -> list[tuple[Any, Tensor, int]]:
