@@ -163,7 +163,9 @@ def _train(
     if report is not None:
         return report
     manifest["processes"] = leader.world.size
-    plan = TrainingPlan(materials.llama, training, examples.training, examples.stopping)
+    plan = TrainingPlan(
+        materials.llama, training, training=examples.training, stopping=examples.stopping
+    )
     best_step = _train_model(folder, manifest, plan, leader, progress)
     if not materials.split.held_out:
         progress.note(no_proof())

@@ -117,7 +117,7 @@ def test_two_processes_write_what_one_writes(
         result = json.loads(out)  # one object: nobody else printed
         assert (result["documents"], result["failed"]) == (9, 1)
     assert (alone.code, both.returncode) == (3, 1)  # torchrun makes a 1 of all
-    assert said.count("2 processes share the model over gloo (no CUDA here)") == 1
+    assert said.count("2 processes work together over gloo (no CUDA here)") == 1
     assert said.count("9/9 documents, 8 ok, 1 failed") == 1
     assert "rank      : 0" in said
     assert "exitcode  : 3" in said

@@ -258,7 +258,7 @@ def _joined(device: torch.device) -> World:
     if backend == "gloo" and rank == 0:
         why = "no CUDA here" if device.type == "cpu" else "torch has no NCCL here"
         # A warning, because Python shows a program that sets up no logging nothing less.
-        logger.warning("%d processes share the model over gloo (%s)", size, why)
+        logger.warning("%d processes work together over gloo (%s)", size, why)
     own = dist.PrefixStore("nlp_pipeline", store)  # type: ignore[attr-defined]
     # Rank 0 may read and annotate for any time before it has work for the others.
     control = dist.new_group(backend="gloo", timeout=PATIENCE)

@@ -75,7 +75,7 @@ class TestTwoProcesses:
         assert found[0]["details"]["parameters"] == 115_008
         assert found[0]["details"]["tensor_parallel_size"] == 2
         assert all("were given different prompts" in found[r]["disagree"] for r in (0, 1))
-        assert done.stderr.count("2 processes share the model over gloo (no CUDA here)") == 1
+        assert done.stderr.count("2 processes work together over gloo (no CUDA here)") == 1
 
     @pytest.mark.slow
     def test_a_meta_checkpoint_of_more_shards_than_processes(self, tmp_path: Path) -> None:
