@@ -190,10 +190,11 @@ def test_two_processes_over_gloo(
     world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     code = f"WORDS = {words!r}\n{RANK}"
     places = [tmp_path / f"outputs-{rank}" for rank in (0, 1)]
+    for place in places:
+        place.mkdir()
     started = [
         fresh.start(f"import os; os.chdir('..')\n{code}", place, env=world | {"RANK": str(rank)})
         for rank, place in enumerate(places)
-        if place.mkdir() is None
     ]
     alone = train(corpus, tmp_path / "alone", pipeline=pipeline, dtype="float64", training=settings)
     ended = [process.wait(200) for process in started]
