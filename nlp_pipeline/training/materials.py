@@ -183,7 +183,8 @@ def suiting_settings(config: Config, trained: Iterable[str]) -> dict[str, dict[s
     suits: dict[str, dict[str, Any]] = {}
     for name in trained:
         component = config["components"][name]
-        if component["factory"] == "llama_qa" and component["mode"] == "extractive":
+        # A Llama that can be trained obeys constraints: its mode "auto" is the extractive one.
+        if component["factory"] == "llama_qa" and component["mode"] in ("extractive", "auto"):
             evidence = component["evidence_sentences"]
             suits["llama_qa"] = {
                 **({} if evidence is None else {"evidence_sentences": evidence}),

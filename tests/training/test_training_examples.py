@@ -12,8 +12,13 @@ from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.training import LabelUnknown, NothingWritten, NotTrainable, TooFewDocuments
 from nlp_pipeline.evaluation.references import read_references
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
-from nlp_pipeline.pipeline import PipelineSpec
-from nlp_pipeline.training.materials import Examples, make_examples, read_materials
+from nlp_pipeline.pipeline import PipelineSpec, resolve_config
+from nlp_pipeline.training.materials import (
+    Examples,
+    make_examples,
+    read_materials,
+    suiting_settings,
+)
 from nlp_pipeline.training.training_corpus import (
     split_documents,
     with_unanswerable,
@@ -93,6 +98,24 @@ class TestQuestions:
     def test_a_prompt_stands_there_once(self, labelled: Callable[..., str], pipeline: str) -> None:
         examples = made(labelled(6), pipeline).training
         assert len({e.prompt_ids for e in examples}) == len(examples) == 14
+
+
+@pytest.mark.parametrize(
+    ("settings", "suits"),
+    [
+        ((), {"evidence_sentences": "all"}),  # as the adapter that ships has it
+        (("generator.adapter=null",), {}),
+        (("components.llama_qa.evidence_sentences=2",), {"evidence_sentences": 2}),
+        (("components.llama_qa.mode=free",), None),
+    ],
+)
+def test_what_suits_a_model_of_the_default_pipeline(
+    settings: tuple[str, ...], suits: dict[str, Any] | None
+) -> None:
+    config = resolve_config(PipelineSpec("en_qa", settings=settings))
+    of_training = {"candidate_weights": {"logprob": 0.5}, "answerable_threshold": 0.2}
+    right = {} if suits is None else {"llama_qa": {**of_training, **suits}}
+    assert suiting_settings(config, ["llama_qa"]) == right
 
 
 class TestOtherComponents:
