@@ -38,14 +38,14 @@ def with_altered_questions(
     if not settings.altered_questions:
         return list(records)
     own = [Words.of(doc) for doc in _read(nlp, [record.text for record in records])]
-    others = Words.joined(own)
+    corpus = Words.joined(own)
     altered: list[Record] = []
     for record, words in zip(records, own, strict=True):
-        drawn = [q for q in record.questions if q.answers and _is_drawn(record, q, settings)]
-        docs = _read(nlp, [question.text for question in drawn])
+        sample = [q for q in record.questions if q.answers and _is_drawn(record, q, settings)]
+        docs = _read(nlp, [question.text for question in sample])
         texts = [
-            _altered(doc, record, words, others, random.Random(_key(record, question, settings)))
-            for question, doc in zip(drawn, docs, strict=True)
+            _altered(doc, record, words, corpus, random.Random(_key(record, question, settings)))
+            for question, doc in zip(sample, docs, strict=True)
         ]
         questions = [Question("", text, ()) for text in texts if text is not None]
         altered.append(with_further_questions(record, questions, "altered"))
@@ -65,15 +65,15 @@ def _key(record: Record, question: Question, settings: TrainingSettings) -> str:
 
 
 def _is_drawn(record: Record, question: Question, settings: TrainingSettings) -> bool:
-    drawn = random.Random(f"drawn-{_key(record, question, settings)}").random()
-    return drawn < settings.altered_questions
+    number = random.Random(f"drawn-{_key(record, question, settings)}").random()
+    return number < settings.altered_questions
 
 
 def _altered(
-    doc: Doc, record: Record, own: Words, others: Words, numbers: random.Random
+    doc: Doc, record: Record, own: Words, corpus: Words, numbers: random.Random
 ) -> str | None:
     """The question altered in one way; None where it allows none."""
-    ways = changes(doc, record.text, own, others, numbers)
+    ways = changes(doc, record.text, own, corpus, numbers)
     if not ways:
         return None
     way = numbers.choices(list(ways), [WEIGHTS[name] for name in ways])[0]

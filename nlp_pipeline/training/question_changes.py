@@ -85,16 +85,16 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def changes(
-    question: Doc, text: str, own: Words, others: Words, numbers: random.Random
+    question: Doc, text: str, own: Words, corpus: Words, numbers: random.Random
 ) -> dict[str, list[str]]:
     """The question in other words, by the ways that it allows.
 
     Args:
         question: As the pipes have read it that read the text; what they do not annotate is not
             changed.
-        text: That it is asked about.
+        text: That it is folded_question about.
         own: Words of the text.
-        others: Words of all texts.
+        corpus: Words of all texts.
         numbers: Draws names, nouns and numbers.
 
     Returns:
@@ -105,9 +105,9 @@ def changes(
         OPPOSITE: list(_opposites(question)),
         NEGATION: list(_negations(question)) if question.lang_ == "en" else [],
         OWN_NAME: list(_names(question, folded, own, numbers, is_own=True)),
-        OTHER_NAME: list(_names(question, folded, others, numbers, is_own=False)),
+        OTHER_NAME: list(_names(question, folded, corpus, numbers, is_own=False)),
         NUMBER: list(_numbers(question.text, text, numbers)),
-        NOUN: list(_nouns(question, folded, others, numbers)),
+        NOUN: list(_nouns(question, folded, corpus, numbers)),
     }
     return {way: texts for way, texts in ways.items() if texts}
 
@@ -121,7 +121,7 @@ def _opposites(question: Doc) -> Iterator[str]:
 
 
 def _asking(question: Doc) -> int:
-    """How many words say what is asked for: "how few" asks what "how many" does."""
+    """How many words say what is folded_question for: "how few" asks what "how many" does."""
     return 2 if question[:1].text.lower() == "how" else 1
 
 
@@ -129,11 +129,11 @@ def _negations(question: Doc) -> Iterator[str]:
     """The English question without its negation, or with one before its predicate."""
     negations = [token for token in question if token.dep_ == "neg" and token.i > 0]
     for token in negations:
-        before, after = question.text[: token.idx], question.text[token.idx + len(token) :]
+        head, tail = question.text[: token.idx], question.text[token.idx + len(token) :]
         auxiliary = question[token.i - 1]
         if auxiliary.lower_ in _SHORT_FORMS and token.lower_ != "not":
-            before = before[: auxiliary.idx] + _SHORT_FORMS[auxiliary.lower_]
-        yield f"{before.rstrip()} {after.lstrip()}"
+            head = head[: auxiliary.idx] + _SHORT_FORMS[auxiliary.lower_]
+        yield f"{head.rstrip()} {tail.lstrip()}"
     place = None if negations else _place_of_not(question)
     if place is not None:
         yield f"{question.text[:place]}not {question.text[place:]}"
@@ -161,21 +161,21 @@ def _names(
     question: Doc, text: str, words: Words, numbers: random.Random, *, is_own: bool
 ) -> Iterator[str]:
     """A name that the text has, for one of its kind: of the text, or one that it has not."""
-    asked = question.text.casefold()
+    folded_question = question.text.casefold()
     for entity in question.ents:
         name = entity.text.casefold()
         if name not in text:
             continue
         names = [
-            other
-            for other in words.names.get(entity.label_, ())
-            if (other.casefold() in text) is is_own
-            and other.casefold() not in asked
-            and name not in other.casefold()
+            substitute
+            for substitute in words.names.get(entity.label_, ())
+            if (substitute.casefold() in text) is is_own
+            and substitute.casefold() not in folded_question
+            and name not in substitute.casefold()
         ]
         if names:
-            other = numbers.choice(names)
-            yield _replaced(question.text, entity.start_char, len(entity.text), other)
+            substitute = numbers.choice(names)
+            yield _replaced(question.text, entity.start_char, len(entity.text), substitute)
 
 
 def _numbers(question: str, text: str, numbers: random.Random) -> Iterator[str]:
@@ -186,15 +186,17 @@ def _numbers(question: str, text: str, numbers: random.Random) -> Iterator[str]:
             continue
         farthest = max(2, min(_FARTHEST, value // 3))
         for _ in range(_TRIES):
-            other = value + numbers.choice((-1, 1)) * numbers.randint(1, farthest)
-            if other > 0 and str(other) not in text:
-                yield _replaced(question, match.start(), len(match.group()), str(other))
+            substitute = value + numbers.choice((-1, 1)) * numbers.randint(1, farthest)
+            if substitute > 0 and str(substitute) not in text:
+                yield _replaced(question, match.start(), len(match.group()), str(substitute))
                 break
 
 
 def _nouns(question: Doc, text: str, words: Words, numbers: random.Random) -> Iterator[str]:
     """A noun that the text has, for one of like form that it has not."""
-    for token in question[2:]:  # behind "what", "which" and "how many" it says what is asked for
+    for token in question[
+        2:
+    ]:  # behind "what", "which" and "how many" it says what is folded_question for
         if not _is_noun(token) or token.lower_ not in text:
             continue
         nouns = [noun for noun in words.nouns.get(str(token.morph), ()) if noun not in text]
