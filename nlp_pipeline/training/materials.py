@@ -222,7 +222,7 @@ def data_notes(
     """What was added and what was left out, in words, each kind with its first case."""
     left_out = examples.left_out
     if settings.altered_questions:
-        yield questions_altered(examples.n_altered, materials.nlp.lang, LANGUAGES)
+        yield questions_altered(examples.n_altered, str(materials.nlp.lang), LANGUAGES)
     if left_out.choosers:
         yield nothing_written(left_out.choosers)
     if left_out.not_in_text:
