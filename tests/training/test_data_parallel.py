@@ -65,11 +65,13 @@ def trained(
 class TestRanks:
     """Threads stand in for the processes."""
 
-    def on_ranks(self, size: int, *what: Any) -> list[tuple[Trainer, Any]]:
+    def on_ranks(
+        self, size: int, model: Any, examples: list[TrainingExample], settings: TrainingSettings
+    ) -> list[tuple[Trainer, Any]]:
         meeting = Meeting(size)
         worlds = [ThreadWorld(r, size, torch.device("cpu"), meeting=meeting) for r in range(size)]
         with ThreadPoolExecutor(size) as pool:
-            return list(pool.map(lambda world: trained(*what, world), worlds))
+            return list(pool.map(lambda world: trained(model, examples, settings, world), worlds))
 
     @pytest.mark.parametrize("size", [2, 5])
     def test_the_weights_and_losses_of_one(
