@@ -25,6 +25,10 @@ class ConfigSection:
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
 
+    def holds(self, name: str, value: Any) -> bool:
+        """Whether a setting that nothing has taken has this very value."""
+        return bool(self._values.get(name) == value)
+
     def take(self, name: str, default: Any = None) -> Any:
         """A setting's value, which is dealt with now; the default where there is none, or null."""
         value = self._values.pop(name, None)
@@ -52,6 +56,18 @@ class ConfigSection:
         if flag is None:
             raise SettingUnreadable(f"{self.place}.{name}", value, "true or false")
         return flag
+
+    def take_count(self, name: str) -> int:
+        """A setting that is a whole number of at least 1, also as a text.
+
+        Raises:
+            SettingUnreadable: It is something else.
+        """
+        value = self.take(name)
+        count = int(value) if str(value).isascii() and str(value).isdecimal() else 0
+        if count < 1:
+            raise SettingUnreadable(f"{self.place}.{name}", value, "a whole number of at least 1")
+        return count
 
     def take_labels(self, name: str = "labels") -> list[str]:
         """Labels, from a list or from a text with commas between them.

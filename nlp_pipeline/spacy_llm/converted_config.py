@@ -108,7 +108,11 @@ def convert_config(
     if not any(parts[name] for name in llm_names):
         raise NothingToConvert(str(path), converted.remarks)
     nlp = dict(config["nlp"])
-    nlp["pipeline"] = [name for name in nlp.get("pipeline", parts) if parts.get(name)]
+    names = list(nlp.get("pipeline") or parts)
+    if unknown := [name for name in names if name not in parts]:
+        reason = f"its pipeline has '{unknown[0]}', and [components] has no such section"
+        raise ConfigUnreadable(str(path), reason)
+    nlp["pipeline"] = [name for name in names if parts[name]]
     in_use = {name: parts[name] for name in nlp["pipeline"]}
     converted.config = Config({"nlp": nlp, "components": in_use})
     return converted

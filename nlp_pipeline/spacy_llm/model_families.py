@@ -113,9 +113,10 @@ def _local(model: ConfigSection, owner: str) -> tuple[dict[str, Any], Any]:
     known = f"{owner}/{name}" if owner and "/" not in name else name
     generator: dict[str, Any] = {"@llama_generators": LLAMA, "model": known}
     init = model.take_section("config_init")
-    for setting, own in (("device", "device"), ("device_map", "device_map")):
-        if setting in init:
-            generator[own] = init.take(setting)
+    if "device" in init:
+        generator["device"] = init.take("device")
+    if init.holds("device_map", "auto"):
+        generator["device_map"] = init.take("device_map")
     if "torch_dtype" in init:
         generator["dtype"] = str(init.take("torch_dtype")).removeprefix("torch.")
     for setting, own in (("load_in_8bit", "int8"), ("load_in_4bit", "int4")):
@@ -131,5 +132,7 @@ def _sampling(config: ConfigSection) -> Mapping[str, Any]:
     """The settings of a completion that there are here too; the others are said."""
     greedy = "do_sample" in config and not config.take_flag("do_sample", default=True)
     sampling = {own: config.take(name) for name, own in _SAMPLING.items() if name in config}
+    if isinstance(sampling.get("stop"), str):
+        sampling["stop"] = [sampling["stop"]]
     config.leave({})
     return {**sampling, **({"temperature": 0.0} if greedy else {})}

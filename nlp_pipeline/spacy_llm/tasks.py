@@ -94,7 +94,7 @@ def convert_summary(component: str, task: ConfigSection, folder: Path) -> Conver
     """`spacy.Summarization`: a `llama_summarizer` that writes."""
     settings: dict[str, Any] = {"factory": "llama_summarizer", "mode": "free"}
     if "max_n_words" in task:
-        n_words = int(task.take("max_n_words"))
+        n_words = task.take_count("max_n_words")
         settings["max_sentences"] = max(1, round(n_words / _WORDS_PER_SENTENCE))
         remark = words_are_sentences(task.place, n_words, settings["max_sentences"])
         task.remarks.append(remark)

@@ -236,6 +236,20 @@ def test_several_tasks_with_examples(
         assert line in remarks
 
 
+def test_settings_as_they_are_written_elsewhere(
+    converted: Callable[..., ConvertedConfig],
+) -> None:
+    text = CATEGORIES.replace('"device": "cpu"', '"device_map": "balanced", "load_in_4bit": true')
+    result = converted(text)
+    generator = component(result, "topic")["generator"]
+    assert generator["quantization"] == "int4"
+    assert "device_map" not in generator
+    left = "components.topic.model.config_init.device_map: left out: it has no counterpart here."
+    assert left in result.remarks
+    text = ENTITIES.replace('"max_tokens": 90', '"stop": "\\n\\n"')
+    assert component(converted(text), "llm")["stop"] == ["\n\n"]
+
+
 def test_examples_of_raw_stand_in_the_prompt(
     converted: Callable[..., ConvertedConfig], tmp_path: Path
 ) -> None:
@@ -256,6 +270,8 @@ def test_examples_of_raw_stand_in_the_prompt(
         (ENTITIES.replace("PERSON, PLACE", '""'), (), LabelsMissing, "names no labels"),
         (CATEGORIES.replace("= True", '= "perhaps"'), (), SettingUnreadable, "true or false"),
         (SEVERAL, (), FewShotUnreadable, "no file is named"),
+        (SEVERAL.replace("= 60", '= "few"'), (), SettingUnreadable, "of at least 1"),
+        (ENTITIES.replace('["senten', '["tagger", "senten'), (), ConfigUnreadable, "has 'tagger'"),
         (SEVERAL, ("paths.examples=nowhere.yml",), FewShotUnreadable, "nowhere.yml"),
         (SEVERAL, ("paths.examples=nowhere.txt",), FewShotUnreadable, "its suffix is none of"),
         (SEVERAL, ("files.examples=a.yml",), ConfigUnreadable, "files"),
