@@ -190,7 +190,7 @@ def test_requests_that_share_a_prefix_take_turns_at_llama_cpp(
     stub: StubServer, connect: Connect, owner: str, most: int
 ) -> None:
     stub.serves(owner)
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=120)
 
     def wait_for_others(handler: Handler, body: Body) -> None:
         if most > 1:
