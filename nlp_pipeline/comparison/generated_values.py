@@ -24,7 +24,7 @@ _TEXTS = {
 _COST = ("prompt_tokens", "reused_tokens", "output_tokens")
 _MORE = {
     "answers": (
-        *("question_id", "question", "grounded", "start_char", "end_char"),
+        *("question_id", "question", "alignment", "start_char", "end_char"),
         *("evidence", "sum_logprob"),
     )
 }
@@ -55,7 +55,7 @@ class GeneratedValue:
         place: First character in the document's text and one past the last; None where it does
             not stand there.
         evidence: Sentence ids.
-        grounded: How it stands in the text, as in the table; None where nothing is said of it.
+        alignment: How it stands in the text, as in the table; None where nothing is said of it.
         score: Log-probability of the whole; None where none is known.
         labels: Of a classification: those that were chosen, the likeliest first.
     """
@@ -65,14 +65,14 @@ class GeneratedValue:
     question: str | None = None
     place: tuple[int, int] | None = None
     evidence: tuple[int, ...] = ()
-    grounded: str | None = None
+    alignment: str | None = None
     score: float | None = None
     labels: tuple[str, ...] = ()
 
     @property
     def is_grounded(self) -> bool:
         """Whether it stands in the text."""
-        return self.grounded not in (None, "none")
+        return self.alignment not in (None, "none")
 
 
 @dataclass
@@ -135,7 +135,7 @@ def _value(row: Mapping[str, Any], text: Any) -> GeneratedValue:
         question=row.get("question"),
         place=None if start is None or end is None else (start, end),
         evidence=tuple(row.get("evidence") or ()),
-        grounded=row.get("grounded"),
+        alignment=row.get("alignment"),
         score=row.get("sum_logprob"),
         labels=labels,
     )

@@ -268,7 +268,7 @@ def _value_dict(value: GeneratedValue) -> dict[str, Any]:
     return {
         "status": value.status,
         "text": value.text,
-        "grounded": value.grounded,
+        "alignment": value.alignment,
         "start_char": start,
         "end_char": end,
         "evidence": list(value.evidence),

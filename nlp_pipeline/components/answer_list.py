@@ -28,7 +28,7 @@ class Answers(list[dict[str, Any]]):
 def _row(answer: dict[str, Any]) -> str:
     text = answer["answer"] if answer["status"] == "ok" else None
     cell_text = escape(text) if text is not None else f"<i>{_why(answer)}</i>"
-    place = "" if text is None else escape(answer["grounded"])
+    place = "" if text is None else escape(answer["alignment"])
     if text is not None and answer["start_char"] is not None:
         place += f" [{answer['start_char']}:{answer['end_char']}]"
     mean = answer["mean_logprob"] if text is not None else None

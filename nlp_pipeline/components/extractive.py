@@ -57,7 +57,7 @@ def mode_for(component: str, mode: str, generator: Any) -> str:
         return "extractive"
     logger.info(
         "[%s] this generator obeys no constraints: answers are free text, and the column "
-        "'grounded' says whether they stand in the document",
+        "'alignment' says whether they stand in the document",
         component,
     )
     return "free"

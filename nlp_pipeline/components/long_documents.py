@@ -235,7 +235,7 @@ def ground_within(
         None where the part does not hold it.
     """
     grounding = ground(doc[start:end].as_doc())
-    if grounding.grounded == "none":
+    if grounding.alignment == "none":
         return None
     moved = {
         "start_char": doc[start].idx,

@@ -16,7 +16,7 @@ from nlp_pipeline.distillation.teacher_document import (
     Values,
 )
 
-_GROUNDED = ("exact", "normalized")
+_IN_THE_TEXT = ("exact", "normalized")
 
 
 class TeacherRows:
@@ -91,7 +91,7 @@ class TeacherRows:
     def read_entities(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Of the pipeline's own entity recognizer."""
         for row in rows:
-            self._add_value({**row, "grounded": "exact"}, row["label"], row["text"])
+            self._add_value({**row, "alignment": "exact"}, row["label"], row["text"])
 
     def _add_value(self, row: Mapping[str, Any], label: str, text: str | None) -> None:
         """Notes a value; one that does not stand in the text keeps its document from training."""
@@ -101,7 +101,7 @@ class TeacherRows:
         self.values[document.id, label] = (*texts, text) if text else texts
         if not text:
             return
-        if row["grounded"] in _GROUNDED and row["start_char"] is not None:
+        if row["alignment"] in _IN_THE_TEXT and row["start_char"] is not None:
             document.spans.append(TextSpan(row["start_char"], row["end_char"], label))
         elif document.problem is None:
             document.problem = NOT_IN_TEXT

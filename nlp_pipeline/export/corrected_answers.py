@@ -34,7 +34,7 @@ def corrected_answers(rows: list[Row], reviews: list[Review], places: TextPlaces
         new |= {"answer": right, "status": "no_answer" if right is None else "ok"}
         if right is not None:
             place = places.place(review)
-            new |= {"grounded": "none" if place is None else "exact", **(place or {})}
+            new |= {"alignment": "none" if place is None else "exact", **(place or {})}
             new["alignment_score"] = None if place is None else 1.0
             new["evidence"] = places.sentence_ids(review)
         corrected.append(new)
@@ -80,7 +80,7 @@ def corrected_values(rows: list[Row], reviews: list[Review], places: TextPlaces)
             continue
         place = places.place(review) if right is not None else None
         new = {name: row[name] for name in ("document_id", "component", "field")}
-        new |= {"value": right, "grounded": "none" if place is None else "exact"}
+        new |= {"value": right, "alignment": "none" if place is None else "exact"}
         corrected.append({**new, **(place or {})})
     return corrected
 

@@ -12,7 +12,7 @@ from nlp_pipeline.grounding.folding import fold, fold_hyphens
 from nlp_pipeline.grounding.fuzzy import align_words
 from nlp_pipeline.grounding.text import TextIndex
 
-Grounded = Literal["exact", "normalized", "fuzzy", "none"]
+Alignment = Literal["exact", "normalized", "fuzzy", "none"]
 
 _LONGER = 1024
 """Characters, such as invisible ones, by which an answer may be longer than twice its place."""
@@ -24,7 +24,7 @@ class Grounding:
     """Where an answer stands.
 
     Attributes:
-        grounded: `exact`: the document holds these very characters; `normalized`: it does once
+        alignment: `exact`: the document holds these very characters; `normalized`: it does once
             case, runs of white space, kinds of quotes and dashes, hyphens at line ends, what is
             invisible, punctuation, accents and inflection (lemmas) are set aside; `fuzzy`: most of
             its words stand there in this order (`grounding.fuzzy`); `none`: it does not stand
@@ -37,7 +37,7 @@ class Grounding:
             `normalized`, at least `grounding.fuzzy.THRESHOLD` for `fuzzy`; None for `none`.
     """
 
-    grounded: Grounded
+    alignment: Alignment
     start_char: int | None = None
     end_char: int | None = None
     start_token: int | None = None
@@ -51,7 +51,7 @@ class Grounding:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for `doc._.answers`."""
-        if self.alignment_score is None and self.grounded in ("exact", "normalized"):
+        if self.alignment_score is None and self.alignment in ("exact", "normalized"):
             return asdict(replace(self, alignment_score=1.0))
         return asdict(self)
 
@@ -97,7 +97,7 @@ def ground_words(index: TextIndex, read: Doc | Span) -> Grounding:
     if match is None:
         return Grounding.nowhere()
     piece = index.doc[match.start : match.end]
-    kind: Grounded = "normalized" if match.score == 1 else "fuzzy"
+    kind: Alignment = "normalized" if match.score == 1 else "fuzzy"
     grounding = _at(index.doc, kind, (piece.start_char, piece.end_char))
     return replace(grounding, alignment_score=match.score)
 
@@ -156,7 +156,7 @@ def _support(index: TextIndex, token: int, question: Mapping[str, float]) -> flo
     return sum(weight for term, weight in question.items() if term in terms_of_sentence)
 
 
-def _at(doc: Doc, kind: Grounded, span: tuple[int, int]) -> Grounding:
+def _at(doc: Doc, kind: Alignment, span: tuple[int, int]) -> Grounding:
     """The grounding at a span, with the tokens that it touches."""
     tokens = doc.char_span(*span, alignment_mode="expand")
     if not tokens:  # nothing but the space between two tokens

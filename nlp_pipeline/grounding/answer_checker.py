@@ -69,7 +69,7 @@ class Checker:
     ) -> dict[str, Any]:
         index = support.index
         place = grounding or ground(index, text.strip(), question=question)
-        if place.grounded == "exact":
+        if place.alignment == "exact":
             return self._check_in_place(support, place, question)
         (read,) = self.reader.read([text], index.lang)
         return self._check(support, read, question, place)
@@ -84,7 +84,7 @@ class Checker:
         units: list[Supported] = []
         for number, sentence in enumerate(split_sentences(read)):
             check = ground(support.index, sentence.text.strip())
-            if check.grounded == "exact":
+            if check.alignment == "exact":
                 shift = len(sentence.text) - len(sentence.text.lstrip())
                 checked = self._check_in_place(support, check, {}, sentence.start_char + shift)
             else:
@@ -136,9 +136,9 @@ class Checker:
         support: Support, piece: Doc | Span, question: dict[str, float], grounding: Grounding
     ) -> dict[str, Any]:
         """What is known of a text that was read."""
-        place = grounding if grounding.grounded != "none" else ground_words(support.index, piece)
+        place = grounding if grounding.alignment != "none" else ground_words(support.index, piece)
         units = support.check(piece)
-        if place.grounded == "normalized":
+        if place.alignment == "normalized":
             units = [_as_grounded(unit, place) for unit in units]
         return _columns(support.index, piece, question, place, units)
 

@@ -24,7 +24,7 @@ _READ: dict[str, tuple[str, ...]] = {
     "entities": ("document_id", "start_char", "end_char", "label"),
     "categories": ("document_id", "label", "score"),
     "answers": (
-        *("document_id", "component", "question_id", "question", "answer", "status", "grounded"),
+        *("document_id", "component", "question_id", "question", "answer", "status", "alignment"),
         *("start_char", "end_char", "alignment_score", "evidence", "support_score"),
         *("unsupported_entities", "unsupported_numbers", "mean_logprob", "confidence"),
         *("n_chunks", "error"),
@@ -38,12 +38,12 @@ _READ: dict[str, tuple[str, ...]] = {
         *("mean_logprob", "n_chunks", "error"),
     ),
     "summary_sentences": (
-        *("document_id", "component", "sentence", "summary_start", "summary_end", "grounded"),
+        *("document_id", "component", "sentence", "summary_start", "summary_end", "alignment"),
         *("start_char", "end_char", "evidence"),
     ),
     "extractions": ("document_id", "component", "extraction", "status", "mean_logprob", "error"),
     "extraction_fields": (
-        *("document_id", "component", "field", "value", "grounded", "start_char", "end_char"),
+        *("document_id", "component", "field", "value", "alignment", "start_char", "end_char"),
     ),
     "classifications": ("document_id", "component", "labels", "status", "error"),
     "generations": ("document_id", "component", "attribute", "text", "status", "mean_logprob"),

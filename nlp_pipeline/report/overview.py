@@ -26,7 +26,7 @@ class Overview:
         self._entities: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
-        self._grounded: Counter[str] = Counter()
+        self._alignments: Counter[str] = Counter()
         self._supported: Counter[str] = Counter()
         self._confidence = [0] * BINS
         self._questions: dict[str, dict[str, Any]] = {}
@@ -80,7 +80,7 @@ class Overview:
         question["statuses"][answer["status"]] += 1
         self._counts["answers"] += 1
         if answer["status"] == "ok":
-            self._grounded[answer["grounded"] or "none"] += 1
+            self._alignments[answer["alignment"] or "none"] += 1
             self._book_confidence(answer)
         return [
             *(answer["question_id"], answer["status"], _sureness(answer), answer["component"]),
@@ -112,7 +112,7 @@ class Overview:
             "labels": self._labels.most_common(),
             "categories": [label for label, _ in self._categories.most_common()],
             "errors": self._errors.most_common(),
-            "grounded": self._grounded.most_common(),
+            "alignment": self._alignments.most_common(),
             "supported": dict(self._supported),
             "confidence": self._confidence,
             "lengths": histogram(self._lengths),
@@ -167,7 +167,7 @@ def review_items(document: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _is_nowhere(row: Mapping[str, Any]) -> bool:
-    return row["grounded"] in (None, "none")
+    return row["alignment"] in (None, "none")
 
 
 def chosen_labels(document: Mapping[str, Any]) -> list[str]:

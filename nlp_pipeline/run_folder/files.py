@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from nlp_pipeline.errors.run_folder import DiskFull, OutputNotWritable
+from nlp_pipeline.tables.schemas import FORMER_COLUMN_NAMES
 
 Format = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")
@@ -144,18 +145,16 @@ def read_table(
 ) -> pa.Table:
     """Reads one part of a table, only the columns asked for.
 
-    A part of a run that began before a column was added has nulls in it.
+    A part of a run that began before a column was added has nulls in it; a column that has another
+    name there (`FORMER_COLUMN_NAMES`) has its name of now.
     """
-    part_schema = _subschema(schema, columns)
     if format_ == "parquet":
-        import pyarrow.parquet as pq
-
-        # Not `read_table`: it takes a folder called `a=b` for a column.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns=columns)
-        return _conformed(table, part_schema)
-    table = _read_csv(path, schema) if format_ == "csv" else _read_jsonl(path, schema)
-    return _conformed(table, part_schema)
+        table = _read_parquet(path, columns)
+    elif format_ == "csv":
+        table = _read_csv(path, _with_former_names(schema))
+    else:
+        table = _read_jsonl(path, schema)
+    return _conformed(table, _subschema(schema, columns))
 
 
 def lacks_columns(path: Path, schema: pa.Schema) -> bool:
@@ -168,9 +167,24 @@ def lacks_columns(path: Path, schema: pa.Schema) -> bool:
 def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A table under its schema; a column that it lacks, and that may be null, is null."""
     for field in schema:
-        if field.nullable and field.name not in table.column_names:
+        if field.name in table.column_names:
+            continue
+        former_name = FORMER_COLUMN_NAMES.get(field.name)
+        if former_name in table.column_names:
+            table = table.append_column(field, table[former_name])
+        elif field.nullable:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     return table.select(schema.names).cast(schema)
+
+
+def _with_former_names(schema: pa.Schema) -> pa.Schema:
+    """A schema with a further column for each that had another name before."""
+    former_fields = [
+        schema.field(name).with_name(former_name)
+        for name, former_name in FORMER_COLUMN_NAMES.items()
+        if name in schema.names
+    ]
+    return pa.schema([*schema, *former_fields])
 
 
 def _subschema(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
@@ -182,6 +196,19 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
     # With a checksum of each page: whoever reads the file notices a flipped bit.
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def _read_parquet(path: Path, columns: list[str] | None) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    # Not `read_table`: it takes a folder called `a=b` for a column.
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        if columns is None:
+            return file.read()
+        former_names = [
+            FORMER_COLUMN_NAMES[name] for name in columns if name in FORMER_COLUMN_NAMES
+        ]
+        return file.read(columns=[*columns, *former_names])
 
 
 def lists_as_json(table: pa.Table) -> pa.Table:
@@ -230,4 +257,9 @@ def _write_jsonl(table: pa.Table, path: Path) -> None:
 
 def _read_jsonl(path: Path, schema: pa.Schema) -> pa.Table:
     with path.open(encoding="utf-8", newline="\n") as file:
-        return pa.Table.from_pylist([json.loads(line) for line in file], schema=schema)
+        rows = [json.loads(line) for line in file]
+    for name, former_name in FORMER_COLUMN_NAMES.items():
+        for row in rows:
+            if former_name in row:
+                row[name] = row.pop(former_name)
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -157,15 +157,16 @@ def differences(
 
 _RECONCILABLE = (
     *("nlp.", "components.", "prompts.", "examples.", "generators.", "spacy_pipelines.", "code."),
+    "schema.",
 )
 
 
 def irreconcilable(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
     """Of the differences between two fingerprints those that no run can go on with.
 
-    What makes rows of a record may change: all are made anew, and what is asked to the letter as
-    before is not asked again. How records are read, how tables are written, and the versions of
-    packages, of which nobody knows what they change, may not.
+    What makes rows of a record may change, and so may their columns: all rows are made anew, and
+    what is asked to the letter as before is not asked again. How records are read, how many make a
+    part, and the versions of packages, of which nobody knows what they change, may not.
     """
     return {
         name: values for name, values in changes.items() if not f"{name}.".startswith(_RECONCILABLE)

@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 """Raised when a column's name, type or meaning changes: a part of a run's fingerprint."""
+
+FORMER_COLUMN_NAMES = {"alignment": "grounded"}
+"""What columns are called in tables of runs of before, which are read under their names of now."""
 
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 VECTOR, STRINGS, INTS = pa.list_(pa.float32()), pa.list_(pa.string()), pa.list_(pa.int64())
@@ -43,9 +46,9 @@ _PLACE = (
     Column("start_token", INT, "first token"),
     Column("end_token", INT, "one past the last token"),
 )
-_GROUNDED = (
+_ALIGNMENT = (
     Column(
-        "grounded",
+        "alignment",
         STRING,
         "`exact`, `normalized` (but for case, spaces, quotes, punctuation, accents, inflection), "
         "`fuzzy` (most of its words in this order) or `none`: where it stands in the text",
@@ -184,7 +187,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("question", STRING, "the question"),
         Column("answer", STRING, "the answer; null unless the status is `ok`"),
         _key("status", STRING, "`ok`, `no_answer` (the model found none) or `error`"),
-        *_GROUNDED,
+        *_ALIGNMENT,
         _EVIDENCE,
         *_SUPPORT,
         Column(
@@ -304,7 +307,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _key("text", STRING, "the sentence"),
         _key("summary_start", INT, "first character in the summary"),
         _key("summary_end", INT, "one past the last character there"),
-        *_GROUNDED,
+        *_ALIGNMENT,
         _EVIDENCE,
         *_SUPPORT,
     ),
@@ -325,7 +328,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _key("component", STRING, "the component that extracted"),
         _key("field", STRING, "where the value stands in the object: a JSON pointer"),
         Column("value", STRING, "the value as text; null where the object has null"),
-        Column("grounded", STRING, "how it stands in the document's text, as in `answers`"),
+        Column("alignment", STRING, "how it stands in the document's text, as in `answers`"),
         *_PLACE,
     ),
     "classifications": (

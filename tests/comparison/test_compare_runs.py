@@ -164,8 +164,8 @@ def test_answers_appear_and_vanish_and_are_grounded_or_not() -> None:
     assert [
         value_outcome(*pair) for pair in ((none, ok), (ok, none), (none, error), (error, error))
     ] == [*("appeared", "vanished", "changed", "same")]
-    assert not GeneratedValue("ok", "x", grounded="none").is_grounded
-    assert GeneratedValue("ok", "x", grounded="fuzzy").is_grounded
+    assert not GeneratedValue("ok", "x", alignment="none").is_grounded
+    assert GeneratedValue("ok", "x", alignment="fuzzy").is_grounded
 
 
 def test_other_corpora_share_what_they_share(runs: Callable[..., Path]) -> None:

@@ -72,7 +72,7 @@ class TestWithTheTinyLlama:
         assert [answer["answer"] for answer in doc._.answers] == ["Omar Haddad", "Monday"]
         assert [span.text for span in doc.spans["answers"]] == ["Omar Haddad", "Monday"]
         for answer in doc._.answers:
-            assert answer["grounded"] == "exact"
+            assert answer["alignment"] == "exact"
             assert TEXT[answer["start_char"] : answer["end_char"]] == answer["answer"]
             span = doc[answer["start_token"] : answer["end_token"]]
             assert span.text == answer["answer"]

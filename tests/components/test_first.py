@@ -105,7 +105,7 @@ class TestExtractor:
         assert (row["model"], row["status"]) == (spancat, "ok")
         assert doc._.extraction == {"who": "Anna Berg"}
         (value,) = row["fields"]
-        assert (value["grounded"], value["start_char"], value["end_char"]) == ("exact", 5, 14)
+        assert (value["alignment"], value["start_char"], value["end_char"]) == ("exact", 5, 14)
 
     def test_that_there_is_none_can_be_sure_too(self, spancat: str) -> None:
         doc = extractor(spancat, first_threshold=0.6)("It rained here")
@@ -152,7 +152,7 @@ class TestQuestions:
         who, why = doc._.answers
         assert (who["model"], why["model"]) == (spancat, "echo")
         if "Anna" in text:
-            assert (who["answer"], who["status"], who["grounded"]) == ("Anna Berg", "ok", "exact")
+            assert (who["answer"], who["status"], who["alignment"]) == ("Anna Berg", "ok", "exact")
             assert doc.spans["answers"][0].text == "Anna Berg"
             assert who["confidence"] > 0.6
         else:

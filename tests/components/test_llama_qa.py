@@ -59,7 +59,7 @@ KEYS = [
     "reasoning_tokens",
     "model",
     "error",
-    "grounded",
+    "alignment",
     "start_char",
     "end_char",
     "start_token",
@@ -101,7 +101,7 @@ class TestAnswers:
         first = doc._.answers[0]
         assert list(first) == KEYS
         assert doc._.answers[1]["question"] == "When?"
-        assert (first["grounded"], first["start_char"], first["end_char"]) == ("exact", 10, 14)
+        assert (first["alignment"], first["start_char"], first["end_char"]) == ("exact", 10, 14)
         assert (first["start_token"], first["end_token"], first["model"]) == (2, 3, "echo")
         assert [(s.text, s.label_, s.id_) for s in doc.spans["answers"]] == [
             ("Oslo", "ANSWER", "q1"),
@@ -134,7 +134,7 @@ class TestAnswers:
     def test_what_is_not_in_the_document_is_not_grounded(self) -> None:
         doc = build()("Anna left Oslo")
         assert doc._.answers[0]["status"] == "ok"
-        assert doc._.answers[0]["grounded"] == "none"
+        assert doc._.answers[0]["alignment"] == "none"
         assert doc._.answers[0]["start_char"] is None
         assert list(doc.spans["answers"]) == []
 

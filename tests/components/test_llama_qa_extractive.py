@@ -64,7 +64,7 @@ def test_an_answer_is_a_piece_of_the_document(
             if answer["status"] == "no_answer":  # the budget ended inside the first token
                 assert (limit, answer["finish_reason"]) == (2, "length")
                 continue
-            assert (answer["status"], answer["grounded"]) == ("ok", "exact")
+            assert (answer["status"], answer["alignment"]) == ("ok", "exact")
             start, end = answer["start_char"], answer["end_char"]
             assert doc.text[start:end] == answer["answer"]
             assert doc.char_span(start, end) is not None
@@ -118,7 +118,7 @@ def test_the_chunks_of_a_long_document_are_asked_for_their_own_pieces(
     doc = nlp(text)
     assert len(doc._.chunks) > 3
     for answer in doc._.answers:
-        assert (answer["status"], answer["grounded"]) == ("ok", "exact")
+        assert (answer["status"], answer["alignment"]) == ("ok", "exact")
         assert answer["n_chunks"] == len(doc._.chunks) >= len(answer["asked_chunks"]) >= 3
         assert 0 <= answer["no_answer_prob"] <= 1
         chunk = doc._.chunks[answer["chunk_id"]]

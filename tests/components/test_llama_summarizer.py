@@ -34,7 +34,7 @@ def test_a_summary_and_its_figures() -> None:
     doc = build(max_new_tokens=3)("Anna left Oslo.")
     assert doc._.summary == "in 2 sentences."
     (sentence,) = doc._.summary_details.pop("sentences")
-    assert (sentence["text"], sentence["grounded"]) == ("in 2 sentences.", "none")
+    assert (sentence["text"], sentence["alignment"]) == ("in 2 sentences.", "none")
     assert doc._.summary_details == {
         "component": "llama_summarizer",
         "summary": "in 2 sentences.",
@@ -310,7 +310,7 @@ class TestExtractive:
         assert len(places) == 3
         starts = [span.start for span in doc.sents]
         for row in rows:
-            assert row["grounded"] == "exact"
+            assert row["alignment"] == "exact"
             assert doc.text[row["start_char"] : row["end_char"]] == row["text"]
             assert doc._.summary[row["summary_start"] : row["summary_end"]] == row["text"]
             span = doc[row["start_token"] : row["end_token"]]

@@ -124,7 +124,7 @@ class TestExtractor:
             assert [f["field"] for f in kept["fields"]][-1] == "/deep/a~1b"
             for field in kept["fields"]:
                 if field["value"] is not None:
-                    assert field["grounded"] in ("exact", "normalized")
+                    assert field["alignment"] in ("exact", "normalized")
                     span = doc.char_span(field["start_char"], field["end_char"])
                     assert span is not None
         rows = to_frames(docs)

@@ -23,8 +23,8 @@ def grounded(text: str, answer: str) -> tuple[str, str | None]:
     """The kind of grounding and the piece of the text."""
     found = ground(NLP.make_doc(text), answer)
     if found.start_char is None:
-        return found.grounded, None
-    return found.grounded, text[found.start_char : found.end_char]
+        return found.alignment, None
+    return found.alignment, text[found.start_char : found.end_char]
 
 
 @settings(max_examples=150, deadline=None)
@@ -36,7 +36,7 @@ def test_what_stands_in_the_text_is_found_there(before: str, answer: str, after:
     doc = NLP.make_doc(text)
     assert doc.text == text
     found = ground(doc, answer)
-    assert found.grounded == "exact"
+    assert found.alignment == "exact"
     assert text[found.start_char : found.end_char] == answer
     assert found.start_char is not None
     assert found.end_char is not None
@@ -49,10 +49,10 @@ def test_what_stands_in_the_text_is_found_there(before: str, answer: str, after:
 @given(text=texts, answer=texts)
 def test_whatever_is_asked_the_offsets_are_in_the_text(text: str, answer: str) -> None:
     found = ground(NLP.make_doc(text), answer)
-    assert (found.grounded == "none") == (found.start_char is None) == (found.end_char is None)
+    assert (found.alignment == "none") == (found.start_char is None) == (found.end_char is None)
     if found.start_char is not None and found.end_char is not None:
         assert 0 <= found.start_char < found.end_char <= len(text)
-        assert (found.grounded == "exact") == (text[found.start_char : found.end_char] == answer)
+        assert (found.alignment == "exact") == (text[found.start_char : found.end_char] == answer)
 
 
 @settings(max_examples=80, deadline=None)

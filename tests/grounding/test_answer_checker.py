@@ -42,9 +42,9 @@ def test_evidence_is_ranked_and_has_a_threshold(en) -> None:
     (found,) = checker.check_answers(
         en(TEXT), [(read_terms(en, "Who built it?"), "Ada Marsh", None)]
     )
-    assert (found["grounded"], found["evidence"]) == ("exact", [0])
+    assert (found["alignment"], found["evidence"]) == ("exact", [0])
     (found,) = checker.check_answers(en(TEXT), [(read_terms(en, "Who?"), "an elephant", None)])
-    assert (found["grounded"], found["evidence"], found["support_score"]) == ("none", [], None)
+    assert (found["alignment"], found["evidence"], found["support_score"]) == ("none", [], None)
 
 
 def test_a_summary_sentence_by_sentence(en) -> None:
@@ -65,7 +65,7 @@ def test_a_summary_sentence_by_sentence(en) -> None:
 def test_what_is_not_there_is_not_checked(en) -> None:
     checker = Checker(en, "x")
     (none,) = checker.check_answers(en(TEXT), [(read_terms(en, "Who?"), None, None)])
-    assert (none["grounded"], none["unsupported_entities"], none["entities"]) == ("none", None, [])
+    assert (none["alignment"], none["unsupported_entities"], none["entities"]) == ("none", None, [])
     assert checker.check_summary(en(TEXT), None)["sentences"] == []
 
 

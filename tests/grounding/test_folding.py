@@ -54,7 +54,7 @@ def test_no_invisible_character_hides_an_answer(code: int) -> None:
     char = chr(code)
     text = f"In May {char}the bank hired Martha Lind{char}qvist{char} for 1{char}200 euros."
     found = checked(text, "Martha Lindqvist for 1200")
-    assert found["grounded"] == "normalized"
+    assert found["alignment"] == "normalized"
     piece = text[found["start_char"] : found["end_char"]]
     assert piece == f"Martha Lind{char}qvist{char} for 1{char}200"
     assert (found["unsupported_entities"], found["unsupported_numbers"]) == ([], [])
@@ -87,7 +87,7 @@ def test_no_invisible_character_hides_an_answer(code: int) -> None:
 )
 def test_an_answer_stands_there_however_it_is_spelled(text: str, answer: str, piece: str) -> None:
     found = checked(text, answer)
-    assert found["grounded"] == "normalized"
+    assert found["alignment"] == "normalized"
     assert text[found["start_char"] : found["end_char"]] == piece
     assert (found["unsupported_entities"], found["unsupported_numbers"]) == ([], [])
 
@@ -103,7 +103,7 @@ def test_an_answer_stands_there_however_it_is_spelled(text: str, answer: str, pi
     ],
 )
 def test_what_is_another_thing_stays_one(text: str, answer: str) -> None:
-    assert checked(text, answer)["grounded"] == "none"
+    assert checked(text, answer)["alignment"] == "none"
 
 
 def test_a_word_of_combining_marks_alone() -> None:

@@ -80,7 +80,7 @@ def test_the_table_equals_trying_every_piece(text: list[str], answer: list[str])
 )
 def test_what_is_reworded(en, text, answer, kind, piece, score) -> None:
     found = ground(en(text), answer, read=en(answer))
-    assert (found.grounded, found.as_dict()["alignment_score"]) == (kind, score)
+    assert (found.alignment, found.as_dict()["alignment_score"]) == (kind, score)
     if piece is not None:
         assert text[found.start_char : found.end_char] == piece
         assert en(text)[found.start_token : found.end_token].text == piece
@@ -89,7 +89,7 @@ def test_what_is_reworded(en, text, answer, kind, piece, score) -> None:
 def test_french_inflection(fr) -> None:
     text = "Les bateaux ont été vendus en mai."
     found = ground(fr(text), "le bateau a été vendu", read=fr("le bateau a été vendu"))
-    assert found.grounded in ("normalized", "fuzzy")
+    assert found.alignment in ("normalized", "fuzzy")
     assert text[found.start_char : found.end_char] == "Les bateaux ont été vendus"
 
 
@@ -149,7 +149,7 @@ def test_offsets_of_reworded_answers_are_those_of_tokens(lang: str, data: st.Dat
     answer = "".join(words[:gone] + words[gone + 1 :]).strip().upper()
     doc = nlp.make_doc(text)
     found = ground(doc, answer, read=nlp.make_doc(answer))
-    if found.grounded == "fuzzy":
+    if found.alignment == "fuzzy":
         piece = doc[found.start_token : found.end_token]
         assert (piece.start_char, piece.end_char) == (found.start_char, found.end_char)
         assert text[found.start_char : found.end_char] == piece.text

@@ -49,7 +49,7 @@ CASES = [
 def test_exact_and_nothing_unsupported(lang: str, text: str, answer: str) -> None:
     nlp = spacy.blank(lang) if lang not in ("ja", "th", "ko") else spacy.blank("xx")
     found = checked(nlp(text), answer)
-    assert found["grounded"] == "exact"
+    assert found["alignment"] == "exact"
     assert (found["unsupported_entities"], found["unsupported_numbers"]) == ([], [])
     for unit in found["entities"]:
         assert answer[unit["answer_start"] : unit["answer_end"]] == unit["text"]

@@ -79,7 +79,7 @@ def test_an_answer_comes_back_where_it_stands(record: dict[str, Any]) -> None:
     for question, answer in answers.items():
         row = rows[question]
         start, end = row["start_char"], row["end_char"]
-        assert (row["answer"], row["grounded"]) == (answer, "exact")
+        assert (row["answer"], row["alignment"]) == (answer, "exact")
         assert record["text"][start:end] == answer
         assert doc[row["start_token"] : row["end_token"]].text == answer
 

@@ -73,9 +73,9 @@ def test_the_export_corrects_values_and_objects(judged: Path, tmp_path: Path) ->
     values = {(row["document_id"], row["field"]): row for row in fields}
     assert len(fields) == 3 * 4, "no row is lost"
     who = values["astral", "/who"]
-    assert (who["value"], who["grounded"], who["start_token"]) == ("😀 from\nTurin", "exact", 1)
+    assert (who["value"], who["alignment"], who["start_token"]) == ("😀 from\nTurin", "exact", 1)
     gone = values["astral", "/places/1"]
-    assert (gone["value"], gone["grounded"], gone["start_char"]) == (None, "none", None)
+    assert (gone["value"], gone["alignment"], gone["start_char"]) == (None, "none", None)
     by_document = {row["document_id"]: row for row in objects}
     plain = by_document["plain"]
     assert plain["extraction"] == {"who": "Grace", "n": 12, "places": ["Oslo", None]}

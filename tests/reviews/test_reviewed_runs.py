@@ -117,7 +117,7 @@ def test_the_export_writes_corrected_answers(shared: Path, tmp_path: Path) -> No
     rows = {(r["document_id"], r["question_id"]): r for r in exported(shared, tmp_path, "answers")}
     assert len(rows) == 8, "no row is lost"
     astral = rows["astral", "who"]
-    names = ("answer", "status", "grounded", "start_char", "end_char", "start_token", "end_token")
+    names = ("answer", "status", "alignment", "start_char", "end_char", "start_token", "end_token")
     assert [astral[name] for name in names] == ["Ada", "ok", "exact", 24, 27, 6, 7]
     assert (astral["evidence"], astral["mean_logprob"], astral["model"]) == ([1], None, None)
     assert astral["question"] == "Who is it?"

@@ -20,6 +20,8 @@ from nlp_pipeline.run_folder.files import (
     write_json,
     write_table,
 )
+from nlp_pipeline.tables.schemas import FORMER_COLUMN_NAMES as FORMER
+from nlp_pipeline.tables.schemas import INTS
 
 SCHEMA = pa.schema(
     [
@@ -144,3 +146,17 @@ def test_a_part_from_before_a_column_was_added_has_nulls_in_it(tmp_path, format_
     assert table.schema == SCHEMA
     assert table.to_pylist() == [{**row, missing: None}]
     assert read_table(file, SCHEMA, format_, [missing]).to_pylist() == [{missing: None}]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("columns", [None, ["alignment"], ["status", "alignment"], ["status"]])
+def test_a_column_of_another_name_before_has_its_name_of_now(tmp_path, format_, columns) -> None:
+    now = pa.schema([("status", pa.string()), ("alignment", pa.string()), ("evidence", INTS)])
+    before = pa.schema([field.with_name(FORMER.get(field.name, field.name)) for field in now])
+    row = {"status": "ok", "alignment": "exact", "evidence": [1, 2]}
+    old_row = {FORMER.get(name, name): value for name, value in row.items()}
+    for schema, written in ((before, old_row), (now, row)):
+        file = tmp_path / f"part.{format_}"
+        write_table(pa.Table.from_pylist([written], schema=schema), file, format_)
+        table = read_table(file, now, format_, columns)
+        assert table.to_pylist() == [{name: row[name] for name in columns or row}]

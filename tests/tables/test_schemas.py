@@ -37,7 +37,7 @@ def test_the_tables_are_those_of_the_specification() -> None:
 def test_answers_hold_what_the_specification_lists() -> None:
     assert set(TABLES["answers"].names) == {
         *("document_id", "question_id", "component", "question", "answer", "status"),
-        *("finish_reason", "grounded", "start_char", "end_char", "start_token", "end_token"),
+        *("finish_reason", "alignment", "start_char", "end_char", "start_token", "end_token"),
         *("evidence", "mean_logprob", "min_logprob", "prompt_tokens", "reused_tokens"),
         *(
             "output_tokens",

@@ -14,7 +14,7 @@ class Pairs {
       element("div", { class: "asked", dir: "auto" }, pair.question || pair.component),
       this.side("a", pair.a),
       this.side("b", pair.b),
-      element("div", { class: "figures" }, chip(pair.outcome), ...["a", "b"].filter((side) => pair[side].grounded === "none").map((side) => chip(`${side.toUpperCase()} is not in the text`, "warn"))),
+      element("div", { class: "figures" }, chip(pair.outcome), ...["a", "b"].filter((side) => pair[side].alignment === "none").map((side) => chip(`${side.toUpperCase()} is not in the text`, "warn"))),
     );
     return this.pins.add(node, () => this.light(pair));
   }

@@ -1,6 +1,6 @@
 // What was generated about a document: a card each, which lights its place in the text.
 
-const GROUNDED = {
+const ALIGNMENTS = {
   exact: "word for word",
   normalized: "but for case, spaces or inflection",
   fuzzy: "most of its words",
@@ -35,7 +35,7 @@ class Cards {
       row.evidence,
       element("div", { class: "asked", dir: "auto" }, row.question || row.question_id),
       this.said(row, row.answer, checks),
-      this.figures(row, row.grounded),
+      this.figures(row, row.alignment),
     );
   }
 
@@ -91,10 +91,10 @@ class Cards {
     return element("div", { class: "said", dir: "auto", style }, element("span", { class: "shade" }, ...marked(said, checks)));
   }
 
-  figures(row, grounded) {
+  figures(row, alignment) {
     const sure = row.mean_logprob === null || row.mean_logprob === undefined ? null : Math.exp(row.mean_logprob);
     const chips = [];
-    if (grounded && row.status === "ok") chips.push(element("span", { class: `chip ${grounded === "none" ? "warn" : "good"}`, title: GROUNDED[grounded] }, grounded));
+    if (alignment && row.status === "ok") chips.push(element("span", { class: `chip ${alignment === "none" ? "warn" : "good"}`, title: ALIGNMENTS[alignment] }, alignment));
     if (sure !== null) chips.push(element("span", { class: "chip", title: "mean probability of a token (geometric)" }, `p ${count(sure, 2)}`));
     if (row.support_score !== null && row.support_score !== undefined) chips.push(element("span", { class: "chip", title: "names, numbers and dates that the text has" }, `support ${count(row.support_score, 2)}`));
     if (row.n_chunks > 1) chips.push(chip(`${row.n_chunks} chunks`));

@@ -19,7 +19,7 @@ class Overview {
         this.questions(),
         this.bars("Labels", overview.labels, (label) => ({ "by-label": label })),
         this.bars("Entities", overview.entities, (label) => ({ "by-label": label }), overview.colors),
-        this.bars("Where answers stand in the text", overview.grounded),
+        this.bars("Where answers stand in the text", overview.alignment),
         this.columns("How sure the model was", "mean probability of an answer's tokens", this.confidence()),
         this.columns("Lengths", "tokens of a document", overview.lengths.map(([from, to, many]) => [from, many, `${from}–${to - 1} tokens: ${plural(many, "document")}`])),
         this.pace(),

@@ -361,7 +361,7 @@ def test_llama_qa_answers_with_pieces_over_a_server(stub: StubServer) -> None:
     )
     doc = nlp("The river is wide. Mrs. Falk built the bridge. It is open.")
     (answer,) = doc._.answers
-    assert (answer["answer"], answer["status"], answer["grounded"]) == ("Falk", "ok", "exact")
+    assert (answer["answer"], answer["status"], answer["alignment"]) == ("Falk", "ok", "exact")
     assert answer["sum_logprob"] == -1.0
     assert answer["no_answer_prob"] == pytest.approx(math.exp(-9.5))
     assert answer["answerable"] > 0.5

@@ -98,6 +98,6 @@ def test_an_answer_that_quotes_a_token_is_found_in_the_document(
     doc = nlp(text)
     (answer,) = doc._.answers
     assert doc.text == text
-    assert answer["grounded"] == "exact"
+    assert answer["alignment"] == "exact"
     assert "<|im_end|>" in text[answer["start_char"] : answer["end_char"]]
     qa.generator.close()

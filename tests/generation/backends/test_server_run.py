@@ -90,7 +90,7 @@ def test_a_run_over_a_server(
     assert done.code == 0, done.err
     answers = nlp_pipeline.read_run(tmp_path / "out")["answers"]
     assert list(answers["answer"]) == ["Falk"] * 6
-    assert list(answers["grounded"]) == ["exact"] * 6
+    assert list(answers["alignment"]) == ["exact"] * 6
     assert list(answers["reused_tokens"]) == [3] * 6
     assert set(answers["model"]) == {"tiny"}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
