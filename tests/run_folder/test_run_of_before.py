@@ -79,8 +79,10 @@ def test_it_goes_on_with_all_rows_anew_and_no_question_asked_again(before: Path)
     old, new = read_run(before), read_run("anew")
     for name in ("documents", "tokens", "answers", "summaries", "answer_entities"):
         # What was computed already depends on which requests came together.
-        frames = (run[name].drop(columns="reused_tokens", errors="ignore") for run in (old, new))
-        pd.testing.assert_frame_equal(*frames, obj=name)
+        left, right = (
+            run[name].drop(columns="reused_tokens", errors="ignore") for run in (old, new)
+        )
+        pd.testing.assert_frame_equal(left, right, obj=name)
     assert "grounded" not in Path(before, "answers", "part-00000.jsonl").read_text()
 
 
