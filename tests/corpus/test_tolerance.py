@@ -36,6 +36,9 @@ def test_whatever_a_reader_raises_is_one_reject(write, monkeypatch, caplog, form
         yield 1, {"text": "first"}
         raise error
 
+    needed = {"document": "kreuzberg", "xlsx": "openpyxl"}
+    if format_ in needed:
+        pytest.importorskip(needed[format_])
     names = {"text": "b.txt", "squad": "b.json", "document": "b.pdf", "database": "b.db"}
     name = names.get(format_, f"b.{format_}")
     write("d/a.jsonl", '{"text": "a"}')

@@ -46,6 +46,8 @@ def test_a_run_without_a_finished_part_has_its_columns(
 ) -> None:
     from nlp_pipeline.runner.run import run
 
+    if form == "xlsx":
+        pytest.importorskip("openpyxl")
     run(corpus(), tmp_path / "out", pipeline=quick())
     target = tmp_path / ("tables" if form not in ("sqlite", "xlsx") else f"run.{form}")
     for file in export_run(tmp_path / "out", target, form, ["answers"], flatten_meta=True):
