@@ -163,9 +163,14 @@ class DifferentRun(OutputError):
         )
         if is_old:
             lines += "\nIt was begun before answers were kept: it goes on with no other settings."
+        advice = "Name another folder with --out, or start over in this one with --fresh."
+        if set(differences) == {"schema"} and not is_old:
+            advice = (
+                "Run the command of the run again: it writes all rows anew and asks nothing anew."
+            )
         super().__init__(
             f"The output folder '{path}' holds a different run. What differs (then → now):{lines}"
-            "\nName another folder with --out, or start over in this one with --fresh."
+            f"\n{advice}"
         )
 
 

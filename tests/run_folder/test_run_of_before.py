@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nlp_pipeline import compare_runs, read_run
+from nlp_pipeline import compare_runs, read_run, retry
 from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.report import write_report
@@ -90,3 +90,9 @@ def test_it_goes_on_with_all_rows_anew_and_no_question_asked_again(before: Path)
 def test_without_completions_other_tables_are_refused_by_name(before: Path) -> None:
     with pytest.raises(DifferentRun, match=f"schema: 2 → {SCHEMA_VERSION}.*(\n.*)*begun before"):
         execute(request_of(before))
+
+
+@pytest.mark.parametrize("before", [SCHEMA_2], indirect=True)
+def test_a_retry_says_how_the_tables_get_the_columns_of_now(before: Path) -> None:
+    with pytest.raises(DifferentRun, match=r"schema: 2 → .*\nRun the command of the run again"):
+        retry(before)
