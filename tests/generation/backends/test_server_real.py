@@ -136,7 +136,8 @@ def test_a_form_is_an_object_of_its_schema(server: ServerGenerator) -> None:
         "required": ["n"],
         "additionalProperties": False,
     }
-    request = GenerationRequest("r", chats()[0], constraint=Grammar("start: /x/", "{}", form))
+    chat = Chat(chats()[0].messages)  # without its beginning, which no object begins with
+    request = GenerationRequest("r", chat, constraint=Grammar("start: /x/", "{}", form))
     (done,) = generate(server, [request])
     assert done.error is None
     assert 0 <= json.loads(done.text)["n"] <= 9
