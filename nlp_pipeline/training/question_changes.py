@@ -92,7 +92,7 @@ def changes(
     Args:
         question: As the pipes have read it that read the text; what they do not annotate is not
             changed.
-        text: That it is folded_question about.
+        text: That it is asked about.
         own: Words of the text.
         corpus: Words of all texts.
         numbers: Draws names, nouns and numbers.
@@ -121,7 +121,7 @@ def _opposites(question: Doc) -> Iterator[str]:
 
 
 def _asking(question: Doc) -> int:
-    """How many words say what is folded_question for: "how few" asks what "how many" does."""
+    """How many words say what is asked for: "how few" asks what "how many" does."""
     return 2 if question[:1].text.lower() == "how" else 1
 
 
@@ -194,9 +194,7 @@ def _numbers(question: str, text: str, numbers: random.Random) -> Iterator[str]:
 
 def _nouns(question: Doc, text: str, words: Words, numbers: random.Random) -> Iterator[str]:
     """A noun that the text has, for one of like form that it has not."""
-    for token in question[
-        2:
-    ]:  # behind "what", "which" and "how many" it says what is folded_question for
+    for token in question[2:]:  # behind "what", "which" and "how many" it says what is asked for
         if not _is_noun(token) or token.lower_ not in text:
             continue
         nouns = [noun for noun in words.nouns.get(str(token.morph), ()) if noun not in text]
