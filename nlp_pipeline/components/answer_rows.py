@@ -142,8 +142,7 @@ class AnswerRows:
         span = doc.char_span(piece.start, piece.end, alignment_mode="expand")
         assert span is not None
         answer |= {"answer": span.text, "status": "ok", "confidence": piece.score}
-        place = (span.start_char, span.end_char, span.start, span.end)
-        return answer, Grounding("exact", *place, alignment_score=1.0)
+        return answer, Grounding.of_span(span)
 
     def of_best(
         self,
@@ -171,8 +170,7 @@ class AnswerRows:
         if self._judge.holds_none(answer):
             return {**answer, "answer": None, "status": "no_answer"}, None
         answer |= {"answer": span.text}
-        place = (span.start_char, span.end_char, span.start, span.end)
-        return answer, Grounding("exact", *place, alignment_score=1.0)
+        return answer, Grounding.of_span(span)
 
     def candidates(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nlp_pipeline.export.text_places import TextPlaces
@@ -21,14 +21,11 @@ _NO_CHANGE = object()
 
 def corrected_answers(rows: list[Row], reviews: list[Review], places: TextPlaces) -> list[Row]:
     """Corrected answers hold what is right and where it stands; the model's figures are null."""
-    by_name = {(review.component, review.question_id): review for review in reviews}
-    corrected: list[Row] = []
-    for row in rows:
-        review = by_name.get((row["component"], row["question_id"]))
+
+    def corrected(row: Row, review: Review) -> Row:
         right = _right_answer(review, row)
-        if review is None or right is _NO_CHANGE:
-            corrected.append(row)
-            continue
+        if right is _NO_CHANGE:
+            return row
         names = ("document_id", "question_id", "component", "question")
         new: Row = {name: row[name] for name in names}
         new |= {"answer": right, "status": "no_answer" if right is None else "ok"}
@@ -37,8 +34,9 @@ def corrected_answers(rows: list[Row], reviews: list[Review], places: TextPlaces
             new |= {"alignment": "none" if place is None else "exact", **(place or {})}
             new["alignment_score"] = None if place is None else 1.0
             new["evidence"] = places.sentence_ids(review)
-        corrected.append(new)
-    return corrected
+        return new
+
+    return _each_corrected(rows, reviews, "question_id", corrected)
 
 
 def corrected_spans(rows: list[Row], reviews: list[Review], places: TextPlaces) -> list[Row]:
@@ -70,19 +68,26 @@ def corrected_names(rows: list[Row], reviews: list[Review], places: TextPlaces) 
 
 def corrected_values(rows: list[Row], reviews: list[Review], places: TextPlaces) -> list[Row]:
     """Corrected values of an object hold what is right and where it stands."""
-    by_name = {(review.component, review.field): review for review in reviews}
-    corrected: list[Row] = []
-    for row in rows:
-        review = by_name.get((row["component"], row["field"]))
+
+    def corrected(row: Row, review: Review) -> Row:
         right = _right_value(review, row)
-        if review is None or right is _NO_CHANGE:
-            corrected.append(row)
-            continue
+        if right is _NO_CHANGE:
+            return row
         place = places.place(review) if right is not None else None
         new = {name: row[name] for name in ("document_id", "component", "field")}
         new |= {"value": right, "alignment": "none" if place is None else "exact"}
-        corrected.append({**new, **(place or {})})
-    return corrected
+        return {**new, **(place or {})}
+
+    return _each_corrected(rows, reviews, "field", corrected)
+
+
+def _each_corrected(
+    rows: list[Row], reviews: list[Review], key: str, corrected: Callable[[Row, Review], Row]
+) -> list[Row]:
+    """The rows; of each that was reviewed, by component and key, what `corrected` makes of it."""
+    by_name = {(review.component, getattr(review, key)): review for review in reviews}
+    judged = ((row, by_name.get((row["component"], row[key]))) for row in rows)
+    return [row if review is None else corrected(row, review) for row, review in judged]
 
 
 def corrected_objects(rows: list[Row], reviews: list[Review], places: TextPlaces) -> list[Row]:
@@ -117,21 +122,19 @@ def _changed_answers(
     }
 
 
-def _right_answer(review: Review | None, row: Mapping[str, Any]) -> Any:
+def _right_answer(review: Review, row: Mapping[str, Any]) -> Any:
     """What an answer should be instead; `_NO_CHANGE` where it may stay."""
     return _right_text(review, row, row["answer"], has_failed=row["status"] == "error")
 
 
-def _right_value(review: Review | None, row: Mapping[str, Any]) -> Any:
+def _right_value(review: Review, row: Mapping[str, Any]) -> Any:
     """What a value of an object should be instead; `_NO_CHANGE` where it may stay."""
     return _right_text(review, row, row["value"])
 
 
 def _right_text(
-    review: Review | None, row: Mapping[str, Any], text: str | None, *, has_failed: bool = False
+    review: Review, row: Mapping[str, Any], text: str | None, *, has_failed: bool = False
 ) -> Any:
-    if review is None:
-        return _NO_CHANGE
     if review.verdict == REJECT:
         # One that was rejected, and that is not what the run says by now, is no reason to change.
         is_same = text == review.answer and not has_failed

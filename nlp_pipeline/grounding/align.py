@@ -49,6 +49,12 @@ class Grounding:
         """The grounding of what does not stand in the text."""
         return cls("none")
 
+    @classmethod
+    def of_span(cls, span: Span) -> Grounding:
+        """The grounding of what is a piece of the text."""
+        place = (span.start_char, span.end_char, span.start, span.end)
+        return cls("exact", *place, alignment_score=1.0)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for `doc._.answers`."""
         if self.alignment_score is None and self.alignment in ("exact", "normalized"):
