@@ -19,11 +19,17 @@ from engine_doubles import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from nlp_pipeline.errors.generation import GenerationFailed
 from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.attention.shared_prefix import NEAR, SharedPrefixSpan
-from nlp_pipeline.generation.engine.attention.slot_spans import DecodeSpan, PrefillSpan
+from nlp_pipeline.generation.engine.attention.slot_spans import (
+    DecodeSpan,
+    PrefillSpan,
+    SlabStore,
+    Span,
+)
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
 from nlp_pipeline.generation.engine.kv_cache import slot_cache
 from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
@@ -50,9 +56,20 @@ def about(document: int, question: int, **params: Any) -> Sequence:
 
 def noisy(rows: int, capacity: int, number: int = 0) -> Slab:
     slab = Slab([SHAPE], rows, capacity, number)
-    slab.keys[0].normal_()
-    slab.values[0].normal_()
+    slab.memory[0].normal_()
     return slab
+
+
+def attended(
+    span: Span, slots: list[Slot], places: list[int], query: Tensor, new: Tensor
+) -> Tensor:
+    """What a span makes of new tokens, each stored in its slot; `new` as of `SlabStore.store`."""
+    for slot, place, token in zip(slots, places, new, strict=True):
+        row, offset = torch.tensor([slot.row]), torch.tensor([place - slot.offset])
+        SlabStore(slot.slab, row, offset).store(0, token[None])
+    output = torch.full_like(query, torch.nan)
+    span.attend(0, query, 0.3, output)
+    return output
 
 
 @settings(deadline=None)
@@ -78,13 +95,15 @@ def test_suffix_span_equals_decode_span(
         copy.copy_from(slot, 0, slot.offset + slot.capacity)
         lengths.append(slot.offset + own + slot.capacity - 20)
     query = torch.randn(len(slots), 2 * groups, 8, dtype=torch.float64)
-    key, value = torch.randn(2, len(slots), 2, 8, dtype=torch.float64)
-    expected = DecodeSpan(alone.slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
-    found = SharedPrefixSpan(slots, lengths, SHAPE).attend(0, query, key, value, 0.3)
+    new = torch.randn(len(slots), 2, 2, 8, dtype=torch.float64)
+    last = [length - 1 for length in lengths]
+    alone_span = DecodeSpan(alone.slots, lengths, SHAPE)
+    expected = attended(alone_span, alone.slots, last, query, new)
+    found = attended(SharedPrefixSpan(slots, lengths, SHAPE), slots, last, query, new)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
-        keys = slot.slab.keys[0][slot.row, :, : length - slot.offset]
-        assert torch.equal(keys, alone.keys[0][copy.row, :, slot.offset : length])
+        own = slot.slab.memory[0][:, slot.row, :, : length - slot.offset]
+        assert torch.equal(own, alone.memory[0][:, copy.row, :, slot.offset : length])
 
 
 @settings(deadline=None)
@@ -98,12 +117,13 @@ def test_prefill_after_a_prefix_equals_prefill_of_all(
     (copy,) = Slab([SHAPE], 1, 60).slots
     copy.copy_from(slot, 0, start)
     query = torch.randn(size, 2 * groups, 8, dtype=torch.float64)
-    key, value = torch.randn(2, size, 2, 8, dtype=torch.float64)
-    expected = PrefillSpan(copy, start, size, SHAPE).attend(0, query, key, value, 0.3)
-    found = PrefillSpan(slot, start, size, SHAPE).attend(0, query, key, value, 0.3)
+    new = torch.randn(size, 2, 2, 8, dtype=torch.float64)
+    places = list(range(start, start + size))
+    expected = attended(PrefillSpan(copy, start, size, SHAPE), [copy] * size, places, query, new)
+    found = attended(PrefillSpan(slot, start, size, SHAPE), [slot] * size, places, query, new)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    own = slot.slab.values[0][1, :, before : before + size]
-    assert torch.equal(own, copy.slab.values[0][0, :, start : start + size])
+    own = slot.slab.memory[0][:, 1, :, before : before + size]
+    assert torch.equal(own, copy.slab.memory[0][:, 0, :, start : start + size])
 
 
 @pytest.mark.usefixtures("_follow_early")

@@ -84,14 +84,14 @@ def test_a_prefix_is_kept_while_it_is_followed_and_given_up_with_its_followers()
     pool = SlotPool([SHAPE], 512, spare=2)
     first = pool.acquire([1] * 100, 120)
     assert first is not None
-    first.slab.keys[0].normal_()
+    first.slab.memory[0].normal_()
     first.computed = 100
-    before = first.slab.keys[0][first.row, :, 60:100].clone()
+    before = first.slab.memory[0][:, first.row, :, 60:100].clone()
     moved = pool.split(first, 60, 120)
     assert moved is not None
     assert (moved.prefix, moved.offset, moved.computed, moved.running) == (first, 60, 100, True)
     assert (first.tokens, first.computed, first.running, first.busy) == ([1] * 60, 60, False, True)
-    assert torch.equal(moved.slab.keys[0][moved.row, :, :40], before)
+    assert torch.equal(moved.slab.memory[0][:, moved.row, :, :40], before)
     others = [pool.acquire([n], 128) for n in (2, 3)]
     assert None not in others
     assert pool.acquire([4], 128) is None
@@ -109,11 +109,11 @@ def test_a_copy_reads_prefix_and_own_part() -> None:
     prefix, target = pool.acquire([1] * 50, 100), pool.acquire([2], 100)
     assert prefix is not None
     assert target is not None
-    prefix.slab.values[0].normal_()
+    prefix.slab.memory[0].normal_()
     prefix.computed = 50
     suffix = pool.acquire([1] * 70, 90, prefix, 40)
     assert suffix is not None
     target.copy_from(suffix, 30, 70)
-    values = target.slab.values[0]
-    assert torch.equal(values[target.row, :, 30:40], values[prefix.row, :, 30:40])
-    assert torch.equal(values[target.row, :, 40:70], values[suffix.row, :, :30])
+    memory = target.slab.memory[0]
+    assert torch.equal(memory[:, target.row, :, 30:40], memory[:, prefix.row, :, 30:40])
+    assert torch.equal(memory[:, target.row, :, 40:70], memory[:, suffix.row, :, :30])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor
 
-from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBody, rotated
+from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBody, rotate
 from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
 from nlp_pipeline.generation.engine.attention.slot_spans import (
     DecodeSpan,
     PrefillSpan,
+    SlabStore,
     Span,
     neighbours,
 )
@@ -34,46 +35,73 @@ class PackedBatch:
         self.chunks = sorted(chunks, key=_packing_order)
         ids = [i for c in self.chunks for i in c.tokens]
         positions = [i for c in self.chunks for i in range(c.start, c.end)]
-        self.ids, self.positions = upload([ids, positions], shape.device).unsqueeze(1)
+        rows = [c.state.slot.row for c in self.chunks for _ in range(c.length)]
+        offsets = [c.state.slot.offset for c in self.chunks for _ in range(c.length)]
+        numbers = upload([ids, positions, rows, offsets], shape.device)
+        self.ids, self.positions = numbers[:2].unsqueeze(1)
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
         places = zip(self.ends, self.chunks, strict=True)
         self.unread = {end: chunk.state for end, chunk in places if chunk.unread}
         self.body = ReferenceBody()
         self._shape = shape
+        self._stores = _stores(self.chunks, numbers[2], numbers[1] - numbers[3])
         self._spans = _spans(self.chunks, shape)
-        self._sizes = [span.size for span in self._spans]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """See `hf_attention.PackedAttention`; there heads come before tokens."""
-        query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        return self._attended(layer, query, key, value, scale)[None]
+        new = torch.stack([key[0], value[0]]).permute(2, 0, 1, 3)
+        return self._attended(layer, query[0].transpose(0, 1), new, scale)[None]
 
     def rotate_and_attend(
         self, layer: int, qkv: Tensor, angles: tuple[Tensor, Tensor], heads: int, scale: float
     ) -> Tensor:
         """See `fused_decoder.FusedBatch`."""
-        shape, (cos, sin) = self._shape, angles
-        sizes = [heads, shape.kv_heads, shape.kv_heads]
-        query, key, value = qkv.unflatten(1, (-1, shape.head_dim)).split(sizes, 1)
-        query, key = rotated(query, cos, sin), rotated(key, cos, sin)
-        return self._attended(layer, query, key, value, scale)
+        kv_heads = self._shape.kv_heads
+        parts = qkv.unflatten(1, (-1, self._shape.head_dim))
+        rotate(parts[:, : heads + kv_heads], *angles)
+        new = parts[:, heads:].unflatten(1, (2, kv_heads))
+        return self._attended(layer, parts[:, :heads], new, scale)
 
-    def _attended(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
-    ) -> Tensor:
-        """Every span for itself. Shapes: (T, heads, head_dim), KV heads for key and value."""
-        parts = (tensor.split(self._sizes) for tensor in (query, key, value))
-        outputs = [
-            span.attend(layer, q, k, v, scale)
-            for span, q, k, v in zip(self._spans, *parts, strict=True)
-        ]
-        return torch.cat(outputs)
+    def _attended(self, layer: int, query: Tensor, new: Tensor, scale: float) -> Tensor:
+        """Stores the new keys and values, and every span attends for itself.
+
+        Args:
+            layer: 0-based index.
+            query: Shape (T, heads, head_dim).
+            new: Keys and values side by side. Shape (T, 2, kv_heads, head_dim).
+            scale: Of the scores.
+
+        Returns:
+            Shape (T, heads, head_dim).
+        """
+        start = 0
+        for store in self._stores:
+            store.store(layer, new[start : start + store.size])
+            start += store.size
+        output, start = query.new_empty(query.shape), 0
+        for span in self._spans:
+            tokens = slice(start, start + span.size)
+            span.attend(layer, query[tokens], scale, output[tokens])
+            start += span.size
+        return output
 
 
 def _packing_order(chunk: ScheduledTokens) -> tuple[bool, bool, tuple[int, int]]:
     """Single tokens first, those after a prefix before others, neighbours side by side."""
     slot = chunk.state.slot
     return chunk.length > 1, slot.prefix is None, slot.place
+
+
+def _stores(chunks: list[ScheduledTokens], rows: Tensor, places: Tensor) -> list[SlabStore]:
+    """One for each stretch of chunks whose slots are in the same slab."""
+    stores, start = [], 0
+    for _, stretch in groupby(chunks, lambda chunk: chunk.state.slot.slab.number):
+        stretch_chunks = list(stretch)
+        tokens = slice(start, start + sum(chunk.length for chunk in stretch_chunks))
+        slab = stretch_chunks[0].state.slot.slab
+        stores.append(SlabStore(slab, rows[tokens], places[tokens]))
+        start = tokens.stop
+    return stores
 
 
 def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:

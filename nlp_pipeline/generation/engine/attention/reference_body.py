@@ -47,8 +47,9 @@ class ReferenceBody:
     ) -> Tensor:
         """See `AttentionBody.rotate_and_store`."""
         kv_heads, head_dim = memory.shape[2], memory.shape[4]
-        query, key, value = qkv.unflatten(1, (-1, head_dim)).split([heads, kv_heads, kv_heads], 1)
-        query, key = rotated(query, cos, sin), rotated(key, cos, sin)
+        parts = qkv.unflatten(1, (-1, head_dim))
+        rotate(parts[:, : heads + kv_heads], cos, sin)
+        query, key, value = parts.split([heads, kv_heads, kv_heads], 1)
         self.store(memory, key, value, slots)
         return query
 
@@ -56,15 +57,15 @@ class ReferenceBody:
         self, hidden_states: Tensor, residual: Tensor | None, weight: Tensor, eps: float
     ) -> tuple[Tensor, Tensor]:
         """See `LayerBody.add_norm`; the very operations of `transformers`' RMSNorm."""
-        residual = hidden_states if residual is None else residual + hidden_states
+        residual = hidden_states if residual is None else residual.add_(hidden_states)
         wide = residual.to(torch.float32)
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
-        return weight * wide.to(residual.dtype), residual
+        return wide.to(residual.dtype).mul_(weight), residual
 
     def silu_mul(self, gate_up: Tensor) -> Tensor:
         """See `LayerBody.silu_mul`."""
         gate, up = gate_up.chunk(2, dim=-1)
-        return silu(gate) * up
+        return silu(gate).mul_(up)
 
     def likeliest(self, logits: Tensor, tokens: Tensor, table: Tensor) -> None:
         """See `AttentionBody.likeliest`."""
@@ -74,10 +75,17 @@ class ReferenceBody:
         table.copy_(torch.stack([tokens.to(table.dtype), scores], dim=1))
 
 
-def rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding (Su et al., 2021) in `transformers`' layout. Shape: (T, heads, head_dim)."""
+def rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Rotary embedding (Su et al., 2021) in `transformers`' layout, in place.
+
+    Args:
+        heads: Of queries and keys. Shape (T, heads, head_dim).
+        cos: Shape (T, head_dim).
+        sin: Shape (T, head_dim).
+    """
     first, second = heads.chunk(2, dim=-1)
-    return heads * cos[:, None] + torch.cat([-second, first], dim=-1) * sin[:, None]
+    turned = torch.cat([-second, first], dim=-1).mul_(sin[:, None])
+    heads.mul_(cos[:, None]).add_(turned)
 
 
 def _decode(memory: Tensor, query: Tensor, lengths: Tensor, tables: Tensor, scale: float) -> Tensor:

@@ -37,23 +37,22 @@ class SharedPrefixSpan:
     """
 
     def __init__(self, slots: list[Slot], lengths: list[int], shape: LayerShape) -> None:
-        self.size = len(slots)
+        self.size, self._kv_heads = len(slots), shape.kv_heads
         own = [length - slot.offset for slot, length in zip(slots, lengths, strict=True)]
         self._longest = max(own)
         ends = upload(own, shape.device)
         self._mask = padding_mask(ends, self._longest, shape)
-        self._runs = [(rows, Neighbours(slots[rows], ends[rows] - 1)) for rows in neighbours(slots)]
+        self._runs = [(rows, Neighbours(slots[rows])) for rows in neighbours(slots)]
         order = sorted(range(self.size), key=lambda row: _beginning(slots[row]))
         self._prefixes = list(_prefixes([slots[row] for row in order], shape))
         self._order = upload(order, shape.device)
         self._slot_order = self._order.argsort()
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, scale: float, output: Tensor) -> None:
         """See `slot_spans.Span.attend`."""
-        queries = query.unflatten(1, (key.shape[1], -1)) * scale  # r h g d
+        queries = query.unflatten(1, (self._kv_heads, -1)) * scale  # r h g d
         parts = []
         for rows, run in self._runs:
-            run.store(layer, key[rows], value[rows])
             keys, _ = run.stored(layer, self._longest)
             # After slots with fewer places come zeros, which the mask hides.
             parts.append(pad(queries[rows] @ keys.mT, (0, self._longest - keys.shape[2])))
@@ -67,12 +66,12 @@ class SharedPrefixSpan:
             scores = torch.cat([common, own[:, lines]], dim=-1).softmax(dim=-1)
             attended.append(prefix.attended(layer, scores))
             weights.append(scores[..., prefix.longest :])
-        output = self._by_slot(torch.cat(attended, dim=1))
+        of_prefixes = self._by_slot(torch.cat(attended, dim=1))
         rest = self._by_slot(torch.cat(weights, dim=1))
         for rows, run in self._runs:
             _, values = run.stored(layer, self._longest)
-            output[rows] += rest[rows][..., : values.shape[2]] @ values
-        return output.flatten(1, 2)
+            of_prefixes[rows] += rest[rows][..., : values.shape[2]] @ values
+        output.copy_(of_prefixes.flatten(1, 2))
 
     def _by_prefix(self, tensor: Tensor) -> Tensor:
         """From (r, h, g, n) to (h, r * g, n), rows with one prefix side by side."""
@@ -100,7 +99,7 @@ class _Prefix:
     def scores(self, layer: int, queries: Tensor) -> Tensor:
         """Of shape (h, lines, longest), for queries of shape (h, lines, d)."""
         slot = self._slot
-        scores: Tensor = queries @ slot.slab.keys[layer][slot.row, :, : self.longest].mT
+        scores: Tensor = queries @ slot.slab.memory[layer][0, slot.row, :, : self.longest].mT
         if self._mask is not None:
             scores.unflatten(1, (self.stop - self.start, -1)).add_(self._mask)
         return scores
@@ -108,7 +107,7 @@ class _Prefix:
     def attended(self, layer: int, weights: Tensor) -> Tensor:
         """Of shape (h, lines, d), for the weights of all tokens."""
         slot = self._slot
-        values = slot.slab.values[layer][slot.row, :, : self.longest]
+        values = slot.slab.memory[layer][1, slot.row, :, : self.longest]
         return weights[..., : self.longest] @ values
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.attention.masks import causal_mask, padding_mask
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
-from nlp_pipeline.generation.engine.kv_cache.slab import Slot
+from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
 
@@ -22,20 +22,34 @@ class Span(Protocol):
     size: int
     """Tokens of the packed batch."""
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Stores the new keys and values, and attends over the old and the new.
+    def attend(self, layer: int, query: Tensor, scale: float, output: Tensor) -> None:
+        """Attends over the keys and values in the slots, those of the new tokens too.
 
         Args:
             layer: 0-based index.
             query: Shape (size, heads, head_dim).
-            key: Shape (size, kv_heads, head_dim).
-            value: Shape (size, kv_heads, head_dim).
             scale: Of the scores.
-
-        Returns:
-            Shape (size, heads, head_dim).
+            output: Written to. Shape (size, heads, head_dim).
         """
         ...
+
+
+class SlabStore:
+    """Where new tokens that stand side by side in the batch go in one slab.
+
+    Args:
+        slab: Of all their slots.
+        rows: Of the slab, one for each token. Shape (T,).
+        places: In the row, one for each token. Shape (T,).
+    """
+
+    def __init__(self, slab: Slab, rows: Tensor, places: Tensor) -> None:
+        self.size = len(rows)
+        self._slab, self._rows, self._places = slab, rows, places
+
+    def store(self, layer: int, new: Tensor) -> None:
+        """Writes keys and values, side by side. Shape of `new`: (T, 2, kv_heads, head_dim)."""
+        self._slab.memory[layer][:, self._rows, :, self._places] = new
 
 
 class PrefillSpan:
@@ -43,16 +57,13 @@ class PrefillSpan:
 
     def __init__(self, slot: Slot, start: int, size: int, shape: LayerShape) -> None:
         self.size = size
-        self._slots = [slot] if slot.prefix is None else [slot.prefix, slot]
-        self._offset = slot.offset
-        self._own = slice(start - slot.offset, start + size - slot.offset)
+        self._slot, self._stop = slot, start + size - slot.offset
         self._mask = causal_mask(start, size, shape) if start else None
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, scale: float, output: Tensor) -> None:
         """See `Span.attend`. KV heads are expanded over their query heads without a copy."""
-        keys = self._past([slot.slab.keys[layer][slot.row] for slot in self._slots], key)
-        values = self._past([slot.slab.values[layer][slot.row] for slot in self._slots], value)
-        kv_heads, groups = key.shape[1], query.shape[1] // key.shape[1]
+        keys, values = self._past(layer)
+        kv_heads, groups = len(keys), query.shape[1] // len(keys)
         past = (kv_heads, groups, *keys.shape[1:])
         attended = scaled_dot_product_attention(
             query.transpose(0, 1).unflatten(0, (kv_heads, groups)),
@@ -62,43 +73,31 @@ class PrefillSpan:
             is_causal=self._mask is None,
             scale=scale,
         )
-        return attended.flatten(0, 1).transpose(0, 1)
+        output.unflatten(1, (kv_heads, groups)).copy_(attended.permute(2, 0, 1, 3))
 
-    def _past(self, memories: list[Tensor], new: Tensor) -> Tensor:
-        """Stores the new; returns them after all before. Shape: (kv_heads, end, head_dim)."""
-        own = memories[-1]
-        own[:, self._own] = new.transpose(0, 1)
-        own = own[:, : self._own.stop]
-        prefix = [memory[:, : self._offset] for memory in memories[:-1]]
-        return torch.cat([*prefix, own], dim=1) if prefix else own
+    def _past(self, layer: int) -> Tensor:
+        """Keys and values up to the last new token. Shape: (2, kv_heads, end, head_dim)."""
+        slot = self._slot
+        own = slot.slab.memory[layer][:, slot.row, :, : self._stop]
+        if slot.prefix is None:
+            return own
+        prefix = slot.prefix.slab.memory[layer][:, slot.prefix.row, :, : slot.offset]
+        return torch.cat([prefix, own], dim=2)
 
 
 class Neighbours:
-    """One token each of sequences in neighbouring rows of a slab, which can be met in one call.
+    """Sequences in neighbouring rows of a slab, which can be met in one call."""
 
-    Args:
-        slots: Of the sequences.
-        places: Where in its slot each new token goes. Shape (size,).
-    """
-
-    def __init__(self, slots: list[Slot], places: Tensor) -> None:
+    def __init__(self, slots: list[Slot]) -> None:
         first = slots[0].row
         self._slab, self._rows = slots[0].slab, slice(first, first + len(slots))
-        self._indices = torch.arange(first, first + len(slots), device=places.device)
-        self._places = places
 
-    def store(self, layer: int, key: Tensor, value: Tensor) -> None:
-        """Writes the new tokens' keys and values, each of shape (size, kv_heads, head_dim)."""
-        self._slab.keys[layer][self._indices, :, self._places] = key
-        self._slab.values[layer][self._indices, :, self._places] = value
-
-    def stored(self, layer: int, longest: int) -> tuple[Tensor, Tensor]:
+    def stored(self, layer: int, longest: int) -> Tensor:
         """Keys and values of the first `longest` places; of all, where the slots have fewer.
 
-        Each of shape (size, kv_heads, places, head_dim).
+        Shape (2, rows, kv_heads, places, head_dim).
         """
-        keys, values = self._slab.keys[layer], self._slab.values[layer]
-        return keys[self._rows, :, :longest], values[self._rows, :, :longest]
+        return self._slab.memory[layer][:, self._rows, :, :longest]
 
 
 def neighbours(slots: list[Slot]) -> Iterator[slice]:
@@ -126,19 +125,16 @@ class DecodeSpan:
     def __init__(self, slots: list[Slot], lengths: list[int], shape: LayerShape) -> None:
         self.size = len(slots)
         self._longest = max(lengths)
-        ends = upload(lengths, shape.device)
-        self._rows = Neighbours(slots, ends - 1)
-        self._mask = padding_mask(ends, self._longest, shape) if len(set(lengths)) > 1 else None
+        self._rows = Neighbours(slots)
+        self._mask = None
+        if len(set(lengths)) > 1:
+            self._mask = padding_mask(upload(lengths, shape.device), self._longest, shape)
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, scale: float, output: Tensor) -> None:
         """See `Span.attend`."""
-        self._rows.store(layer, key, value)
         keys, values = self._rows.stored(layer, self._longest)
+        grouped = (keys.shape[1], query.shape[1] // keys.shape[1])
         attended = scaled_dot_product_attention(
-            query.unflatten(1, (key.shape[1], -1)),
-            keys,
-            values,
-            attn_mask=self._mask,
-            scale=scale,
+            query.unflatten(1, grouped), keys, values, attn_mask=self._mask, scale=scale
         )
-        return attended.flatten(1, 2)
+        output.unflatten(1, grouped).copy_(attended)

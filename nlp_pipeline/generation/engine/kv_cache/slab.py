@@ -1,8 +1,9 @@
 """Memory for keys and values: slabs, and the slots that are their rows.
 
-A slab is a tensor per layer of shape (rows, kv_heads, capacity, head_dim), so that neighbouring
-rows can be attended to in one call without a copy. A slot holds the keys and values of one
-sequence: of all its tokens, or of those after a prefix that another slot holds for several.
+A slab is a tensor per layer of shape (2, rows, kv_heads, capacity, head_dim), keys before values,
+so that neighbouring rows can be attended to in one call without a copy. A slot holds the keys and
+values of one sequence: of all its tokens, or of those after a prefix that another slot holds for
+several.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ class Slab:
         rows: How many.
         capacity: Tokens of a row.
         number: See above.
+
+    Attributes:
+        memory: Of each layer. Shape (2, rows, kv_heads, capacity, head_dim).
     """
 
     def __init__(
@@ -35,8 +39,8 @@ class Slab:
         number: int = 0,
     ) -> None:
         self.number = number
-        sizes = [(rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
-        self.keys, self.values = zeros_on_demand(layers, sizes), zeros_on_demand(layers, sizes)
+        sizes = [(2, rows, shape.kv_heads, capacity, shape.head_dim) for shape in layers]
+        self.memory = zeros_on_demand(layers, sizes)
         self.slots = [Slot(self, row, capacity) for row in range(rows)]
 
     @property
@@ -115,12 +119,8 @@ class Slot:
             return
         own_tokens = slice(start - self.offset, stop - self.offset)
         source_tokens = slice(start - source.offset, stop - source.offset)
-        for own_memory, source_memory in (
-            (self.slab.keys, source.slab.keys),
-            (self.slab.values, source.slab.values),
-        ):
-            for target, memory in zip(own_memory, source_memory, strict=True):
-                target[self.row, :, own_tokens] = memory[source.row, :, source_tokens]
+        for target, memory in zip(self.slab.memory, source.slab.memory, strict=True):
+            target[:, self.row, :, own_tokens] = memory[:, source.row, :, source_tokens]
 
     def fork(self, parent: Slot) -> None:
         """See `KVSlot.fork`; keys and values of the prompt are copied only the first time."""
@@ -140,8 +140,8 @@ class Slot:
     def zero(self) -> None:
         """Forgets everything, numbers that are not finite too."""
         self.forget()
-        for memory in (*self.slab.keys, *self.slab.values):
-            memory[self.row].zero_()
+        for memory in self.slab.memory:
+            memory[:, self.row].zero_()
 
     def mark_suspect(self) -> None:
         """Scrubs what a failed sequence leaves; its prefix may be what made it fail."""
