@@ -10,6 +10,8 @@ from nlp_pipeline.telemetry.run_observer import facts
 
 SCOPE = "nlp_pipeline"
 """The name of the instrumentation, and of the service where nobody has set one."""
+_NOT_THE_PROGRAMS = "transformers"
+"""transformers 4 sets providers of its own as it is imported, and sends at the process' end."""
 
 
 class OtelObserver:
@@ -81,7 +83,10 @@ def otel_observer() -> OtelObserver:
     except ImportError as error:
         raise TelemetryNotInstalled("--otel", "otel") from error
     tracer_provider, meter_provider = trace.get_tracer_provider(), metrics.get_meter_provider()
-    if isinstance(tracer_provider, TracerProvider) and isinstance(meter_provider, MeterProvider):
+    are_set = isinstance(tracer_provider, TracerProvider) and isinstance(
+        meter_provider, MeterProvider
+    )
+    if are_set and tracer_provider.resource.attributes.get("service.name") != _NOT_THE_PROGRAMS:
         return OtelObserver(tracer_provider, meter_provider)
     return _sending_observer()
 
