@@ -25,6 +25,9 @@ _READING = frozenset(
     [sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE]
 )
 
+_REFUSALS = ("not authorized", "authorization denied", "one statement at a time")
+"""What SQLite says of what the authorizer forbids, and of several statements."""
+
 
 def read_database(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The columns of every row of the query, by name; "line" is the number of the row.
@@ -107,12 +110,9 @@ class _Database:
             cursor = self._connection.execute(query)
         except QueryWrites:
             raise
-        except sqlite3.DatabaseError as error:
-            # What the authorizer forbids is "not authorized", several statements are a warning.
-            if "not authorized" in str(error):
+        except Exception as error:  # of both libraries
+            if any(sign in str(error) for sign in _REFUSALS):
                 raise QueryWrites(self._source) from None
-            raise QueryFailed(self._source, str(error)) from error
-        except Exception as error:  # DuckDB's own
             raise QueryFailed(self._source, str(error)) from error
         if cursor.description is None:
             raise QueryWrites(self._source)
@@ -149,7 +149,7 @@ def _open_duckdb(path: Path, source: str) -> Any:
 
     try:
         # Nothing but this file: a query that reads other files, or fetches any, is refused.
-        settings: Any = {"enable_external_access": "false"}
+        settings: Any = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
         return duckdb.connect(str(path), read_only=True, config=settings)
     except duckdb.Error as error:
         raise QueryFailed(source, str(error)) from error

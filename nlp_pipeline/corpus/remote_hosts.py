@@ -18,7 +18,9 @@ HOST_PROTOCOLS = (
 """Stores of which the URL names a machine; that of a bucket is the environment's affair."""
 _SECRETS = ("signature", "token", "key", "secret", "password", "credential", "sig")
 _TIMEOUT_S = 60.0
-_NAT64 = ip_network("64:ff9b::/96")
+_IPV4_WITHIN = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+"""Addresses that end in one of IPv4: those of NAT64, and those of an older way."""
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 
 
 def refuse_secrets(url: str) -> None:
@@ -115,11 +117,12 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the open net, also of those that hold one of IPv4."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
+        if any(address in network for network in _IPV4_WITHIN):
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(inner)
-    return address.is_global and not address.is_multicast
+    is_local = address.is_multicast or (address.version == 6 and address in _LOCAL_NAT64)
+    return address.is_global and not is_local
 
 
 def _is_address(host: str) -> bool:

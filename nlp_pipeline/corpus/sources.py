@@ -105,6 +105,8 @@ def check_together(source: Any, further_sources: Iterable[str]) -> None:
 
 
 def _one_source(source: str | Path, named_by_stem: Collection[str], store: RemoteStore) -> Sources:
+    if source == "":  # as of a variable that is not set; to pathlib it is this folder
+        raise CorpusNotFound("")
     path = Path(source)
     if is_url(source):
         return remote_sources(str(source), store)

@@ -71,12 +71,31 @@ def test_without_a_query_the_tables_are_named(file: str) -> None:
         "create table u as select * from t",
         "attach 'other.db' as other",
         "pragma journal_mode = delete",
+        "vacuum",
+        "select text from t; delete from t",
+        "delete from t returning text",
     ],
 )
 def test_a_query_that_writes_is_refused(file: str, query: str) -> None:
     with pytest.raises(QueryWrites, match=r"^The query to notes\.db is not a single SELECT\."):
         read_corpus(file, query=query)
     assert count_documents(file, query="select * from t") == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with x as (delete from t returning *) select * from x",
+        "copy t to 'out.csv'",
+        "install httpfs",
+        "select * from sqlite_scan('notes.db', 't')",
+    ],
+)
+def test_what_no_query_does(file: str, query: str) -> None:
+    """Each database knows others of these; what it does not know it refuses as well."""
+    with pytest.raises((QueryFailed, QueryWrites)):
+        read_corpus(file, query=query)
+    assert [path.name for path in Path().iterdir()] == ["notes.db"]
 
 
 @pytest.mark.parametrize(
