@@ -24,6 +24,7 @@ from nlp_pipeline.errors.stores import (
     StoreChanged,
     StoreFailed,
     StoreRefused,
+    UrlNotTaken,
 )
 
 _log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def store_error(url: str, error: BaseException) -> CorpusError:
     for cause in causes:
         if isinstance(cause, CorpusError):
             return cause
-    statuses = [s for c in causes if isinstance(s := getattr(c, "status", None), int)]
+    statuses = [status for cause in causes if (status := _status(cause)) is not None]
     status = statuses[-1] if statuses else None
     names = " ".join(type(cause).__name__.lower() for cause in causes)
     reason = described(causes[-1])
@@ -87,7 +88,22 @@ def store_error(url: str, error: BaseException) -> CorpusError:
         return CorpusNotFound(url)
     if status is not None and 400 <= status < 500 and status not in _TRANSIENT:
         return StoreRefused(url, protocol, f"HTTP {status}")
+    if type(causes[-1]) is ValueError or "paramvalidation" in names:
+        return UrlNotTaken(url, reason)
     return StoreFailed(url, reason)
+
+
+def _status(error: BaseException) -> int | None:
+    """The number of HTTP that an error stands for, wherever its library keeps it."""
+    response = getattr(error, "response", None)
+    facts = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    numbers = (
+        getattr(error, "status", None),
+        getattr(error, "code", None),
+        facts.get("HTTPStatusCode") if isinstance(facts, Mapping) else None,
+        getattr(response, "status_code", None),
+    )
+    return next((int(number) for number in numbers if str(number).isdigit()), None)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

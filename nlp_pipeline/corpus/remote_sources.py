@@ -69,7 +69,10 @@ def remote_sources(url: str, store: RemoteStore) -> Sources:
             if facts.get("type") != "directory":
                 return Sources((_file(url, RemoteFile(path, facts), filesystem, store),))
             entries = filesystem.find(path, detail=True)
-        files = {p: f for p, f in entries.items() if f.get("type") != "directory"}
+        # A name with a slash at its end is how buckets mark an empty folder.
+        files = {
+            p: f for p, f in entries.items() if f.get("type") != "directory" and not p.endswith("/")
+        }
         if not files:
             raise CorpusNotFound(url)
         root = _fixed(path) if is_pattern else path.rstrip("/")

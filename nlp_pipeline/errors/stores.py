@@ -100,6 +100,16 @@ class StoreRefused(CorpusError):
         )
 
 
+class UrlNotTaken(CorpusError):
+    """A URL that can name nothing in its store."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"The store takes no '{_url(url)}': {escaped(reason, 200).rstrip('.')}. Check the name "
+            "of the bucket and what stands behind it."
+        )
+
+
 class StoreFailed(CorpusError):
     """A store that does not answer, however often it is asked."""
 

@@ -44,6 +44,7 @@ from nlp_pipeline.errors.stores import (
     StoreNotInstalled,
     StoreRefused,
     UnknownStore,
+    UrlNotTaken,
 )
 
 LINES = b'{"text": "One."}\n{"text": "Two."}\n'
@@ -337,6 +338,45 @@ def test_rights_that_lack_are_said_with_what_to_set(bucket, monkeypatch) -> None
     assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(bucket_error)
 
 
+class Answered(Exception):
+    """What a library of a store raises: each keeps the answer's number elsewhere."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.__dict__.update(facts)
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (Answered("NoSuchBucket", response={"ResponseMetadata": {"HTTPStatusCode": 404}}), "gone"),
+        (Answered("Forbidden", response={"ResponseMetadata": {"HTTPStatusCode": 403}}), "refused"),
+        (Answered("Slow down", response={"ResponseMetadata": {"HTTPStatusCode": 503}}), "failed"),
+        (Answered("Not found", code="404"), "gone"),
+        (Answered("No", code=401), "refused"),
+        (Answered("Away", status=503), "failed"),
+        (ValueError("Cannot traverse all of it"), "not taken"),
+        (UnicodeError("of another kind"), "failed"),
+    ],
+)
+def test_what_a_store_answers(error: Exception, problem: str) -> None:
+    problems = {
+        "gone": CorpusNotFound,
+        "refused": StoreRefused,
+        "failed": StoreFailed,
+        "not taken": UrlNotTaken,
+    }
+    assert type(remote_copy.store_error("s3://b/x.txt", error)) is problems[problem]
+
+
+def test_a_url_that_names_nothing() -> None:
+    assert str(UrlNotTaken("s3://", "Cannot traverse all of S3.")) == (
+        "The store takes no 's3://': Cannot traverse all of S3. Check the name of the bucket and "
+        "what stands behind it."
+    )
+    assert not UrlNotTaken.retryable
+
+
 def test_one_file_without_rights_costs_no_other(bucket, monkeypatch) -> None:
     bucket("a.txt", b"a")
     bucket("b.txt", b"b")
@@ -371,6 +411,13 @@ def test_one_file_without_rights_costs_no_other(bucket, monkeypatch) -> None:
         ("https://169.254.169.254/latest/a.txt", PrivateAddress, "169.254.169.254"),
         ("http://[::ffff:10.0.0.1]/a.txt", PrivateAddress, "10.0.0.1"),
         ("http://[64:ff9b::a00:1]/a.txt", PrivateAddress, "64:ff9b::a00:1"),
+        ("http://[::127.0.0.1]/a.txt", PrivateAddress, "::127.0.0.1"),
+        ("http://[64:ff9b:1::7f00:1]/a.txt", PrivateAddress, "64:ff9b:1::7f00:1"),
+        ("http://[fc00::1]/a.txt", PrivateAddress, "fc00::1"),
+        ("http://2130706433/a.txt", PrivateAddress, "the private address 127.0.0.1"),
+        ("http://0x7f000001/a.txt", PrivateAddress, "the private address 127.0.0.1"),
+        ("http://0177.0.0.1/a.txt", PrivateAddress, "the private address 127.0.0.1"),
+        ("http://127.1/a.txt", PrivateAddress, "the private address 127.0.0.1"),
         ("ftp://192.168.0.1/a.txt", PrivateAddress, "192.168.0.1"),
     ],
 )
