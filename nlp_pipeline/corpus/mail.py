@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import mailbox
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from typing import Any
 
-from nlp_pipeline.corpus.conversion import Converter, is_converter_installed
+from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
@@ -28,7 +30,7 @@ def read_eml(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[N
     if size > MOST_BYTES:
         yield 1, LineTooLong(place, MOST_BYTES, size)
     else:
-        yield 1, _fields(path.read_bytes(), place, options)
+        yield 1, _fields(path.read_bytes(), place, options, notes)
 
 
 def read_mbox(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
@@ -36,7 +38,7 @@ def read_mbox(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[
     box = mailbox.mbox(file.local_path(), create=False)
     try:
         for number, key in enumerate(box.iterkeys(), 1):
-            yield number, _fields(box.get_bytes(key), Place(file.source, number), options)
+            yield number, _fields(box.get_bytes(key), Place(file.source, number), options, notes)
     finally:
         box.close()
 
@@ -50,10 +52,12 @@ def count_messages(file: CorpusFile) -> Iterator[int]:
         box.close()
 
 
-def _fields(data: bytes, place: Place, options: ReadOptions) -> dict[str, Any] | BadRecord:
+def _fields(
+    data: bytes, place: Place, options: ReadOptions, notes: Notes
+) -> dict[str, Any] | BadRecord:
     try:
         message = message_from_bytes(data, policy=policy.default)
-        text = _body(message, place, options)
+        text = _body(message, place, options, notes)
         return {"meta": _meta(message), options.text_key: text}
     except BadRecord as error:
         return error
@@ -61,27 +65,48 @@ def _fields(data: bytes, place: Place, options: ReadOptions) -> dict[str, Any] |
         return UnreadableRecord(place, described(error))
 
 
-def _body(message: EmailMessage, place: Place, options: ReadOptions) -> str:
+def _body(message: EmailMessage, place: Place, options: ReadOptions, notes: Notes) -> str:
     """The text that a reader of the mail sees; of a mail in HTML alone that of the page.
 
     Raises:
         BadRecord: It is HTML, and nothing is installed that converts it, or cannot be converted.
+        LookupError: Its encoding is unknown.
     """
-    part = message.get_body(preferencelist=("plain", "html"))
-    if part is None:
+    plain, page = (message.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
+    if plain is not None and (text := _letters(plain, place, notes).replace("\r\n", "\n").strip()):
+        return text
+    if page is None or not _bytes_of(page).strip():
         return ""
-    content = part.get_content()
-    text = content if isinstance(content, str) else ""
-    if part.get_content_subtype() != "html" or not text.strip():
-        return text.replace("\r\n", "\n").strip()
-    if not is_converter_installed():
-        raise MailOfHtml(place)
     converter = options.converter or Converter()
+    if extra := converter.missing_extra:
+        raise MailOfHtml(place, extra)
     try:
-        return converter.convert_html(text.encode("utf-8"), place)
+        return converter.convert_html(
+            _letters(page, place, notes).encode("utf-8", "replace"), place
+        )
     finally:
         if options.converter is None:
             converter.close()
+
+
+def _bytes_of(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
+def _letters(part: Message, place: Place, notes: Notes) -> str:
+    """The text of a part, whose encoding is often another than what it says, or unsaid.
+
+    Raises:
+        LookupError: Its encoding is unknown, and it is not UTF-8.
+    """
+    data, named = _bytes_of(part), part.get_content_charset("utf-8")
+    for encoding in ("utf-8", named) if named == "us-ascii" else (named, "utf-8"):
+        with suppress(LookupError, UnicodeError):
+            return data.decode(encoding)
+    codecs.lookup(named)
+    notes.once("wrong_encoding", place, named)
+    return data.decode("cp1252", "replace")
 
 
 def _meta(message: EmailMessage) -> dict[str, Any]:
@@ -92,5 +117,18 @@ def _meta(message: EmailMessage) -> dict[str, Any]:
         if value is not None:
             moment = getattr(value, "datetime", None)
             meta[name.replace("-", "_")] = moment.isoformat() if moment else str(value)
-    names = [part.get_filename() for part in message.iter_attachments()]
-    return meta | ({"attachments": [name or "" for name in names]} if names else {})
+    names = [_name(part) for part in message.walk() if _is_attached(part)]
+    return meta | ({"attachments": names} if names else {})
+
+
+def _is_attached(part: Message) -> bool:
+    """Whether a part is a file or a mail that came with the message, however deep it lies."""
+    is_file = part.get_content_disposition() == "attachment" or part.get_filename() is not None
+    return is_file or part.get_content_type() == "message/rfc822"
+
+
+def _name(part: Message) -> str:
+    """The name of a file; of a mail its subject."""
+    inner = part.get_payload(0) if part.is_multipart() else None
+    subject = inner.get("subject") if isinstance(inner, Message) else None
+    return str(part.get_filename() or subject or "")

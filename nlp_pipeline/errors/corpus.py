@@ -157,6 +157,8 @@ CORPUS_WARNINGS = {
     "no_python_value": "{place} holds a value that cannot be read, such as a date out of range or "
     "a time of an unknown zone, which was read as null.",
     "meta_clash": "{place} has '{name}' both beside and in its 'meta'; the one in 'meta' was kept.",
+    "wrong_encoding": "{place} is not in the encoding '{name}' that it names; it is read as "
+    "Windows-1252.",
     "repeated_column": "{place} has two columns '{name}'; the second is read as '{name}_2'.",
     "no_documents": "{file} holds no documents.",
     "blank_lines": "Blank lines passed over: {count}.",
