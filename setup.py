@@ -27,6 +27,8 @@ CORE = [
     "jinja2>=3.1",
     "orjson>=3.10",
     "rich>=13.7",
+    # Markdown; rich needs it as well.
+    "markdown-it-py>=2.2,<5",
     "platformdirs>=4.2",
     "packaging>=23",
     "filelock>=3.20",
@@ -52,6 +54,12 @@ EXTRAS = {
     "gs": ["gcsfs>=2024.5"],
     # PDF, Word, PowerPoint, HTML and Markdown to text: one wheel, no models, no network.
     "documents": ["kreuzberg>=4.10,<5"],
+    # The same where the layout of a page matters; its models are a download of their own.
+    "docling": [
+        "docling-slim[cli,convert-core,format-office,format-pdf,format-web,models-local]>=2.143,<3",
+        # Its model of tables needs cv2, which it does not ask for itself.
+        "opencv-python-headless>=4.6,<5",
+    ],
     # Excel workbooks, read and written.
     "xlsx": ["openpyxl>=3.1,<4"],
     # Number words of German, Spanish, Italian, Dutch and Portuguese; one wheel, no dependencies.

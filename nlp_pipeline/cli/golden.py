@@ -9,10 +9,10 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
-from nlp_pipeline.cli.options import corpus_and_pipeline, without_dry_run
+from nlp_pipeline.cli.options import corpus_and_pipeline, gpu_id_option, without_dry_run
 from nlp_pipeline.cli.output import print_json
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
-from nlp_pipeline.cli.watched_run import fetch_models, show_progress
+from nlp_pipeline.cli.watched_run import device_of, fetch_models, show_progress
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.golden import GoldenMismatch
 
@@ -35,10 +35,12 @@ def golden() -> None:
 @golden.command(cls=SettingsCommand)
 @click.argument("corpus", shell_complete=complete_file)
 @corpus_and_pipeline
+@gpu_id_option
 @without_dry_run
 @click.option(
     "-d",
     "--dir",
+    "--output",
     "folder",
     required=True,
     metavar="DIR",
@@ -68,7 +70,9 @@ def golden() -> None:
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def record(corpus: str, folder: Path, *, quiet: bool, as_json: bool, **options: Any) -> None:
+def record(
+    corpus: str, folder: Path, *, gpu_id: int | None, quiet: bool, as_json: bool, **options: Any
+) -> None:
     """Run a pipeline over CORPUS and keep its tables in DIR.
 
     DIR goes under version control. Its paths are relative to the folder where this is typed:
@@ -90,6 +94,7 @@ def record(corpus: str, folder: Path, *, quiet: bool, as_json: bool, **options: 
     quiet = quiet or not main
     if not quiet:
         show_notes()
+    options["device"] = device_of(gpu_id, options["device"])
     spec = {k: v for k, v in options.items() if k not in ("tables", "rtol", "atol")}
     if main:
         fetch_models(resolve_config(Recipe.of(corpus, **spec).spec), quiet=quiet)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from nlp_pipeline.cli.completion import complete_model, complete_pipeline
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.conversion_settings import CONVERTERS, ConversionSettings
 from nlp_pipeline.errors.config import DryRunRenamed
 from nlp_pipeline.generation.setting_fields import least_value, meanings
 from nlp_pipeline.generation.settings import OVERRIDES, LlamaSettings
@@ -126,6 +126,8 @@ _CONVERSION_TYPES: dict[str, dict[str, Any]] = {
     "ocr_language": {"metavar": "LANGUAGE"},
     "conversion_timeout": {"type": float, "metavar": "SECONDS"},
     "conversion_memory": {"type": float, "metavar": "GIB"},
+    "converter": {"type": click.Choice(CONVERTERS)},
+    "docling_models": {"metavar": "DIR"},
 }
 
 
@@ -178,6 +180,14 @@ _CLUSTER = (
         help="An actor that finishes no document in that time is ended.",
     ),
 )
+
+
+gpu_id_option = click.option(
+    "--gpu-id",
+    type=click.IntRange(min=-1),
+    help="As in spaCy: --device cuda:N, or cpu for -1.",
+)
+"""spaCy's name for the device, beside `--device`."""
 
 
 def corpus_and_pipeline(command: Command) -> Command:

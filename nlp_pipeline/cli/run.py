@@ -11,7 +11,13 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
-from nlp_pipeline.cli.options import cluster, conversion, corpus_and_pipeline, pace
+from nlp_pipeline.cli.options import (
+    cluster,
+    conversion,
+    corpus_and_pipeline,
+    gpu_id_option,
+    pace,
+)
 from nlp_pipeline.cli.output import note, print_json
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import (
@@ -75,11 +81,7 @@ FAILURES_SHOWN = 3
     show_default=True,
     help="Longer texts (characters) become error records. --max-length is the former name.",
 )
-@click.option(
-    "--gpu-id",
-    type=click.IntRange(min=-1),
-    help="As in spaCy: --device cuda:N, or cpu for -1.",
-)
+@gpu_id_option
 @conversion
 @pace
 @cluster

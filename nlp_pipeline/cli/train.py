@@ -16,6 +16,7 @@ import click
 from nlp_pipeline.cli.completion import complete_file, complete_model, complete_pipeline
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.log_handlers import show_notes
+from nlp_pipeline.cli.options import gpu_id_option
 from nlp_pipeline.cli.output import note, print_json, print_table, size
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import device_of, fetch_models
@@ -65,9 +66,7 @@ _TITLES = {
 )
 @click.option("--model", shell_complete=complete_model, help="The model to train, as for `run`.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option(
-    "--gpu-id", type=click.IntRange(min=-1), help="As in spaCy: --device cuda:N, or cpu for -1."
-)
+@gpu_id_option
 @click.option("--dtype", help="auto (bfloat16 on CUDA, else float32) or a dtype's name.")
 @click.option("--text-key", default="text", show_default=True, help="Field with the text.")
 @click.option("--id-key", default="id", show_default=True, help="Field with the id.")

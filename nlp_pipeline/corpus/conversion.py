@@ -16,9 +16,11 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.conversion_settings import CONVERTERS, ConversionSettings
+from nlp_pipeline.corpus.docling_models import OFFLINE, docling_models_folder, models_digest
 from nlp_pipeline.corpus.tessdata import VARIABLE, tessdata_folder
 from nlp_pipeline.errors.documents import (
+    ConverterUnusable,
     DocumentBroken,
     DocumentEmpty,
     DocumentLocked,
@@ -26,6 +28,7 @@ from nlp_pipeline.errors.documents import (
     DocumentTooLarge,
     DocumentTooSlow,
 )
+from nlp_pipeline.errors.file_formats import InvalidUtf8
 from nlp_pipeline.errors.records import Place
 
 MIME_TYPES = {
@@ -43,15 +46,16 @@ MOST_BYTES = 2**30
 MOST_RATIO = 200
 """Text packs to a tenth, a picture not at all; what packs better than this was made to."""
 _HARMLESS_BYTES = 2**25
+_EXTRAS = {"kreuzberg": "documents", "docling": "docling"}
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIPPED = (".docx", ".pptx", ".xlsx")
-_VERSION = 1
+_VERSION = 2
 """Of the way in which a text is put together; raised when it changes."""
 
 
-def is_converter_installed() -> bool:
-    """Whether the library is there."""
-    return find_spec("kreuzberg") is not None
+def is_converter_installed(*names: str) -> bool:
+    """Whether one of the libraries is there; of all of them where none is named."""
+    return any(find_spec(name) is not None for name in names or CONVERTERS)
 
 
 class Converter:
@@ -71,14 +75,32 @@ class Converter:
         self._folder = folder
         self._settings = settings or ConversionSettings()
         self._tessdata = tessdata_folder(self._settings.recognition)
+        self._models: tuple[Path, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._problems: dict[str, dict[str, Any]] = {}
+
+    @property
+    def missing_extra(self) -> str:
+        """The extra that has to be installed; nothing where the library is there."""
+        name = self._settings.converter
+        return "" if is_converter_installed(name) else _EXTRAS[name]
+
+    def require_models(self) -> None:
+        """Looks whether all is there that PDFs are converted by.
+
+        Raises:
+            DoclingModelsMissing: Models are needed, and are not there.
+        """
+        if self._settings.converter == "docling" and self._models is None:
+            folder = docling_models_folder(self._settings.docling_models)
+            self._models = folder, models_digest(folder)
 
     def convert(self, path: Path, place: Place) -> dict[str, Any]:
         """A file as `text`, `meta` and `layout`.
 
         Raises:
             BadRecord: One of those of `errors.documents`: there is no text to be had.
+            CorpusError: The library or its models cannot be used.
         """
         mime = MIME_TYPES[path.suffix.lower()]
         size = path.stat().st_size
@@ -89,6 +111,11 @@ class Converter:
         key = f"{_digest(path)}-{path.suffix.lower()[1:]}"
         is_pdf = path.suffix.lower() == ".pdf"
         request = {"path": str(path.absolute()), "mime": mime}
+        if is_pdf:
+            self.require_models()
+        if is_pdf and self._models is not None:
+            request["models"] = str(self._models[0])
+            key += f"-{self._models[1]}"
         if is_pdf and (language := self._settings.recognition):
             request["recognition"] = language
             key += f"-{language}"
@@ -115,7 +142,8 @@ class Converter:
         self, key: str, request: dict[str, str], place: Place, *, is_pdf: bool = False
     ) -> dict[str, Any]:
         """The answer of earlier, or the process's, which is remembered."""
-        file = None if self._folder is None else self._folder / f"{key}-{_converter()}.json"
+        name = f"{key}-{_converter_mark(self._settings.converter)}.json"
+        file = None if self._folder is None else self._folder / name
         answer = self._problems.get(key) or _remembered(file)
         if answer is None:
             answer = self._answer(request)
@@ -128,8 +156,10 @@ class Converter:
 
     def _answer(self, request: dict[str, str]) -> dict[str, Any]:
         process = self._process = self._process or _worker(
-            self._settings.memory_bytes, self._tessdata
+            self._settings.memory_bytes, self._environment()
         )
+        if self._settings.converter != "kreuzberg":
+            request = {**request, "converter": self._settings.converter}
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -150,15 +180,19 @@ class Converter:
         self.close()
         return {"problem": "memory" if in_time else "time", "reason": ""}
 
+    def _environment(self) -> dict[str, str]:
+        """What the libraries of the process are told by its environment."""
+        tessdata = {} if self._tessdata is None else {VARIABLE: str(self._tessdata)}
+        return {**tessdata, **(OFFLINE if self._settings.converter == "docling" else {})}
 
-def _worker(memory_bytes: int, tessdata: Path | None) -> subprocess.Popen[bytes]:
-    data = {} if tessdata is None else {VARIABLE: str(tessdata)}
+
+def _worker(memory_bytes: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, *WORKER, str(memory_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **data},
+        env={**os.environ, **environment},
     )
 
 
@@ -189,6 +223,10 @@ def _check(
     problem, reason = answer.get("problem"), str(answer.get("reason", ""))
     if problem == "password":
         raise DocumentLocked(place)
+    if problem == "encoding":
+        raise InvalidUtf8(place, answer["byte"], bytes.fromhex(answer["data"]))
+    if problem == "converter":
+        raise ConverterUnusable(settings.converter, reason)
     if problem == "time":
         raise DocumentTooSlow(place, settings.conversion_timeout)
     if problem is not None:
@@ -209,8 +247,11 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _converter() -> str:
-    return f"{metadata.version('kreuzberg')}-{_VERSION}"
+def _converter_mark(name: str) -> str:
+    """By what a text is known to come from the same version of the same library."""
+    if name == "docling":
+        return f"docling-{metadata.version('docling-slim')}-{_VERSION}"
+    return f"{metadata.version(name)}-{_VERSION}"
 
 
 def _remembered(file: Path | None) -> dict[str, Any] | None:

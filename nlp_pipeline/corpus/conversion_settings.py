@@ -12,6 +12,8 @@ GIBIBYTE = 2**30
 _LANGUAGE = re.compile(r"[A-Za-z_]{2,20}([+][A-Za-z_]{2,20})*")
 _LEAST_MEMORY, _MOST_MEMORY = 2.0, 1024.0
 _MOST_SECONDS = 86_400.0
+CONVERTERS = ("kreuzberg", "docling")
+"""The libraries that convert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class ConversionSettings:
         conversion_timeout: Seconds that the conversion of a file may take.
         conversion_memory: GiB of address space that the conversion of a file may take; the
             converter reserves one by itself.
+        converter: The library that converts: `kreuzberg`, which needs no models, or `docling`,
+            which tells by models of yours how the pages of a PDF are laid out.
+        docling_models: The folder that `docling-tools models download` has filled. By default the
+            one that `DOCLING_ARTIFACTS_PATH` names, else docling's own.
 
     Raises:
         InvalidConversionSetting: A value is of the wrong type or out of its range.
@@ -34,6 +40,8 @@ class ConversionSettings:
     ocr_language: str = "eng"
     conversion_timeout: float = 120.0
     conversion_memory: float = 6.0
+    converter: str = "kreuzberg"
+    docling_models: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.ocr_language, str) or not _LANGUAGE.fullmatch(self.ocr_language):
@@ -46,6 +54,11 @@ class ConversionSettings:
         if not (_is_number(memory) and _LEAST_MEMORY <= memory <= _MOST_MEMORY):
             allowed = f"a number of GiB from {_LEAST_MEMORY:g} to {_MOST_MEMORY:g}"
             raise InvalidConversionSetting("conversion_memory", memory, allowed)
+        if self.converter not in CONVERTERS:
+            raise InvalidConversionSetting("converter", self.converter, " or ".join(CONVERTERS))
+        if self.ocr and self.converter != "kreuzberg":
+            allowed = "kreuzberg where text is to be recognized (--ocr)"
+            raise InvalidConversionSetting("converter", self.converter, allowed)
 
     @property
     def memory_bytes(self) -> int:

@@ -10,11 +10,20 @@ import base64
 import json
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from nlp_pipeline.corpus.document_text import laid_out
+from nlp_pipeline.corpus.document_text import LayoutText, laid_out
+from nlp_pipeline.corpus.html_text import decoded_page, html_layout, markdown_layout
 
 _TESSERACT = "tesseract"
+_PAGES: dict[str, Callable[[str], LayoutText]] = {
+    "text/html": html_layout,
+    "text/markdown": markdown_layout,
+}
+"""Formats that are text already: the library says what they say of themselves."""
+_SHOWN_BYTES = 64
 _PASSWORD = ("password", "encrypted")
 
 
@@ -43,16 +52,28 @@ def converted(
         pages=kreuzberg.PageConfig(extract_pages=True),
         include_document_structure=True,
     )
+    page = None
     try:
-        if path is None:
+        if mime in _PAGES:
+            page = _page(Path(path).read_bytes() if path else data, mime)
+            result = kreuzberg.extract_bytes_sync(page.encode("utf-8"), mime, config=config)
+        elif path is None:
             result = kreuzberg.extract_bytes_sync(data, mime, config=config)
         else:
             result = kreuzberg.extract_file_sync(path, mime, config=config)
+    except UnicodeDecodeError as error:
+        start = error.object[error.start : error.start + _SHOWN_BYTES].hex()
+        return {"problem": "encoding", "reason": "", "byte": error.start, "data": start}
     except Exception as error:  # whatever the library raises about a document
-        reason = _reason(error)
-        is_locked = any(word in reason.lower() for word in _PASSWORD)
-        return {"problem": "password" if is_locked else "broken", "reason": reason}
-    return laid_out(result, is_html=mime == "text/html")
+        return _problem(error)
+    return laid_out(result, None if page is None else _PAGES[mime](page))
+
+
+def _page(data: bytes, mime: str) -> str:
+    """The letters of a page; surrogates are none."""
+    if mime == "text/html":
+        return decoded_page(data).encode("utf-8", "replace").decode("utf-8")
+    return data.decode("utf-8-sig")
 
 
 def _tesseract(languages: str) -> Any:
@@ -70,6 +91,12 @@ def _tesseract(languages: str) -> Any:
         language=languages, enable_table_detection=False, use_cache=False
     )
     return kreuzberg.OcrConfig(backend=_TESSERACT, language=languages, tesseract_config=settings)
+
+
+def _problem(error: Exception) -> dict[str, Any]:
+    reason = _reason(error)
+    is_locked = any(word in reason.lower() for word in _PASSWORD)
+    return {"problem": "password" if is_locked else "broken", "reason": reason}
 
 
 def _reason(error: Exception) -> str:
@@ -90,14 +117,33 @@ def _limit_memory(most_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
+def converted_with_layout(
+    path: str | None, data: bytes, mime: str, models: str | None = None
+) -> dict[str, Any]:
+    """The same by docling, whose models are in a folder."""
+    from nlp_pipeline.corpus.docling_document import ConverterFailed, converted_by_docling
+
+    try:
+        return converted_by_docling(path, data, mime, models)
+    except MemoryError:
+        raise
+    except ConverterFailed as error:
+        return {"problem": "converter", "reason": _reason(error)}
+    except Exception as error:  # whatever the library raises about a document
+        return _problem(error)
+
+
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Converts what each line asks for until there are no more."""
     for line in requests:
         request = json.loads(line)
+        path, mime = request.get("path"), request["mime"]
         data = base64.b64decode(request.get("data") or "")
         try:
-            languages = request.get("recognition")
-            answer = converted(request.get("path"), data, request["mime"], languages)
+            if request.get("converter") == "docling":
+                answer = converted_with_layout(path, data, mime, request.get("models"))
+            else:
+                answer = converted(path, data, mime, request.get("recognition"))
         except MemoryError:
             answer = {"problem": "memory", "reason": ""}
         answers.write(json.dumps(answer).encode("ascii") + b"\n")

@@ -67,6 +67,11 @@ class CorpusFile:
         """The id of a record without its own: a text file is one document and needs no line."""
         return self.name if self.format in WHOLE_FILE else f"{self.name}:{line}"
 
+    @property
+    def is_pdf(self) -> bool:
+        """Whether it is laid out in pages, and what it says has to be told from how it looks."""
+        return self.format == "document" and self.source.lower().endswith(".pdf")
+
     def local_path(self) -> Path:
         """Where the whole file lies on this machine, fetched where it did not.
 

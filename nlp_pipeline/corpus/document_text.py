@@ -15,17 +15,8 @@ _GAP = "\n\n"
 _META = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at")
 _LETTERS_KEPT = 0.5
 """Where the parts have less than this share of the letters of the whole, they are not all."""
-
-
-_INLINE = (
-    (re.compile(r"!\[[^\]]*\]\((?:[^()]|\([^)]*\))*\)"), ""),
-    (re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^)]*\))*\)"), r"\1"),
-    (re.compile(r"(?<![\\*])\*\*(?=\S)(.+?)(?<=\S)\*\*"), r"\1"),
-    (re.compile(r"(?<![\w\\*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
-    (re.compile(r"`([^`]+)`"), r"\1"),
-    (re.compile(r"\\([\\`*_{}\[\]()#+.!|~>-])"), r"\1"),
-)
-"""Markdown within a line, as the library writes that of HTML."""
+_PICTURE = re.compile(r"!\[[^\]]*\]\((?:[^()]|\([^)]*\))*\)")
+"""As the library writes it, which is no text."""
 
 
 @dataclass
@@ -80,30 +71,34 @@ class LayoutText:
         return list(pages.values())
 
 
-def laid_out(result: Any, *, is_html: bool = False) -> dict[str, Any]:
+def laid_out(result: Any, page: LayoutText | None = None) -> dict[str, Any]:
     """A result of the library as `text`, `meta` and `layout`.
 
     Args:
         result: kreuzberg's `ExtractionResult`, with its document structure.
-        is_html: Whether paragraphs have Markdown in them, of which only the text is wanted.
+        page: The text, where it was not the library that read it.
     """
-    nodes = (result.document or {}).get("nodes") or []
-    document = LayoutText()
-    pages = _PageFinder(result.content, dict(result.metadata))
-    for node in nodes:
-        for kind, text, level in _parts(node):
-            page = node.get("page") or pages.page_of(text)
-            text = without_markup(text) if is_html else text
-            document.add(kind, text, page=page, level=level, bbox=_box(node.get("bbox")))
-    if _letters(document.text) < _LETTERS_KEPT * _letters(result.content):
-        document = LayoutText()
-        document.add("paragraph", result.content)
-    metadata = dict(result.metadata)
+    document = _parts_of(result) if page is None else page
     return {
         "text": document.text,
-        "meta": _meta(metadata, document),
+        "meta": document_meta(dict(result.metadata), document),
         "layout": document.pages() + document.layout,
     }
+
+
+def _parts_of(result: Any) -> LayoutText:
+    """The parts of a document, or all of it as one where they are not all."""
+    document = LayoutText()
+    pages = _PageFinder(result.content, dict(result.metadata))
+    for node in (result.document or {}).get("nodes") or []:
+        for kind, text, level in _parts(node):
+            page = node.get("page") or pages.page_of(text)
+            document.add(kind, text, page=page, level=level, bbox=_box(node.get("bbox")))
+    content = _PICTURE.sub("", result.content)
+    if _letters(document.text) < _LETTERS_KEPT * _letters(content):
+        document = LayoutText()
+        document.add("paragraph", content)
+    return document
 
 
 def _parts(node: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
@@ -113,23 +108,16 @@ def _parts(node: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
     if kind == "table":
         yield "table", markdown_table(content.get("grid") or {}), None
     elif kind == "heading":
-        yield "heading", _one_line(content.get("text") or ""), content.get("level")
+        yield "heading", one_line(content.get("text") or ""), content.get("level")
     elif kind == "list_item":
-        yield "list_item", f"- {_one_line(content.get('text') or '')}", None
+        yield "list_item", f"- {one_line(content.get('text') or '')}", None
     elif kind == "code":
         yield "code", content.get("text") or "", None
     elif kind != "group" and isinstance(content.get("text"), str):
-        yield kind or "paragraph", _one_line(content["text"]), None
+        yield kind or "paragraph", one_line(content["text"]), None
 
 
-def without_markup(text: str) -> str:
-    """A line of Markdown without emphasis, links and escapes; of a picture nothing is left."""
-    for pattern, plain in _INLINE:
-        text = pattern.sub(plain, text)
-    return text
-
-
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A paragraph without the ends of its lines, which are where the page was too narrow."""
     return " ".join(text.split())
 
@@ -144,9 +132,7 @@ def markdown_table(grid: Mapping[str, Any]) -> str:
     rows = [[""] * n_columns for _ in range(n_rows)]
     for cell in grid.get("cells") or ():
         if cell["row"] < n_rows and cell["col"] < n_columns:
-            rows[cell["row"]][cell["col"]] = _one_line(cell.get("content") or "").replace(
-                "|", r"\|"
-            )
+            rows[cell["row"]][cell["col"]] = one_line(cell.get("content") or "").replace("|", r"\|")
     if not any(any(row) for row in rows):
         return ""
     lines = [f"| {' | '.join(row)} |" for row in rows]
@@ -187,7 +173,7 @@ def _letters(text: str) -> int:
     return sum(char.isalnum() for char in text)
 
 
-def _meta(metadata: Mapping[str, Any], document: LayoutText) -> dict[str, Any]:
+def document_meta(metadata: Mapping[str, Any], document: LayoutText) -> dict[str, Any]:
     """What the file says of itself, and what can be asked of it without the table `layout`."""
     core = metadata.get("core_properties") or {}
     facts = {name: metadata.get(name) or core.get(name) for name in _META}

@@ -15,7 +15,7 @@ from nlp_pipeline.corpus.corpus_file import CorpusFile, Sources
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import read_database
-from nlp_pipeline.corpus.document_file import read_document
+from nlp_pipeline.corpus.document_file import read_document, require_models
 from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
 from nlp_pipeline.corpus.mail import read_eml, read_mbox
@@ -31,6 +31,7 @@ from nlp_pipeline.corpus.sources import MEMORY, check_together, find_sources
 from nlp_pipeline.corpus.streams import has_windows_bytes
 from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import CorpusError
+from nlp_pipeline.errors.documents import ConverterUnusable
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.file_formats import InvalidUtf8, TruncatedFile, UnreadableFile
 from nlp_pipeline.errors.records import BadRecord, Place
@@ -112,9 +113,8 @@ def read_corpus(
     Raises:
         CorpusError: The source cannot be read at all; raised by the call itself.
     """
-    options = ReadOptions(
-        text_key, id_key, max_length, converter=converter or Converter(), query=query
-    )
+    converter = converter or Converter()
+    options = ReadOptions(text_key, id_key, max_length, converter=converter, query=query)
     notes = Notes(on_warning)
     further_sources = tuple(further_sources)
     check_together(source, further_sources)
@@ -131,6 +131,7 @@ def read_corpus(
     notes.left_out(str(source), sources.left_out)
     for extra, names in sources.unread.items():
         notes.unread(str(source), extra, names)
+    require_models(sources, converter)
     rows = _limited(_read(sources, options, notes, store), limit, notes)
     return rows if sources.files[0].path is None else _started(rows)
 
@@ -196,7 +197,7 @@ def _read_file(
         for line, fields in items:
             yield builder.build(file, line, _advised(fields, windows))
         return
-    except (StoreFailed, OutputError):  # what comes after it would fail as well
+    except (StoreFailed, OutputError, ConverterUnusable):  # what comes after it would fail as well
         raise
     except CorpusError as error:
         if not in_folder:

@@ -97,13 +97,12 @@ def _status(error: BaseException) -> int | None:
     """The number of HTTP that an error stands for, wherever its library keeps it."""
     response = getattr(error, "response", None)
     facts = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
-    numbers = (
-        getattr(error, "status", None),
-        getattr(error, "code", None),
-        facts.get("HTTPStatusCode") if isinstance(facts, Mapping) else None,
-        getattr(response, "status_code", None),
-    )
-    return next((int(number) for number in numbers if str(number).isdigit()), None)
+    if isinstance(facts, Mapping):
+        number = facts.get("HTTPStatusCode")
+    else:
+        keepers = ((error, "status"), (response, "status_code"), (error, "code"))
+        number = next((n for holder, name in keepers if (n := getattr(holder, name, None))), None)
+    return int(str(number)) if str(number).isdigit() else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

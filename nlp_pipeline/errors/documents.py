@@ -42,13 +42,36 @@ class RecognitionDataMissing(CorpusError):
         )
 
 
+class DoclingModelsMissing(CorpusError):
+    """PDFs are to be converted by docling, and its models are not on this machine."""
+
+    def __init__(self, folder: object, names: Sequence[str]) -> None:
+        super().__init__(
+            f"--converter docling reads a PDF by models that are not in "
+            f"'{escaped(str(folder), 300)}': {listing(names)}. They are a download of some 0.5 GB, "
+            f"which nothing here begins by itself: type `docling-tools models download "
+            f"{' '.join(names)}`, and name another folder with --docling-models. Leave out "
+            "--converter to convert without models."
+        )
+
+
+class ConverterUnusable(CorpusError):
+    """The library that converts, or its models, cannot be loaded."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"--converter {name} cannot be used: {escaped(reason, 300).rstrip('.')}. Install what "
+            f"it needs with `{pip_install(name)}`, or leave out --converter."
+        )
+
+
 class MailOfHtml(BadRecord):
     """A mail without plain text, where nothing converts the other."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, extra: str = "documents") -> None:
         super().__init__(
             f"{_file(place)} is a mail in HTML alone, and the package that converts it is not "
-            f"installed. Type `{pip_install('documents')}`."
+            f"installed. Type `{pip_install(extra)}`."
         )
 
 

@@ -17,6 +17,10 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "s3": ("s3fs>=2024.5",),
     "gs": ("gcsfs>=2024.5",),
     "documents": ("kreuzberg>=4.10,<5",),
+    "docling": (
+        "docling-slim[cli,convert-core,format-office,format-pdf,format-web,models-local]>=2.143,<3",
+        "opencv-python-headless>=4.6,<5",
+    ),
     "xlsx": ("openpyxl>=3.1,<4",),
     "duckdb": ("duckdb>=1.1,<3",),
     "numbers": ("text2num>=3,<4",),

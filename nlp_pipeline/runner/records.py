@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
 from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.corpus_file import Sources
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import check_query
+from nlp_pipeline.corpus.document_file import require_models
 from nlp_pipeline.corpus.memory_records import is_in_memory, record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
@@ -117,7 +119,7 @@ class CorpusRecords:
             CorpusError: The corpus cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        _check_query(self._request, self._store)
+        require_models(_checked_sources(self._request, self._store), self._converter)
         refuse_strangers(self._request.out)
 
     def open(self) -> AbstractContextManager[None]:
@@ -314,8 +316,8 @@ class FailedRecords:
         return records_again(folder, self._request.part_size, self._request.corpus)
 
 
-def _check_query(request: RunRequest, store: RemoteStore) -> None:
-    """Looks whether a corpus is there, and can be asked where it is a database.
+def _checked_sources(request: RunRequest, store: RemoteStore) -> Sources:
+    """The files of a corpus, which are there, and can be asked where they are databases.
 
     Raises:
         CorpusError: It cannot be read.
@@ -329,6 +331,7 @@ def _check_query(request: RunRequest, store: RemoteStore) -> None:
             check_query(file, request.query)
     if request.query is not None and not databases:
         raise QueryNeedsADatabase(request.corpus)
+    return listing
 
 
 def _identity(item: Record | Reject) -> Record | Reject:

@@ -348,10 +348,10 @@ def test_nothing_is_converted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_the_package(write, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlp_pipeline.corpus import corpus_file, document_file
+    from nlp_pipeline.corpus import corpus_file
 
-    for module in (corpus_file, document_file):
-        monkeypatch.setattr(module, "is_converter_installed", lambda: False)
+    for module in (corpus_file, conversion_module):
+        monkeypatch.setattr(module, "is_converter_installed", lambda *_: False)
     write("in/a.pdf", pdf([["One."]]))
     write("in/b.txt", "Two.")
     message = r"^Reading in/a\.pdf needs a package that is not installed: type `pip install 'kreuzb"

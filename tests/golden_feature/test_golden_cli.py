@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nlp_pipeline.cli.golden import golden
+from nlp_pipeline.errors.config import TwoDevices
 from nlp_pipeline.errors.golden import GoldenFolderInUse
 from nlp_pipeline.tables import TABLES
 from nlp_pipeline.tables.equality import ATOL, RTOL
@@ -86,3 +88,13 @@ def test_the_defaults_are_those_of_the_library() -> None:
 def test_errors_are_left_to_the_one_place_that_shows_them(project: Path) -> None:
     words = ["record", "corpus.jsonl", "-p", "mine.cfg", "-d", ".", "--quiet"]
     assert isinstance(call(*words).exception, GoldenFolderInUse)
+
+
+def test_the_device_and_the_folder_by_the_names_that_spacy_has(project: Path) -> None:
+    words = ["record", "corpus.jsonl", "-p", "mine.cfg", "--output", "golden/mine", "--quiet"]
+    done = call(*words, "--gpu-id", "-1")
+    assert done.exit_code == 0, done.output
+    recipe = json.loads(Path("golden/mine/golden.json").read_text(encoding="utf-8"))["recipe"]
+    assert recipe["device"] == "cpu"
+    refused = call(*words, "--gpu-id", "0", "--device", "cpu")
+    assert isinstance(refused.exception, TwoDevices)

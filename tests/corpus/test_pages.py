@@ -1,0 +1,146 @@
+"""Pages of HTML and Markdown: all that a reader sees of them, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from nlp_pipeline.corpus.document_text import LayoutText
+from nlp_pipeline.corpus.html_text import decoded_page, html_layout, markdown_layout
+
+
+def parts(document: LayoutText) -> list[tuple[str, str]]:
+    return [
+        (row["kind"], document.text[row["start_char"] : row["end_char"]]) for row in document.layout
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("<div>One <b>two</b>,<br>three</div>", [("paragraph", "One two, three")]),
+        ("bare<p>P</p>tail", [("paragraph", "bare"), ("paragraph", "P"), ("paragraph", "tail")]),
+        ("<blockquote>Quoted</blockquote>", [("paragraph", "Quoted")]),
+        ("<dl><dt>Term<dd>Meaning</dl>", [("paragraph", "Term"), ("paragraph", "Meaning")]),
+        ("<h2>A <i>b</i></h2>x", [("heading", "A b"), ("paragraph", "x")]),
+        (
+            "<ul><li>one<ul><li>deep</ul><li>two<p>more</ul>",
+            [
+                ("list_item", "- one"),
+                ("list_item", "- deep"),
+                ("list_item", "- two"),
+                ("paragraph", "more"),
+            ],
+        ),
+        ("<ol start=3><li>c</li><li>d</ol>", [("list_item", "3. c"), ("list_item", "4. d")]),
+        ("<pre><code>x = 1\n\n  y</code></pre>", [("code", "x = 1\n\n  y")]),
+        (
+            "<p>1 &lt; 2 &amp;amp; *a* _b_ [c](d) #e</p>",
+            [("paragraph", "1 < 2 &amp; *a* _b_ [c](d) #e")],
+        ),
+        ("<figure><img src=x><figcaption>Cap</figcaption></figure>", [("caption", "Cap")]),
+        ("<p>open <b>bold<p>next", [("paragraph", "open bold"), ("paragraph", "next")]),
+        ("</p></table>odd</li>", [("paragraph", "odd")]),
+        ("<div>" * 5000 + "deep" + "</div>" * 5000, [("paragraph", "deep")]),
+    ],
+)
+def test_what_is_seen(page: str, expected: list[tuple[str, str]]) -> None:
+    assert parts(html_layout(page)) == expected
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<script>no()</script>",
+        "<style>no{}</style>",
+        "<template><p>no</p></template>",
+        "<noscript>no</noscript>",
+        "<!-- no -->",
+        "<p hidden>no",
+        "<p style='color: red; DISPLAY : none'>no</p>",
+        "<div style='visibility:hidden'><p>no</p><ul><li>no</ul></div>",
+        "<svg><title>no</title><text>no</text></svg>",
+        "<iframe srcdoc='no'>no</iframe>",
+        "<dialog>no</dialog>",
+        "<input type=hidden value=no>",
+        "<img alt='no' src='data:image/png;base64,no'>",
+        "<nav><a>no</a></nav>",
+        "<p onclick='no()'></p><a href='javascript:no'></a>",
+        "<script>no",
+    ],
+)
+def test_what_is_not_seen(hidden: str) -> None:
+    before = "<html><head><title>no</title></head><body><p>Seen.</p>"
+    assert html_layout(before + hidden).text == "Seen."
+    if hidden != "<script>no":
+        assert html_layout(f"{before}{hidden}<p>Also.</p>").text == "Seen.\n\nAlso."
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (
+            "<table><caption>C</caption><tr><th>a<th>b<tr><td>1|2<td><p>p</p><p>q</p></table>",
+            [("caption", "C"), ("table", "| a | b |\n| --- | --- |\n| 1\\|2 | p q |")],
+        ),
+        (
+            "<table><tr><td colspan=2>w</td></tr><tr><td rowspan=2>r<td>1<tr><td>2</table>",
+            [("table", "| w |  |\n| --- | --- |\n| r | 1 |\n|  | 2 |")],
+        ),
+        ("<table><tr><td>alone</td></tr></table>", [("paragraph", "alone")]),
+        (
+            "<table><tr><td>out<table><tr><td>a<td>b</table></td><td>after</td></tr></table>",
+            [
+                ("paragraph", "out"),
+                ("table", "| a | b |\n| --- | --- |"),
+                ("paragraph", "after"),
+            ],
+        ),
+        ("<table><tr><td colspan=99999999999>w<td>x</table>", None),
+    ],
+)
+def test_tables(table: str, expected: list[tuple[str, str]] | None) -> None:
+    """Those that only lay out others are no tables."""
+    document = html_layout(table)
+    if expected is None:
+        assert document.text.startswith("| w | ")
+    else:
+        assert parts(document) == expected
+
+
+def test_markdown() -> None:
+    text = (
+        "---\ntitle: X\n---\n# H\n\nIntro *it* [l](u) &amp; a_b\n\n> Quoted\n\n"
+        "<div>in a div</div>\n\nText[^1]\n\n[^1]: Note\n\n1. one\n2. two\n"
+        "   - deep\n\n| a | b |\n|---|---|\n| 1 | `x` |\n"
+    )
+    assert parts(markdown_layout(text)) == [
+        ("heading", "H"),
+        ("paragraph", "Intro it l & a_b"),
+        ("paragraph", "Quoted"),
+        ("paragraph", "in a div"),
+        ("paragraph", "Text[^1]"),
+        ("paragraph", "[^1]: Note"),
+        ("list_item", "1. one"),
+        ("list_item", "2. two"),
+        ("list_item", "- deep"),
+        ("table", "| a | b |\n| --- | --- |\n| 1 | x |"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("", "utf-8"),
+        ("", "utf-8-sig"),
+        ("", "utf-16"),
+        ("", "cp1252"),
+        ("<meta charset=iso-8859-1>", "cp1252"),
+        ("<meta charset=utf-8>", "cp1252"),
+        ("<meta http-equiv=Content-Type content='text/html; charset=iso-8859-2'>", "iso-8859-2"),
+        ("<meta charset='no-such'>", "utf-8"),
+        ("<meta charset='iso-8859-1'>", "utf-8"),
+    ],
+)
+def test_letters_are_those_of_the_page(head: str, encoding: str) -> None:
+    page = f"{head}<p>Märzü</p>"
+    assert decoded_page(page.encode(encoding)) == page
