@@ -86,9 +86,13 @@ def otel_observer() -> OtelObserver:
     are_set = isinstance(tracer_provider, TracerProvider) and isinstance(
         meter_provider, MeterProvider
     )
-    if are_set and tracer_provider.resource.attributes.get("service.name") != _NOT_THE_PROGRAMS:
+    if are_set and _service_name(tracer_provider) != _NOT_THE_PROGRAMS:
         return OtelObserver(tracer_provider, meter_provider)
     return _sending_observer()
+
+
+def _service_name(provider: Any) -> object:
+    return provider.resource.attributes.get("service.name")
 
 
 def _sending_observer() -> OtelObserver:
