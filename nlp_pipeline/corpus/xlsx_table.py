@@ -71,6 +71,8 @@ def count_sheets(file: CorpusFile) -> Iterator[int]:
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    """All rows that there are, whatever a sheet says of its size, which is often wrong."""
+    sheet.reset_dimensions()
     rows: Iterator[tuple[Any, ...]] = sheet.iter_rows(values_only=True)
     return rows
 
@@ -93,6 +95,10 @@ def _fields(names: list[str], cells: tuple[Any, ...], options: ReadOptions) -> d
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        from openpyxl.utils.escape import unescape
+
+        return unescape(value) if "_x" in value else value
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return value.total_seconds() if isinstance(value, timedelta) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,28 @@ def test_every_sheet_with_the_column(read) -> None:
         ("a:2", "One.", {"sheet": "A"}),
         ("a:2~2", "Two.", {"n": 1, "sheet": "B"}),
     ]
+
+
+def altered(book: bytes, before: bytes, after: bytes) -> bytes:
+    """A workbook whose first sheet is written otherwise."""
+    with zipfile.ZipFile(io.BytesIO(book)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    sheet = files["xl/worksheets/sheet1.xml"]
+    assert before in sheet
+    return zipped({**files, "xl/worksheets/sheet1.xml": sheet.replace(before, after)})
+
+
+@pytest.mark.parametrize("size", [b'<dimension ref="A1"', b'<dimension ref="A1:ZZ9"'])
+def test_a_sheet_that_is_wrong_about_its_size(read, size: bytes) -> None:
+    """As those of many programs are."""
+    book = workbook(A=[["id", "text"], [1, "One."], [2, "Two."]])
+    items = read("a.xlsx", altered(book, b'<dimension ref="A1:B3"', size))
+    assert [(item.id, item.text) for item in items] == [("1", "One."), ("2", "Two.")]
+
+
+def test_letters_that_a_workbook_cannot_hold_as_they_are(read) -> None:
+    (record,) = read("a.xlsx", workbook(A=[["text"], ["One._x000D_\nTwo _x005F_x000D_ a_x_b"]]))
+    assert record.text == "One.\r\nTwo _x000D_ a_x_b"
 
 
 def test_two_columns_of_one_name(write) -> None:
