@@ -100,7 +100,10 @@ def _status(error: BaseException) -> int | None:
     if isinstance(facts, Mapping):
         number = facts.get("HTTPStatusCode")
     else:
-        keepers = ((error, "status"), (response, "status_code"), (error, "code"))
+        keepers = [(error, "status"), (response, "status_code")]
+        # aiohttp gives a number also to what broke off, where the server has answered nothing.
+        if not type(error).__module__.startswith("aiohttp"):
+            keepers.append((error, "code"))
         number = next((n for holder, name in keepers if (n := getattr(holder, name, None))), None)
     return int(str(number)) if str(number).isdigit() else None
 

@@ -369,6 +369,12 @@ def test_what_a_store_answers(error: Exception, problem: str) -> None:
     assert type(remote_copy.store_error("s3://b/x.txt", error)) is problems[problem]
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
+    errors = pytest.importorskip("aiohttp.http_exceptions")
+    problem = remote_copy.store_error("https://b/x.txt", errors.ContentLengthError("too short"))
+    assert type(problem) is StoreFailed
+
+
 def test_a_url_that_names_nothing() -> None:
     assert str(UrlNotTaken("s3://", "Cannot traverse all of S3.")) == (
         "The store takes no 's3://': Cannot traverse all of S3. Check the name of the bucket and "
