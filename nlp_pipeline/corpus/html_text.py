@@ -20,13 +20,30 @@ _VOID = frozenset(
     "area base br col embed hr img input link meta param source track wbr".split()  # noqa: SIM905
 )
 _INVISIBLE = frozenset(
-    "head script style template noscript nav svg iframe object canvas audio video datalist".split()  # noqa: SIM905
+    [
+        "head",
+        "title",
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "nav",
+        "svg",
+        "iframe",
+        "object",
+        "canvas",
+        "audio",
+        "video",
+        "datalist",
+    ]
 )
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog dir div dl dt "  # noqa: SIM905
     "fieldset figcaption figure footer form header hgroup hr html legend li main menu ol optgroup "
     "option p pre search section select summary table tbody td tfoot th thead tr ul".split()
 ).union(_HEADINGS)
+_APART = ("button", "img", "input", "select", "textarea")
+"""What stands in a line, and parts the letters beside it."""
 _CAPTIONS = ("caption", "figcaption")
 _IMPLIED_ENDS = {
     "li": (("li",), ("ul", "ol", "menu")),
@@ -144,16 +161,21 @@ class _Page(HTMLParser):
         self._line: list[str] = []
         self._numbers: list[int | None] = []
         self._marker = ""
+        self._is_after_break = False
         self._tables: list[_Table | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Opens an element, and ends the block before it."""
         facts = {name: value or "" for name, value in attrs}
-        if tag == "br":
-            self._take("\n")
+        if tag in _APART:
+            self._take(" ")
         if tag in _VOID:
-            if tag == "hr":
+            # Where two lines end with nothing between them, a paragraph does.
+            if tag == "hr" or (tag == "br" and self._is_after_break and not self._counts["pre"]):
                 self.end_block()
+            elif tag == "br":
+                self._take("\n")
+            self._is_after_break = self._is_after_break or tag == "br"
             return
         self._end_implied(tag)
         if tag in _BLOCKS:
@@ -196,6 +218,7 @@ class _Page(HTMLParser):
     def _take(self, text: str) -> None:
         if not self._n_unseen:
             self._line.append(text)
+            self._is_after_break = self._is_after_break and not text.strip()
 
     def _end_implied(self, tag: str) -> None:
         if tag in _BLOCKS and self._counts["p"]:
@@ -215,6 +238,8 @@ class _Page(HTMLParser):
 
     def _close(self) -> str:
         tag, is_unseen = self._open[-1]
+        if tag in _APART:
+            self._take(" ")
         if tag in _BLOCKS:
             self.end_block()
         self._open.pop()
@@ -273,6 +298,8 @@ class _Page(HTMLParser):
 
 
 def _is_unseen(tag: str, facts: dict[str, str]) -> bool:
+    if tag in ("html", "body"):  # often hidden only until a script has run
+        return False
     is_closed = tag == "dialog" and "open" not in facts
     is_hidden = "hidden" in facts or bool(_UNSEEN.search(facts.get("style", "")))
     return tag in _INVISIBLE or is_closed or is_hidden
