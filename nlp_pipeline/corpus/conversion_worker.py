@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nlp_pipeline.corpus.document_text import LayoutText, laid_out
-from nlp_pipeline.corpus.html_text import decoded_page, html_layout, markdown_layout
+from nlp_pipeline.corpus.html_text import html_layout, markdown_layout
+from nlp_pipeline.corpus.page_letters import decoded_page
 
 _TESSERACT = "tesseract"
 _PAGES: dict[str, Callable[[str], LayoutText]] = {

@@ -6,7 +6,6 @@ definition), so the page is read here: all that a reader of it would see, in its
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,55 +13,17 @@ from html.parser import HTMLParser
 from typing import Any
 
 from nlp_pipeline.corpus.document_text import LayoutText, markdown_table, one_line
+from nlp_pipeline.corpus.html_elements import (
+    APART,
+    BLOCKS,
+    CAPTIONS,
+    HEADINGS,
+    IMPLIED_ENDS,
+    VOID,
+    is_unseen,
+    whole_number,
+)
 
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_VOID = frozenset(
-    "area base br col embed hr img input link meta param source track wbr".split()  # noqa: SIM905
-)
-_INVISIBLE = frozenset(
-    [
-        "head",
-        "title",
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "nav",
-        "svg",
-        "iframe",
-        "object",
-        "canvas",
-        "audio",
-        "video",
-        "datalist",
-    ]
-)
-_BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt "  # noqa: SIM905
-    "fieldset figcaption figure footer form header hgroup hr html legend li main menu ol optgroup "
-    "option p pre search section select summary table tbody td tfoot th thead tr ul".split()
-).union(_HEADINGS)
-_APART = ("button", "img", "input", "select", "textarea")
-"""What stands in a line, and parts the letters beside it."""
-_CAPTIONS = ("caption", "figcaption")
-_IMPLIED_ENDS = {
-    "li": (("li",), ("ul", "ol", "menu")),
-    "dt": (("dt", "dd"), ("dl",)),
-    "dd": (("dt", "dd"), ("dl",)),
-    "tr": (("tr", "td", "th"), ("table",)),
-    "td": (("td", "th"), ("table", "tr")),
-    "th": (("td", "th"), ("table", "tr")),
-    "option": (("option",), ("select",)),
-}
-"""Which open elements end where one begins, and which they are not looked for beyond."""
-_UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(hidden|collapse)", re.IGNORECASE)
-_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
-_FIRST_BYTES = 4096
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n.*?\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _FOOTNOTE = re.compile(r"^(?= {0,3}\[\^[^\]\s]+\]:)", re.MULTILINE)
 """Where CommonMark would see the address of a link, and show nothing."""
@@ -85,26 +46,6 @@ def markdown_layout(text: str) -> LayoutText:
 
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     return html_layout(parser.render(_FOOTNOTE.sub("\\\\", _FRONT_MATTER.sub("", text))))
-
-
-def decoded_page(data: bytes) -> str:
-    """The letters of a page of HTML, as browsers read them.
-
-    Its encoding is that of its byte order mark, else UTF-8 where it is that, else what it says of
-    itself, else Windows-1252.
-    """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding, "replace").removeprefix("\ufeff")
-    match = _CHARSET.search(data[:_FIRST_BYTES])
-    named = match[1].decode("ascii", "replace").lower() if match else ""
-    for encoding in ("utf-8", named):
-        try:
-            if encoding and codecs.lookup(encoding).name not in ("ascii", "iso8859-1"):
-                return data.decode(encoding)
-        except (LookupError, UnicodeError):
-            continue
-    return data.decode("cp1252", "replace")
 
 
 @dataclass
@@ -167,9 +108,9 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Opens an element, and ends the block before it."""
         facts = {name: value or "" for name, value in attrs}
-        if tag in _APART:
+        if tag in APART:
             self._take(" ")
-        if tag in _VOID:
+        if tag in VOID:
             # Where two lines end with nothing between them, a paragraph does.
             if tag == "hr" or (tag == "br" and self._is_after_break and not self._counts["pre"]):
                 self.end_block()
@@ -178,19 +119,21 @@ class _Page(HTMLParser):
             self._is_after_break = self._is_after_break or tag == "br"
             return
         self._end_implied(tag)
-        if tag in _BLOCKS:
+        if tag in BLOCKS:
             self.end_block()
-        is_unseen = _is_unseen(tag, facts)
-        self._open.append((tag, is_unseen))
+        is_hidden = is_unseen(tag, facts)
+        self._open.append((tag, is_hidden))
         self._counts[tag] += 1
-        self._n_unseen += is_unseen
+        self._n_unseen += is_hidden
         if not self._n_unseen:
             self._begin(tag, facts)
 
     def _begin(self, tag: str, facts: dict[str, str]) -> None:
         table = self._tables[-1] if self._tables else None
         if tag in ("ul", "ol", "menu"):
-            self._numbers.append(_number(facts.get("start"), _MOST_NUMBER) if tag == "ol" else None)
+            self._numbers.append(
+                whole_number(facts.get("start"), _MOST_NUMBER) if tag == "ol" else None
+            )
         elif tag == "li":
             number = self._numbers[-1] if self._numbers else None
             self._marker = "- " if number is None else f"{number}. "
@@ -202,8 +145,8 @@ class _Page(HTMLParser):
         elif tag == "tr" and table is not None:
             table.row += 1
         elif tag in ("td", "th") and table is not None:
-            rows = _number(facts.get("rowspan"), _MOST_ROWS)
-            table.begin_cell((rows, _number(facts.get("colspan"), _MOST_COLUMNS)))
+            rows = whole_number(facts.get("rowspan"), _MOST_ROWS)
+            table.begin_cell((rows, whole_number(facts.get("colspan"), _MOST_COLUMNS)))
 
     def handle_endtag(self, tag: str) -> None:
         """Closes an element with all that is open in it; one that is not open is passed over."""
@@ -221,9 +164,9 @@ class _Page(HTMLParser):
             self._is_after_break = self._is_after_break and not text.strip()
 
     def _end_implied(self, tag: str) -> None:
-        if tag in _BLOCKS and self._counts["p"]:
+        if tag in BLOCKS and self._counts["p"]:
             self.handle_endtag("p")
-        ends, limits = _IMPLIED_ENDS.get(tag, ((), ()))
+        ends, limits = IMPLIED_ENDS.get(tag, ((), ()))
         if not any(self._counts[name] for name in ends):
             return
         names = [name for name, _ in self._open]
@@ -237,15 +180,15 @@ class _Page(HTMLParser):
                     return
 
     def _close(self) -> str:
-        tag, is_unseen = self._open[-1]
-        if tag in _APART:
+        tag, is_hidden = self._open[-1]
+        if tag in APART:
             self._take(" ")
-        if tag in _BLOCKS:
+        if tag in BLOCKS:
             self.end_block()
         self._open.pop()
         self._counts[tag] -= 1
         was_seen = not self._n_unseen
-        self._n_unseen -= is_unseen
+        self._n_unseen -= is_hidden
         table = self._tables[-1] if self._tables else None
         if was_seen and tag in ("ul", "ol", "menu") and self._numbers:
             self._numbers.pop()
@@ -284,7 +227,7 @@ class _Page(HTMLParser):
             return
         if not text.strip():
             return
-        level = next((_HEADINGS[name] for name in _HEADINGS if self._counts[name]), None)
+        level = next((HEADINGS[name] for name in HEADINGS if self._counts[name]), None)
         if self._counts["pre"]:
             self.document.add("code", text.strip("\n"))
         elif level is not None:
@@ -293,20 +236,5 @@ class _Page(HTMLParser):
             self.document.add("list_item", self._marker + one_line(text))
             self._marker = ""
         else:
-            is_caption = any(self._counts[name] for name in _CAPTIONS)
+            is_caption = any(self._counts[name] for name in CAPTIONS)
             self.document.add("caption" if is_caption else "paragraph", one_line(text))
-
-
-def _is_unseen(tag: str, facts: dict[str, str]) -> bool:
-    if tag in ("html", "body"):  # often hidden only until a script has run
-        return False
-    is_closed = tag == "dialog" and "open" not in facts
-    is_hidden = "hidden" in facts or bool(_UNSEEN.search(facts.get("style", "")))
-    return tag in _INVISIBLE or is_closed or is_hidden
-
-
-def _number(text: str | None, most: int) -> int:
-    """A number in an attribute, at least 1 and no more than a page needs; 1 where there is none."""
-    value = (text or "").strip()
-    is_number = value.isascii() and value.isdigit()
-    return min(max(int(value[:9]), 1), most) if is_number else 1

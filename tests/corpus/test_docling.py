@@ -11,7 +11,7 @@ import pytest
 from office_files import pdf
 
 from nlp_pipeline.corpus import conversion as conversion_module
-from nlp_pipeline.corpus import read_corpus
+from nlp_pipeline.corpus import corpus_file, read_corpus
 from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.conversion_settings import ConversionSettings
 from nlp_pipeline.corpus.docling_models import MODELS, docling_models_folder, models_digest
@@ -37,7 +37,8 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the library were there."""
-    monkeypatch.setattr(conversion_module, "is_converter_installed", lambda *_: True)
+    for module in (conversion_module, corpus_file):
+        monkeypatch.setattr(module, "is_converter_installed", lambda *_: True)
     monkeypatch.setattr(conversion_module.metadata, "version", lambda _: "2.143.0")
 
 
