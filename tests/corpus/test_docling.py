@@ -21,7 +21,7 @@ from nlp_pipeline.errors.documents import (
     InvalidConversionSetting,
     ReaderNotInstalled,
 )
-from nlp_pipeline.errors.records import Place
+from nlp_pipeline.errors.records import BadRecord, Place
 
 
 @pytest.fixture
@@ -252,3 +252,46 @@ def test_html_and_markdown(tmp_path: Path) -> None:
         ("paragraph", "Ada cut it."),
         ("code", "x = 1"),
     ]
+
+
+@pytest.mark.slow
+def test_pdf(tmp_path: Path) -> None:
+    """By models that see nothing: each line is a paragraph of its own, in its own box."""
+    pytest.importorskip("docling_ibm_models", reason="the extra docling is missing")
+    from random_docling_models import write_models
+
+    models = tmp_path / "models"
+    write_models(models)
+    settings = ConversionSettings(converter="docling", docling_models=str(models))
+    converter = Converter(tmp_path / "texts", settings)
+    pages = [["The bridge opened", "in 2021."], ["Karl left."]]
+    files = {
+        "a.PDF": pdf(pages),
+        "locked.pdf": pdf(pages, password=True),
+        "broken.pdf": pdf(pages)[:200],
+        "scan.pdf": pdf([[], []]),
+    }
+    answers: dict[str, Any] = {}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        try:
+            answers[name] = converter.convert(tmp_path / name, Place(name, 1))
+        except BadRecord as error:
+            answers[name] = error.kind
+    converter.close()
+    answer = answers.pop("a.PDF")
+    assert answers == {
+        "locked.pdf": "document_locked",
+        "broken.pdf": "document_broken",
+        "scan.pdf": "document_scanned",
+    }
+    assert answer["meta"] == {"title": "The bridge", "authors": ["Ada"], "pages": 2}
+    assert parts(answer, "page") == [
+        ("page", "The bridge opened\n\nin 2021.", 1),
+        ("page", "Karl left.", 2),
+        ("paragraph", "The bridge opened", 1),
+        ("paragraph", "in 2021.", 1),
+        ("paragraph", "Karl left.", 2),
+    ]
+    left, bottom, right, top = answer["layout"][2]["bbox"]
+    assert 70 < left < 75 < right < 300 < 700 < bottom < top < 735
