@@ -106,6 +106,8 @@ def _next_row(rows: Iterator[list[str]], lines: _Lines) -> list[str]:
         place, at_end = lines.place, lines.at_end
         lines.take_back(1)
         reason = "a quote is opened and never closed" if at_end else str(error)
+        if "new-line character" in reason:  # the advice of Python's own module is for programs
+            reason = "its lines end with CR alone, which `tr '\\r' '\\n'` makes LF"
         raise BadCsvRow(place, reason) from None
     except LineTooLong:
         lines.take_back(1)

@@ -123,6 +123,14 @@ def test_tab_separated_values(read) -> None:
     assert count_documents("a.tsv") == 1
 
 
+def test_lines_that_end_with_cr_alone(read) -> None:
+    (reject,) = read("a.csv", b"text,id\rOne.,1\rTwo.,2\r")
+    assert reject.message.startswith(
+        "a.csv:1 is not a row of this CSV file: its lines end with CR alone, which "
+        "`tr '\\r' '\\n'` makes LF."
+    )
+
+
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b" \n"])
 def test_an_array_of_records(read, mark: bytes) -> None:
     data = mark + b'[{"id": "x", "text": "One."}, 5, {"text": "Two.", "n": {"a": [1]}}]\n'
