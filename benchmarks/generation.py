@@ -144,7 +144,7 @@ class Bench:
         """How far a row is from what the machine could do, and from that in its fastest round."""
         threads = 1 if self.device.type == "cuda" else self.options.threads
         lengths, took = row.pop("lengths"), row.pop("took")
-        slots = self.options.slots or (128 if self.device.type == "cuda" else 32)
+        slots = self.options.slots or (128 if self.device.type == "cuda" else 64)
         prompts = [p for p, _ in lengths]
         floor, lowest = (
             self.work.prefill(prompts, row["computed_tokens"], machine)

@@ -130,7 +130,7 @@ class Llama:
             max_seq_len: Tokens of prompt and completion together; the model's own by default,
                 and never more than that.
             max_batch_size: Sequences that run together; None for what suits the device (256 on
-                CUDA, else 32).
+                CUDA, else 64).
             max_batched_tokens: Tokens in one forward pass; None for what suits the device (8192 on
                 CUDA, else 512).
             kv_cache_tokens: Tokens whose keys and values are kept at most; None for what the

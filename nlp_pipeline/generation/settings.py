@@ -38,7 +38,7 @@ class LlamaSettings:
         device: `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         dtype: `auto` (bfloat16 on CUDA, else float32) or a dtype's name.
         max_batch_size: Sequences that run together; None for what suits the device (256 on CUDA,
-            else 32).
+            else 64).
         max_batched_tokens: Tokens in one forward pass; None for what suits the device (8192 on
             CUDA, else 512).
         kv_cache_tokens: Tokens whose keys and values are kept at most; None for what the memory

@@ -131,12 +131,12 @@ def test_set_reaches_every_setting_of_every_generator(
 @pytest.mark.parametrize(
     ("device", "given", "expected"),
     [
-        ("cpu", (), (32, 512)),
+        ("cpu", (), (64, 512)),
         ("cuda", (), (256, 8192)),
         ("cuda:1", (), (256, 8192)),
-        ("mps", (), (32, 512)),
+        ("mps", (), (64, 512)),
         ("cuda", (8, None), (8, 8192)),
-        ("cpu", (None, 100), (32, 100)),
+        ("cpu", (None, 100), (64, 100)),
     ],
 )
 def test_what_suits_the_device(device: str, given: Any, expected: tuple[int, int]) -> None:

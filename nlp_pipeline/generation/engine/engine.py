@@ -23,7 +23,7 @@ from nlp_pipeline.generation.engine.kv_cache.slot_pool import SlotPool
 from nlp_pipeline.generation.engine.model_runner import ModelRunner
 from nlp_pipeline.generation.engine.output_head import head_of
 from nlp_pipeline.generation.engine.scheduler import Limits, Scheduler
-from nlp_pipeline.generation.engine.weight_layout import store_weights_by_columns
+from nlp_pipeline.generation.engine.weight_layout import WeightMemory, store_weights_by_columns
 from nlp_pipeline.generation.sequence import Sequence
 
 BURST = 8
@@ -90,10 +90,11 @@ class Engine:
         paged = on_cuda if paged is None else paged
         steps = step_limits(device, max_batch_size, max_batched_tokens)
         batch = steps.max_batch_size
+        weight_memory = WeightMemory()
         decoder: Callable[[Any], Tensor] = HFDecoder(model)
         if can_fuse(model) and fused is not False:
-            decoder = FusedDecoder(model)
-        store_weights_by_columns(model)  # what has been fused is stored so already
+            decoder = FusedDecoder(model, weight_memory)
+        store_weights_by_columns(model, weight_memory)  # what has been fused is stored so already
         budget = kv_cache_tokens or agree(kv_tokens_that_fit(layers))
         context = model.config.max_position_embeddings
         longest = min(max_seq_len or context, context, budget)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from nlp_pipeline.generation.engine.attention.bodies import LayerBody
-from nlp_pipeline.generation.engine.weight_layout import by_columns
+from nlp_pipeline.generation.engine.weight_layout import WeightMemory, by_columns
 
 FUSED_TYPES = frozenset({"llama", "mistral", "qwen2"})
 """`config.model_type` of architectures whose layers are what `FusedDecoder` computes."""
@@ -72,9 +72,10 @@ class FusedDecoder:
 
     Args:
         model: One that `can_fuse` accepts.
+        memory: Where weights go that are moved side by side.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, memory: WeightMemory) -> None:
         decoder = model.get_decoder()
         attention = decoder.layers[0].self_attn
         self._heads = model.config.num_attention_heads
@@ -82,7 +83,7 @@ class FusedDecoder:
         self._embedding = decoder.embed_tokens
         self._rotary = decoder.rotary_emb
         self._norm = decoder.norm
-        self._layers = [_fused_layer(layer) for layer in decoder.layers]
+        self._layers = [_fused_layer(layer, memory) for layer in decoder.layers]
 
     def __call__(self, batch: FusedBatch) -> Tensor:
         """Hidden states after the last norm. Shape: (T, hidden)."""
@@ -133,10 +134,11 @@ def _has_plain_products(layer: Any) -> bool:
     return all(type(p) is nn.Linear and type(p.weight) is nn.Parameter for p in products)
 
 
-def _fused_layer(layer: Any) -> _Layer:
+def _fused_layer(layer: Any, memory: WeightMemory) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
-    qkv, qkv_bias = _side_by_side(attention.q_proj, attention.k_proj, attention.v_proj)
-    gate_up, gate_up_bias = _side_by_side(mlp.gate_proj, mlp.up_proj)
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj]
+    qkv, qkv_bias = _side_by_side(projections, memory)
+    gate_up, gate_up_bias = _side_by_side([mlp.gate_proj, mlp.up_proj], memory)
     return _Layer(
         layer.input_layernorm,
         qkv,
@@ -149,13 +151,28 @@ def _fused_layer(layer: Any) -> _Layer:
     )
 
 
-def _side_by_side(*linears: nn.Linear) -> tuple[Tensor, Tensor | None]:
+def _side_by_side(linears: list[nn.Linear], memory: WeightMemory) -> tuple[Tensor, Tensor | None]:
     """One weight of several, which become views of it: no memory is taken twice."""
-    weight = by_columns(torch.cat([module.weight.data for module in linears]))
-    sizes = [module.out_features for module in linears]
-    for module, part in zip(linears, weight.split(sizes), strict=True):
-        module.weight.data = part
+    weight = _earlier_whole(linears)
+    if weight is None:
+        weight = by_columns(torch.cat([module.weight.data for module in linears]), memory)
+        sizes = [module.out_features for module in linears]
+        for module, part in zip(linears, weight.split(sizes), strict=True):
+            module.weight.data = part
     biases = [module.bias for module in linears]
     if any(bias is None for bias in biases):
         return weight, None
     return weight, torch.cat([bias.data for bias in biases])
+
+
+def _earlier_whole(linears: list[nn.Linear]) -> Tensor | None:
+    """The weight that an engine before this one stored by columns of the same modules, if any."""
+    total = sum(module.out_features for module in linears)
+    first = linears[0].weight.data
+    address = first.data_ptr()
+    for module in linears:
+        weight = module.weight.data
+        if weight.stride() != (1, total) or weight.data_ptr() != address:
+            return None
+        address += module.out_features * weight.itemsize
+    return first.as_strided((total, first.shape[1]), (1, total))

@@ -26,8 +26,8 @@ from nlp_pipeline.generation.engine import Engine
 from nlp_pipeline.generation.engine.attention.shared_prefix import NEAR, SharedPrefixSpan
 from nlp_pipeline.generation.engine.attention.slot_spans import (
     DecodeSpan,
+    DecodeStore,
     PrefillSpan,
-    SlabStore,
     Span,
 )
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
@@ -63,10 +63,9 @@ def noisy(rows: int, capacity: int, number: int = 0) -> Slab:
 def attended(
     span: Span, slots: list[Slot], places: list[int], query: Tensor, new: Tensor
 ) -> Tensor:
-    """What a span makes of new tokens, each stored in its slot; `new` as of `SlabStore.store`."""
+    """What a span makes of new tokens, each stored in its slot; `new` as of `Store.store`."""
     for slot, place, token in zip(slots, places, new, strict=True):
-        row, offset = torch.tensor([slot.row]), torch.tensor([place - slot.offset])
-        SlabStore(slot.slab, row, offset).store(0, token[None])
+        DecodeStore([slot], [place], SHAPE).store(0, token[None])
     output = torch.full_like(query, torch.nan)
     span.attend(0, query, 0.3, output)
     return output
@@ -102,8 +101,8 @@ def test_suffix_span_equals_decode_span(
     found = attended(SharedPrefixSpan(slots, lengths, SHAPE), slots, last, query, new)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for slot, copy, length in zip(slots, alone.slots, lengths, strict=True):
-        own = slot.slab.memory[0][:, slot.row, :, : length - slot.offset]
-        assert torch.equal(own, alone.memory[0][:, copy.row, :, slot.offset : length])
+        stored = slot.slab.memory[0][:, slot.row, :, : length - slot.offset]
+        assert torch.equal(stored, alone.memory[0][:, copy.row, :, slot.offset : length])
 
 
 @settings(deadline=None)

@@ -11,9 +11,11 @@ from nlp_pipeline.generation.engine.attention.reference_body import ReferenceBod
 from nlp_pipeline.generation.engine.attention.shared_prefix import SharedPrefixSpan
 from nlp_pipeline.generation.engine.attention.slot_spans import (
     DecodeSpan,
+    DecodeStore,
     PrefillSpan,
-    SlabStore,
+    PrefillStore,
     Span,
+    Store,
     neighbours,
 )
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
@@ -35,16 +37,13 @@ class PackedBatch:
         self.chunks = sorted(chunks, key=_packing_order)
         ids = [i for c in self.chunks for i in c.tokens]
         positions = [i for c in self.chunks for i in range(c.start, c.end)]
-        rows = [c.state.slot.row for c in self.chunks for _ in range(c.length)]
-        offsets = [c.state.slot.offset for c in self.chunks for _ in range(c.length)]
-        numbers = upload([ids, positions, rows, offsets], shape.device)
-        self.ids, self.positions = numbers[:2].unsqueeze(1)
+        self.ids, self.positions = upload([ids, positions], shape.device).unsqueeze(1)
         self.ends = [end - 1 for end in accumulate(chunk.length for chunk in self.chunks)]
         places = zip(self.ends, self.chunks, strict=True)
         self.unread = {end: chunk.state for end, chunk in places if chunk.unread}
         self.body = ReferenceBody()
         self._shape = shape
-        self._stores = _stores(self.chunks, numbers[2], numbers[1] - numbers[3])
+        self._stores = _stores(self.chunks, shape)
         self._spans = _spans(self.chunks, shape)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -92,16 +91,21 @@ def _packing_order(chunk: ScheduledTokens) -> tuple[bool, bool, tuple[int, int]]
     return chunk.length > 1, slot.prefix is None, slot.place
 
 
-def _stores(chunks: list[ScheduledTokens], rows: Tensor, places: Tensor) -> list[SlabStore]:
-    """One for each stretch of chunks whose slots are in the same slab."""
-    stores, start = [], 0
-    for _, stretch in groupby(chunks, lambda chunk: chunk.state.slot.slab.number):
-        stretch_chunks = list(stretch)
-        tokens = slice(start, start + sum(chunk.length for chunk in stretch_chunks))
-        slab = stretch_chunks[0].state.slot.slab
-        stores.append(SlabStore(slab, rows[tokens], places[tokens]))
-        start = tokens.stop
+def _stores(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Store]:
+    """One for single tokens that go to the same slab, and one for every longer chunk."""
+    stores: list[Store] = []
+    for (single, _), stretch in groupby(chunks, _store_key):
+        if single:
+            stretch_chunks = list(stretch)
+            slots = [chunk.state.slot for chunk in stretch_chunks]
+            stores.append(DecodeStore(slots, [chunk.start for chunk in stretch_chunks], shape))
+        else:
+            stores += [PrefillStore(c.state.slot, c.start, c.length) for c in stretch]
     return stores
+
+
+def _store_key(chunk: ScheduledTokens) -> tuple[bool, int]:
+    return chunk.length == 1, chunk.state.slot.slab.number
 
 
 def _spans(chunks: list[ScheduledTokens], shape: LayerShape) -> list[Span]:

@@ -49,8 +49,9 @@ class ReferenceBody:
         kv_heads, head_dim = memory.shape[2], memory.shape[4]
         parts = qkv.unflatten(1, (-1, head_dim))
         rotate(parts[:, : heads + kv_heads], cos, sin)
-        query, key, value = parts.split([heads, kv_heads, kv_heads], 1)
+        key, value = parts[:, heads:].chunk(2, dim=1)
         self.store(memory, key, value, slots)
+        query: Tensor = parts[:, :heads]
         return query
 
     def add_norm(

@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nlp_pipeline.generation.engine.attention.masks import causal_mask, padding_mask
 from nlp_pipeline.generation.engine.hf_attention import LayerShape
-from nlp_pipeline.generation.engine.kv_cache.slab import Slab, Slot
+from nlp_pipeline.generation.engine.kv_cache.slab import Slot
 from nlp_pipeline.generation.engine.transfer import upload
 
 
@@ -34,21 +34,46 @@ class Span(Protocol):
         ...
 
 
-class SlabStore:
-    """Where new tokens that stand side by side in the batch go in one slab.
+class Store(Protocol):
+    """Where the new keys and values of a stretch of the packed batch go."""
 
-    Args:
-        slab: Of all their slots.
-        rows: Of the slab, one for each token. Shape (T,).
-        places: In the row, one for each token. Shape (T,).
-    """
-
-    def __init__(self, slab: Slab, rows: Tensor, places: Tensor) -> None:
-        self.size = len(rows)
-        self._slab, self._rows, self._places = slab, rows, places
+    size: int
+    """Tokens of the packed batch."""
 
     def store(self, layer: int, new: Tensor) -> None:
-        """Writes keys and values, side by side. Shape of `new`: (T, 2, kv_heads, head_dim)."""
+        """Writes them.
+
+        Args:
+            layer: 0-based index.
+            new: Keys and values side by side. Shape (size, 2, kv_heads, head_dim).
+        """
+        ...
+
+
+class PrefillStore:
+    """Several tokens of one sequence go side by side into its slot."""
+
+    def __init__(self, slot: Slot, start: int, size: int) -> None:
+        self.size = size
+        self._slot = slot
+        self._places = slice(start - slot.offset, start + size - slot.offset)
+
+    def store(self, layer: int, new: Tensor) -> None:
+        """See `Store.store`."""
+        self._slot.slab.memory[layer][:, self._slot.row, :, self._places] = new.permute(1, 2, 0, 3)
+
+
+class DecodeStore:
+    """One token each of sequences in one slab, at any positions."""
+
+    def __init__(self, slots: list[Slot], positions: list[int], shape: LayerShape) -> None:
+        self.size = len(slots)
+        self._slab = slots[0].slab
+        places = [at - slot.offset for slot, at in zip(slots, positions, strict=True)]
+        self._rows, self._places = upload([[slot.row for slot in slots], places], shape.device)
+
+    def store(self, layer: int, new: Tensor) -> None:
+        """See `Store.store`."""
         self._slab.memory[layer][:, self._rows, :, self._places] = new
 
 

@@ -33,9 +33,17 @@ def zeros_on_demand(layers: list[LayerShape], sizes: Sequence[tuple[int, ...]]) 
     if any(shape.device.type != "cpu" for shape in layers):
         return [torch.zeros(size, dtype=shape.dtype, device=shape.device) for shape, size in pairs]
     counts = [math.prod(size) * shape.dtype.itemsize for shape, size in pairs]
+    parts = torch.frombuffer(mapped_memory(sum(counts)), dtype=torch.uint8).split(counts)
+    return [part.view(s.dtype).view(size) for part, (s, size) in zip(parts, pairs, strict=True)]
+
+
+def mapped_memory(size: int) -> mmap.mmap:
+    """So many bytes of zeros from the system, which takes a page of them when it is touched.
+
+    Raises:
+        MemoryError: There is not enough.
+    """
     try:
-        pages = mmap.mmap(-1, sum(counts), **PRIVATE)
+        return mmap.mmap(-1, size, **PRIVATE)
     except (OSError, OverflowError, ValueError) as error:
         raise MemoryError(str(error)) from error
-    parts = torch.frombuffer(pages, dtype=torch.uint8).split(counts)
-    return [part.view(s.dtype).view(size) for part, (s, size) in zip(parts, pairs, strict=True)]
