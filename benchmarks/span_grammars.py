@@ -6,7 +6,8 @@
 For texts of several lengths: the size of the grammar, the CPU seconds that writing it takes, and
 those that llama.cpp takes, in this process, for a short answer under it, beside one without a
 grammar (the prompt is the same short one, so that reading it does not count). Where xgrammar is
-installed, which vLLM and SGLang use by default, also what compiling the grammar takes.
+installed, which vLLM and SGLang use by default, also what compiling the grammar takes. Then the
+same for the JSON schema of a form with one text that has to stand in the document.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from nlp_pipeline.components.extractive import Extractive
 from nlp_pipeline.generation.backends.llama_cpp import LlamaCppGenerator, LlamaCppSettings
 from nlp_pipeline.generation.backends.llama_cpp.packed_server import gguf_path
 from nlp_pipeline.generation.backends.server import ServerGenerator
+from nlp_pipeline.generation.backends.server.schema_probe import response_format
+from nlp_pipeline.generation.constraints.piece_pattern import schema_with_pieces
 from nlp_pipeline.generation.constraints.span_grammar import span_grammar
 from nlp_pipeline.generation.constraints.spans import DocumentSpans
 from nlp_pipeline.generation.loading.gguf import converted_folder
@@ -48,6 +51,16 @@ def pieces_of(text: str) -> DocumentSpans:
     return Extractive("benchmark", "none").pieces(doc, Passage.whole(doc))
 
 
+def form_of(text: str) -> Mapping[str, Any]:
+    """The schema of a form whose only text is a piece of a text."""
+    form = {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}
+    doc = spacy.blank("en")(text)
+    pieces = [piece for token in doc for piece in (token.text, token.whitespace_)]
+    schema = schema_with_pieces(form, {"who"}, pieces)
+    assert schema is not None
+    return schema
+
+
 def seconds(work: Callable[[], Any], repeats: int) -> float:
     spent = []
     for _ in range(repeats):
@@ -63,7 +76,9 @@ def tokenizer_of(model: str) -> Any:
     return named_tokenizer(str(converted_folder(path, digest(path), cache_dir())))
 
 
-def llama_cpp_seconds(generator: LlamaCppGenerator, grammar: str | None, repeats: int) -> float:
+def llama_cpp_seconds(
+    generator: LlamaCppGenerator, fields: Mapping[str, Any], repeats: int
+) -> float:
     """Of an answer of at most 8 tokens, without reading its prompt."""
     connection = ServerGenerator(generator.packed.connection_settings).connection
     body: dict[str, Any] = {
@@ -72,9 +87,8 @@ def llama_cpp_seconds(generator: LlamaCppGenerator, grammar: str | None, repeats
         "temperature": 0.0,
         "logprobs": True,
         "top_logprobs": 1,
+        **fields,
     }
-    if grammar is not None:
-        body["grammar"] = grammar
 
     def ask() -> None:
         answer = connection.loop.run(connection._ask("/chat/completions", body))
@@ -84,14 +98,15 @@ def llama_cpp_seconds(generator: LlamaCppGenerator, grammar: str | None, repeats
     return seconds(ask, repeats)
 
 
-def xgrammar_seconds(tokenizer: Any, grammar: str) -> float | None:
+def xgrammar_seconds(tokenizer: Any, method: str, source: str) -> float | None:
+    """Of compiling by a method of its compiler, once; None where it is not installed."""
     try:
         import xgrammar
     except ImportError:
         return None
     info = xgrammar.TokenizerInfo.from_huggingface(tokenizer)
     compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
-    return seconds(lambda: compiler.compile_grammar(grammar), 1)
+    return seconds(lambda: getattr(compiler, method)(source), 1)
 
 
 def main() -> None:
@@ -102,26 +117,42 @@ def main() -> None:
     options = parser.parse_args()
     settings = LlamaCppSettings(options.model, max_seq_len=512, max_batch_size=1, threads=1)
     generator, tokenizer = LlamaCppGenerator(settings), tokenizer_of(options.model)
-    rows = [{"characters": 0, "llama_cpp_s": llama_cpp_seconds(generator, None, options.repeats)}]
+    plain = llama_cpp_seconds(generator, {}, options.repeats)
+    rows: list[dict[str, Any]] = [{"kind": "none", "characters": 0, "llama_cpp_s": plain}]
     for characters in options.characters:
         pieces = pieces_of(text_of(characters))
         grammar = span_grammar(pieces)
         rows.append(
             {
+                "kind": "answer",
                 "characters": characters,
                 "rules": grammar.count("::="),
-                "grammar_bytes": len(grammar.encode()),
+                "bytes": len(grammar.encode()),
                 "write_s": seconds(partial(span_grammar, pieces), options.repeats),
-                "llama_cpp_s": llama_cpp_seconds(generator, grammar, options.repeats),
-                "xgrammar_s": xgrammar_seconds(tokenizer, grammar),
+                "llama_cpp_s": llama_cpp_seconds(generator, {"grammar": grammar}, options.repeats),
+                "xgrammar_s": xgrammar_seconds(tokenizer, "compile_grammar", grammar),
+            }
+        )
+    for characters in options.characters:
+        text = text_of(characters)
+        schema = json.dumps(form_of(text))
+        fields = response_format(form_of(text))
+        rows.append(
+            {
+                "kind": "form",
+                "characters": characters,
+                "bytes": len(schema.encode()),
+                "write_s": seconds(partial(form_of, text), options.repeats),
+                "llama_cpp_s": llama_cpp_seconds(generator, fields, options.repeats),
+                "xgrammar_s": xgrammar_seconds(tokenizer, "compile_json_schema", schema),
             }
         )
     generator.close()
-    print("characters   rules   bytes   write s   llama.cpp s   xgrammar s")
+    print("kind    characters   rules   bytes   write s   llama.cpp s   xgrammar s")
     for row in rows:
         print(
-            f"{row['characters']:>10}{row.get('rules', 0):>8}{row.get('grammar_bytes', 0):>8}"
-            f"{row.get('write_s', 0):>10.4f}{row['llama_cpp_s']:>14.3f}"
+            f"{row['kind']:<8}{row['characters']:>10}{row.get('rules', 0):>8}"
+            f"{row.get('bytes', 0):>8}{row.get('write_s', 0):>10.4f}{row['llama_cpp_s']:>14.3f}"
             f"{row.get('xgrammar_s') or float('nan'):>13.2f}"
         )
     print(json.dumps({"benchmark": "span_grammars", "model": options.model, "rows": rows}))

@@ -57,7 +57,13 @@ class ExtractionSchema:
     def constraint(self, pieces: Sequence[str]) -> Grammar:
         """The constraint for one document; see `grammar`."""
         example = json.dumps(_example(self.schema), ensure_ascii=False)
-        return Grammar(self.grammar(pieces), example, self.schema)
+        return Grammar(
+            self.grammar(pieces),
+            example,
+            self.schema,
+            _substrings=self.substrings,
+            _pieces=tuple(pieces) if self.substrings else (),
+        )
 
     @property
     def digest(self) -> str:

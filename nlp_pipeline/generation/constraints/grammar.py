@@ -7,11 +7,12 @@ never raises on a grammar error or a limit, so every call is followed by a look 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nlp_pipeline.errors.generation import ConstraintImpossible
 from nlp_pipeline.errors.meta import PackageMissing
+from nlp_pipeline.generation.constraints.piece_pattern import schema_with_pieces
 from nlp_pipeline.generation.constraints.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ class Grammar:
     source: str
     example: str = ""
     schema: Mapping[str, Any] | None = None
+    # What a completion is asked for is in `source` already: these are no part of its record.
+    _substrings: frozenset[str] = field(default=frozenset(), repr=False)
+    _pieces: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def needs_pieces(self) -> bool:
+        """Whether some texts of the schema have to stand in a document, which it does not say."""
+        return bool(self._substrings)
+
+    @property
+    def n_characters(self) -> int:
+        """Code points of that document."""
+        return sum(map(len, self._pieces))
+
+    def schema_with_pieces(self) -> Mapping[str, Any] | None:
+        """The schema that says it, by patterns; None where the document has no piece."""
+        return schema_with_pieces(self.schema or {}, self._substrings, self._pieces)
 
     def bind(self, vocabulary: Vocabulary) -> GrammarWalk:
         """See `Constraint.bind`.
