@@ -15,7 +15,7 @@ from spacy.util import raise_error
 from nlp_pipeline.components.doc_flow import DocFlow
 from nlp_pipeline.components.extensions import new_error, record_id
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.config import InvalidSetting
+from nlp_pipeline.errors.config import InvalidSetting, SettingNotOffered
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.completion_record import generator_identity
@@ -74,11 +74,13 @@ class LlamaComponent(ABC):
 
     Raises:
         InvalidSetting: `generator` is no generator.
+        SettingNotOffered: `params` asks for what the generator cannot do.
     """
 
     def __init__(self, name: str, generator: Generator, params: SamplingParams) -> None:
         if not callable(getattr(generator, "session", None)):
             raise InvalidSetting(name, "generator", generator, allowed=_GENERATOR)
+        check_offered(name, generator, {key: getattr(params, key) for key in params.chosen})
         self.name = name
         self.generator = generator
         self.params = params
@@ -230,6 +232,23 @@ class LlamaComponent(ABC):
     def get_error_handler(self) -> ErrorHandler:
         """The handler that was set, else spaCy's `raise_error`."""
         return self._error_handler or raise_error
+
+
+def check_offered(component: str, generator: Any, settings: Mapping[str, Any]) -> None:
+    """Refuses what a generator says that it cannot do, before it connects to anything.
+
+    Args:
+        component: Its name in the pipeline.
+        generator: One that cannot do everything says so by an attribute `refused_settings`.
+        settings: Those of the component that are not at their defaults.
+
+    Raises:
+        SettingNotOffered: It cannot do one of them.
+    """
+    for name, reason in getattr(generator, "refused_settings", {}).items():
+        if name in settings:
+            value, backend = settings[name], generator.backend
+            raise SettingNotOffered(component, name, value, backend=backend, reason=reason)
 
 
 def _component_of(item: Any) -> Any:

@@ -13,6 +13,7 @@ from nlp_pipeline.components.answer_features import (
     checked_weights,
 )
 from nlp_pipeline.components.answer_judge import DEFAULT_THRESHOLD, AnswerJudge
+from nlp_pipeline.components.base import check_offered
 from nlp_pipeline.components.extractive import (
     HYPOTHESES,
     MARGIN,
@@ -105,9 +106,13 @@ def make_llama_qa(
     mode = mode_for(name, checked_mode(name, mode), generator)
     beams = _BEAMS[mode] if num_beams is None else num_beams
     evidence = _EVIDENCE[mode] if evidence_sentences is None else evidence_sentences
+    if no_answer_threshold is not None:
+        check_offered(name, generator, {"no_answer_threshold": no_answer_threshold})
     if mode == "extractive":
         params = replace(params, stop=(), num_hypotheses=HYPOTHESES)
     if beams != 1:
+        if num_beams is None and "num_beams" in getattr(generator, "refused_settings", ()):
+            beams = 1
         params = replace(params, num_beams=beams, length_penalty=length_penalty)
     return LlamaQA(
         name,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from spacy.language import Language
@@ -29,12 +30,13 @@ from nlp_pipeline.components.long_documents import (
 from nlp_pipeline.components.reference_scores import evaluate_with_references, mean
 from nlp_pipeline.components.summary_revision import ON_UNSUPPORTED, SummaryRevision
 from nlp_pipeline.errors import NlpPipelineError
-from nlp_pipeline.errors.config import InvalidSetting
-from nlp_pipeline.generation.backends.server import BACKEND as SERVER
+from nlp_pipeline.errors.config import InvalidSetting, sentences_not_scored
 from nlp_pipeline.generation.chat import Chat
 from nlp_pipeline.generation.interface import Completion, Generator, SamplingParams
 from nlp_pipeline.grounding.answer_checker import Checker
 from nlp_pipeline.prompts import Example, PromptTemplate, load_examples, load_template
+
+logger = logging.getLogger(__name__)
 
 _KEY = "summary"
 
@@ -176,17 +178,25 @@ class LlamaSummarizer(LlamaComponent):
     def asks(self, doc: Doc) -> list[Ask]:
         """One request; of a document that does not fit, one per chunk, and more follow.
 
-        In the extractive mode one for each sentence that may be chosen; none of a server, which
-        scores no given text. A document without a word is not asked about.
+        In the extractive mode one for each sentence that may be chosen; none of a server that does
+        not say how likely a given text is. A document without a word is not asked about.
         """
         is_extractive = isinstance(self._pieces, ExtractiveSummaries)
-        if not doc.text.strip() or (is_extractive and self.generator.info.backend == SERVER):
+        if not doc.text.strip() or (is_extractive and not self._scores_texts):
             return []
         plan = self.long.plan(doc, {_KEY: self._chat})
         refused = plan.refused.get(_KEY)
         if refused is not None:
             return [Ask(_KEY, self._chat(""), error=refused)]
         return self._pieces.asks(doc, plan)
+
+    @cached_property
+    def _scores_texts(self) -> bool:
+        """Whether the generator can judge sentences; where it cannot, that is said once."""
+        can_score = bool(getattr(self.generator, "scores_texts", True))
+        if not can_score:
+            logger.warning("%s", sentences_not_scored(self.name))
+        return can_score
 
     def follow_ups(self, doc: Doc, completions: Mapping[str, Completion]) -> list[Ask]:
         """What is asked once the first summaries are there."""

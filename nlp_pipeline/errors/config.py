@@ -53,6 +53,31 @@ class InvalidSetting(ConfigError):
         super().__init__(f"components.{component}.{name} is {value!r} and must be {allowed}.")
 
 
+class SettingNotOffered(ConfigError):
+    """A component's setting that its generator cannot do."""
+
+    def __init__(
+        self, component: str, name: str, value: object, *, backend: str, reason: str
+    ) -> None:
+        super().__init__(
+            f"components.{component}.{name} is {value!r}, and the generator {backend} cannot do "
+            f"that: {reason}. Leave {name} out, or take the in-process Llama "
+            "(nlp_pipeline.Llama.v1) as the component's generator."
+        )
+
+
+class OverrideNotOffered(ConfigError):
+    """An option that replaces a setting of the generators, of which none has that setting."""
+
+    def __init__(self, name: str, value: object, backends: Iterable[str]) -> None:
+        option = name.replace("_", "-")
+        super().__init__(
+            f"--{option} {value} cannot be done: no generator of the pipeline takes a {option} "
+            f"({listing(backends)}). Leave it out and set it where the model is served, or take "
+            "the in-process Llama (nlp_pipeline.Llama.v1) as generator."
+        )
+
+
 class SettingTooLarge(ConfigError):
     """An integer that no setting can hold."""
 
@@ -306,6 +331,19 @@ def sentences_come_later(component: str, pipe: str) -> str:
         f"[{component}] stands before '{pipe}', which sets the sentences: evidence is only the "
         "sentence that holds the answer, and long documents are split without regard to "
         f"sentences. Add {component} after '{pipe}'."
+    )
+
+
+def sentences_not_scored(component: str) -> str:
+    """What is said where a server cannot judge the sentences of a summary.
+
+    Args:
+        component: Its name in the pipeline.
+    """
+    return (
+        f"[{component}] the server does not say how likely a given text is: sentences are chosen "
+        "by their place and their words alone. llama.cpp does, and vLLM and SGLang do with the "
+        "generator's setting tokenizer and with logprobs = true."
     )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from nlp_pipeline.errors.base import listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError, RequestError
 from nlp_pipeline.errors.packages import pip_install
 
+NAME_LIMIT = 500
+"""Characters of a model's name: llama.cpp calls it by the path of its file."""
+
 REASON_LIMIT = 300
 """Characters of a server's own words that a message repeats."""
 
 
-def _quoted_reason(reason: str) -> str:
+def quoted_reason(reason: str) -> str:
     """What a server or a library said, on one line and without its full stop."""
     return escaped(" ".join(reason.split()), REASON_LIMIT).rstrip(".")
 
@@ -52,7 +55,7 @@ class ServerUnreachable(ModelError):
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"The server at {base_url} cannot be reached: {_quoted_reason(reason)}. Start it, or "
+            f"The server at {base_url} cannot be reached: {quoted_reason(reason)}. Start it, or "
             "correct "
             "the generator's base_url."
         )
@@ -65,7 +68,7 @@ class ServerKeyRefused(ModelError):
         state = "was refused" if has_key else "is not set"
         super().__init__(
             f"The server at {base_url} asks for a key, and the one in the environment variable "
-            f"{variable} {state} ({_quoted_reason(reason)}). Put a valid key into {variable}, or "
+            f"{variable} {state} ({quoted_reason(reason)}). Put a valid key into {variable}, or "
             "name "
             "another variable in the generator's api_key_env."
         )
@@ -85,7 +88,7 @@ class ServerModelUnknown(ModelError):
     """The server does not serve the model of that name."""
 
     def __init__(self, base_url: str, model: str, served: Iterable[str]) -> None:
-        models = listing(escaped(name) for name in served)
+        models = listing(escaped(name, NAME_LIMIT) for name in served)
         super().__init__(
             f"The server at {base_url} serves no model '{escaped(model)}'; it serves: {models}. "
             "Name one of these with --model or in the generator's setting 'model'."
@@ -96,7 +99,7 @@ class ServerModelUnnamed(ModelError):
     """No model is named and the server does not serve exactly one."""
 
     def __init__(self, base_url: str, served: Iterable[str]) -> None:
-        models = listing(escaped(name) for name in served)
+        models = listing(escaped(name, NAME_LIMIT) for name in served)
         super().__init__(
             f"Which model of the server at {base_url}? It serves: {models}. Name one with --model "
             "or in the generator's setting 'model'."
@@ -108,7 +111,7 @@ class ServerUnusable(ModelError):
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"The server at {base_url} cannot be used: {_quoted_reason(reason)}. Check that "
+            f"The server at {base_url} cannot be used: {quoted_reason(reason)}. Check that "
             "base_url is "
             "the address of an OpenAI-compatible server, as a rule one that ends in /v1."
         )
@@ -122,7 +125,7 @@ class ServerGone(ModelError):
     def __init__(self, base_url: str, failures: int, reason: str) -> None:
         super().__init__(
             f"The server at {base_url} no longer serves: {failures} requests in a row failed, the "
-            f"last with: {_quoted_reason(reason)}. Look after the server, then type the same "
+            f"last with: {quoted_reason(reason)}. Look after the server, then type the same "
             "command again."
         )
 
@@ -138,7 +141,7 @@ class ServerRefused(RequestError):
     """The server refuses this request (HTTP 4xx); the same request would be refused again."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The server refuses the request: {_quoted_reason(reason)}.")
+        super().__init__(f"The server refuses the request: {quoted_reason(reason)}.")
 
 
 class ServerFailed(RequestError):
@@ -148,7 +151,7 @@ class ServerFailed(RequestError):
 
     def __init__(self, reason: str, attempts: int) -> None:
         times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"The server gave no answer in {times}: {_quoted_reason(reason)}.")
+        super().__init__(f"The server gave no answer in {times}: {quoted_reason(reason)}.")
 
 
 class ServerReplyInvalid(RequestError):
@@ -157,7 +160,7 @@ class ServerReplyInvalid(RequestError):
     retryable = True
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The server's reply cannot be used: {_quoted_reason(reason)}.")
+        super().__init__(f"The server's reply cannot be used: {quoted_reason(reason)}.")
 
 
 class ServerReplyTooLarge(RequestError):
@@ -167,13 +170,6 @@ class ServerReplyTooLarge(RequestError):
         super().__init__(
             f"The server's reply was dropped: it has {size}, where at most {limit} were expected."
         )
-
-
-class NotOfferedByServer(RequestError):
-    """Something that a request may ask of the in-process engine only."""
-
-    def __init__(self, feature: str, instead: str) -> None:
-        super().__init__(f"The server backend takes no {feature}. {instead}")
 
 
 class PromptCut(RequestError):
@@ -186,40 +182,4 @@ class PromptCut(RequestError):
             "that were sent. Set the generator's max_seq_len to the length of the server's "
             "context, so that long documents are divided (chunk_tokens makes the pieces smaller "
             "still), or start the server with a longer one (Ollama: OLLAMA_CONTEXT_LENGTH)."
-        )
-
-
-class GrammarsNotObeyed(ModelError):
-    """A server that generates what a grammar forbids, or takes none."""
-
-    def __init__(self, base_url: str, server: str, expected: str, replies: Sequence[str]) -> None:
-        said = listing(f"'{_quoted_reason(reply)}'" for reply in replies)
-        probe = f"; asked for '{expected}' alone it said: {said}" if replies else ""
-        super().__init__(
-            f"The server at {base_url} ({escaped(server)}) obeys no grammar{probe}. Answers as "
-            'pieces of the document (mode = "extractive") and the scores of labels need one: serve '
-            "the model by llama.cpp, vLLM or SGLang, take the in-process Llama, or set mode = "
-            '"free".'
-        )
-
-
-class TextScoresMissing(ModelError):
-    """A setting is missing without which a server does not say how likely a given text is."""
-
-    def __init__(self, base_url: str, server: str, needed: str) -> None:
-        super().__init__(
-            f"The server at {base_url} ({escaped(server)}) cannot say how likely a given text is, "
-            "which answers as pieces of the document and labels are chosen by, unless the "
-            f'generator\'s settings help: set {needed}. Or set mode = "free".'
-        )
-
-
-class SpanGrammarTooLarge(RequestError):
-    """A text that is too long for a grammar of its pieces."""
-
-    def __init__(self, characters: int, limit: int) -> None:
-        super().__init__(
-            f"The text has {characters} characters, and a server is sent the pieces of at most "
-            f"{limit} as a grammar. Ask about less of the document at a time: set chunk_tokens, "
-            f"such as {limit // 8}."
         )

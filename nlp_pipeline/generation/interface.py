@@ -201,7 +201,9 @@ class Generator(Protocol):
     """Completes prompts. In-process engine, server and echo backends all look like this.
 
     One that obeys every constraint may say so by an attribute `obeys_constraints`, and one that
-    knows how wide a beam search it can do, by `max_num_beams`.
+    knows how wide a beam search it can do, by `max_num_beams`. One that cannot do everything has
+    a `backend` and `refused_settings`: settings of `SamplingParams` or of components by name, with
+    the reason. Such a setting is refused before anything is connected or loaded.
     """
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from nlp_pipeline.errors import InvalidSamplingParams
@@ -73,6 +73,11 @@ class SamplingParams:
                     raise InvalidSamplingParams(
                         name, getattr(self, name), f"{plain!r} with num_beams={self.num_beams}"
                     )
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The names of those that are not at their defaults."""
+        return frozenset(f.name for f in fields(self) if getattr(self, f.name) != f.default)
 
     @property
     def greedy(self) -> bool:

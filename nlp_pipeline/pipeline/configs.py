@@ -17,6 +17,7 @@ from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import (
     LanguageIsTrained,
     LanguageUnknown,
+    OverrideNotOffered,
     PipelineInvalid,
     PipelineNotFound,
     UnknownKeyword,
@@ -125,6 +126,7 @@ def _resolved(spec: PipelineSpec) -> Config:
         _source_all_from(config, folder)
     if spec.lang is not None:
         _set_language(config, spec.name, spec.lang)
+    _check_overrides(config, spec)
     for component in _with_generator(config):
         _apply(component["generator"], spec)
         suit_adapter(component)
@@ -204,6 +206,21 @@ def _source_all_from(config: Config, folder: Path) -> None:
 
 def _with_generator(config: Config) -> list[dict[str, Any]]:
     return [c for c in components(config).values() if isinstance(c.get("generator"), dict)]
+
+
+def _check_overrides(config: Config, spec: PipelineSpec) -> None:
+    """Refuses what would replace a setting that no generator has, such as a server's device.
+
+    Raises:
+        OverrideNotOffered: There is such a one.
+    """
+    blocks = [component["generator"] for component in _with_generator(config)]
+    backends = list(dict.fromkeys(str(block.get("@llama_generators")) for block in blocks))
+    if spec.echo or not backends or ECHO in backends:
+        return
+    for key, value in spec.overrides.items():
+        if not any(key in block for block in blocks):
+            raise OverrideNotOffered(key, value, backends)
 
 
 def _apply(generator: dict[str, Any], spec: PipelineSpec) -> None:

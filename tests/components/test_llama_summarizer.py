@@ -387,18 +387,29 @@ class TestExtractive:
         assert failed._.errors[0]["question_id"] == "summary"
         assert failed._.summary_details["sentences"] == []
 
-    def test_a_server_is_not_asked(self) -> None:
+    @pytest.mark.parametrize("scores_texts", [True, False])
+    def test_a_server_is_asked_where_it_says_how_likely_a_text_is(
+        self, scores_texts: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
         class Server(Judge):
-            """Goes by the name of the backend that obeys no constraint."""
+            """Some say it, some do not."""
 
-            @property
-            def info(self) -> GeneratorInfo:
-                return replace(super().info, backend="nlp_pipeline.server.v1")
+            def __init__(self) -> None:
+                super().__init__()
+                self.scores_texts = scores_texts
 
         server = Server()
         doc = extract("".join(sentence(n) for n in range(12)), server)
         assert doc._.summary == (sentence(0) + sentence(1)).strip()
-        assert (doc._.summary_details["status"], doc._.errors, server.asked) == ("ok", [], [])
+        assert (doc._.summary_details["status"], doc._.errors) == ("ok", [])
+        assert bool(server.asked) is scores_texts
+        warning = (
+            "[llama_summarizer] the server does not say how likely a given text is: sentences are "
+            "chosen by their place and their words alone. llama.cpp does, and vLLM and SGLang do "
+            "with the generator's setting tokenizer and with logprobs = true."
+        )
+        warnings = [record.getMessage() for record in caplog.records]
+        assert warnings == ([] if scores_texts else [warning])
 
     @pytest.mark.parametrize("text", ["", " \n", "..."])
     def test_a_text_without_a_word(self, text: str) -> None:

@@ -13,14 +13,16 @@ import spacy
 from stub_server import Action, Body, Handler, StubServer, fail, reply, said, scored
 
 from nlp_pipeline.errors.server import (
-    GrammarsNotObeyed,
     ServerReplyInvalid,
+)
+from nlp_pipeline.errors.server_abilities import (
+    GrammarsNotObeyed,
     SpanGrammarTooLarge,
     TextScoresMissing,
 )
-from nlp_pipeline.generation.backends.server import ServerGenerator
+from nlp_pipeline.generation.backends.server import ServerGenerator, connection
 from nlp_pipeline.generation.backends.server.constrained_requests import MAX_SPAN_CHARACTERS
-from nlp_pipeline.generation.backends.server.grammar_probe import PROBE_TEXT
+from nlp_pipeline.generation.backends.server.probe import PROBE_TEXT
 from nlp_pipeline.generation.chat import Chat, Message
 from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.forced import Forced
@@ -55,7 +57,7 @@ def obedient(field: Callable[[Body], Any], *answers: Body) -> Action:
 
     def act(handler: Handler, body: Body) -> None:
         grammar = field(body) or ""
-        is_probe = body.get("messages", [{}])[-1].get("content") == "Say hello."
+        is_probe = "Say hello." in str(body.get("messages"))
         if is_probe:
             reply(said(PROBE_TEXT if PROBE_TEXT in grammar else "Hello!"))(handler, body)
         else:
@@ -169,11 +171,12 @@ def test_a_given_text_is_scored_under_a_grammar_of_its_own(
     assert isinstance(ask(generator, Forced(" sport"), CHAT).error, ServerReplyInvalid)
 
 
+@pytest.mark.parametrize("tokens", [[7, 9], [{"id": 7, "piece": " spo"}, {"id": 9, "piece": "rt"}]])
 def test_a_given_text_is_scored_in_the_tokenizers_own_tokens(
-    stub: StubServer, connect: Connect
+    stub: StubServer, connect: Connect, tokens: Any
 ) -> None:
     stub.serves("llamacpp")
-    stub.routes["/tokenize"] = reply({"tokens": [7, 9]})
+    stub.routes["/tokenize"] = reply({"tokens": tokens})
     texts = (" sport", " none", " sport", " sport")
     answers = [said(text, logprobs=scored((text, -1))) for text in texts]
     stub.otherwise = obedient(partial(of_field, "grammar"), *answers)
@@ -186,9 +189,25 @@ def test_a_given_text_is_scored_in_the_tokenizers_own_tokens(
     stub.script.append(fail(400, "failed to parse grammar"))  # as a server of before does
     assert ask(generator, Forced(" sport"), CHAT).error is None
     ask(generator, Forced(" sport"), CHAT)
-    assert [body["grammar"] for body in stub.bodies[4:]] == ['root ::= " " "sport"\n'] * 2
+    # Refused once, and once more without the document, which is served.
+    assert [body.get("grammar") for body in stub.bodies[4:]] == [
+        None,
+        *['root ::= " " "sport"\n'] * 2,
+    ]
     asked = [body["content"] for path, _, body in stub.seen if path == "/tokenize"]
     assert asked == [" sport", " none"], "once a text"
+
+
+@pytest.mark.parametrize("tokens", [[{"id": 7, "piece": [195]}, {"id": 9, "piece": [163]}], 3])
+def test_tokens_that_are_parts_of_characters_are_spelled(
+    stub: StubServer, connect: Connect, tokens: Any
+) -> None:
+    stub.serves("llamacpp")
+    stub.routes["/tokenize"] = reply({"tokens": tokens})
+    answer = said(" ã", logprobs=scored((" ã", -1)))
+    stub.otherwise = obedient(partial(of_field, "grammar"), answer)
+    assert ask(connect(), Forced(" ã"), CHAT).error is None
+    assert stub.bodies[-1]["grammar"] == 'root ::= " " "ã"\n'
 
 
 def test_vllm_generates_under_a_grammar_and_is_asked_for_scores(
@@ -375,3 +394,40 @@ def test_a_classifier_over_a_server_that_obeys_nothing_ends_the_stream(stub: Stu
     nlp.add_pipe("llama_classifier", config={"labels": ["a", "b"], "generator": block(stub)})
     with pytest.raises(GrammarsNotObeyed):
         list(nlp.pipe(["one", "two"]))
+
+
+@pytest.mark.parametrize(
+    ("owner", "settings", "can"),
+    [
+        ("llamacpp", {}, True),
+        ("llamacpp", {"logprobs": False}, False),
+        ("vllm", {}, False),
+        ("vllm", {"tokenizer": "somewhere"}, True),
+        ("sglang", {"tokenizer": "somewhere", "logprobs": False}, False),
+        ("library", {"tokenizer": "somewhere"}, False),
+    ],
+)
+def test_who_says_how_likely_a_text_is(
+    stub: StubServer,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: str,
+    settings: Any,
+    can: bool,
+) -> None:
+    monkeypatch.setattr(connection, "_encoder", lambda settings: None)
+    stub.serves(owner)
+    assert connect(**settings).scores_texts is can
+
+
+def test_a_text_that_opens_the_answer_is_scored_without_a_space(
+    stub: StubServer, connect: Connect
+) -> None:
+    stub.serves("llamacpp")
+    stub.routes["/tokenize"] = reply({"tokens": [7]})
+    text = "Ann met\nBo."
+    answer = said(text, logprobs=scored((text, -1)))
+    stub.otherwise = obedient(partial(of_field, "grammar"), answer)
+    done = ask(connect(), Forced(text), Chat(CHAT.messages))
+    assert (done.error, done.text, done.logprobs) == (None, text, (-1.0,))
+    assert [body["content"] for path, _, body in stub.seen if path == "/tokenize"] == [text]

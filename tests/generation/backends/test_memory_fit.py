@@ -65,8 +65,16 @@ def test_other_models_are_none_of_its_business(tiny_llama: str, gguf: Path, tmp_
 
 def test_what_to_install_or_leave_out(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_fit, "total_memory", lambda: 1000)
-    with pytest.raises(UnpackedModelTooLarge, match="run it packed: leave out quantization"):
-        make_llama(model=str(gguf), device="cpu", quantization="int8")
+    in_process: dict[str, Any] = {
+        "adapter": "mine",
+        "quantization": "int8",
+        "tokenizer": "other",
+        "device_map": "auto",
+        "tensor_parallel_size": 2,
+    }
+    for name, value in in_process.items():
+        with pytest.raises(UnpackedModelTooLarge, match=f"run it packed: leave out {name}"):
+            make_llama(model=str(gguf), device="cpu", **{name: value})
     monkeypatch.setattr(memory_fit, "library_version", lambda: "")
     with pytest.raises(UnpackedModelTooLarge, match=r"GB\. .* type `pip install 'xllamacpp"):
         make_llama(model=str(gguf), device="cpu")

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from stub_server import Body, Handler, StubServer, hang, reply, said, scored, slow
 
-from nlp_pipeline.errors.server import NotOfferedByServer, ServerClosed
+from nlp_pipeline.errors.server import (
+    ServerClosed,
+)
+from nlp_pipeline.errors.server_abilities import (
+    NotOfferedByServer,
+)
 from nlp_pipeline.generation.backends.server import BACKEND, ServerGenerator
 from nlp_pipeline.generation.chat import Chat, Message, Prompt
 from nlp_pipeline.generation.constraints.grammar import Grammar
@@ -283,6 +288,10 @@ def test_tokens_are_counted_by_the_server(stub: StubServer, connect: Connect) ->
     stub.routes["/tokenize"] = reply({"count": 11, "max_model_len": 64})
     assert connect(max_retries=1).count_tokens(CHAT) == 11
     assert stub.seen[-1][2]["continue_final_message"] is True
+    stub.serves("sglang")
+    assert connect(max_retries=2).count_tokens(CHAT) == 11
+    # It counts no prompt that goes on with an answer where this field says that none is begun.
+    assert "add_generation_prompt" not in stub.seen[-1][2]
 
 
 def test_a_server_that_counts_nothing_gets_an_upper_bound(connect: Connect) -> None:

@@ -104,7 +104,7 @@ def test_a_refusal_is_not_tried_again(stub: StubServer, connect: Connect, status
     assert isinstance(done.error, ServerRefused)
     assert not done.error.retryable
     assert f"HTTP {status}: bad\\x1b[31m words" in str(done.error)
-    assert len(stub.bodies) == 1
+    assert [body["prompt"] for body in stub.bodies].count("Hello") == 1
     assert ask(generator).text == "Paris", "the others go on"
 
 
@@ -259,6 +259,10 @@ def test_models(stub: StubServer, connect: Connect) -> None:
     assert isinstance(start(connect), ServerModelUnnamed)
     assert connect(model="a").info.model == "a:latest"
     assert connect(model="bee").info.model == "b"
+    path = "/models/" + "long/" * 60 + "small.Q4_1.gguf"
+    stub.models = reply({"data": [{"id": path}]})
+    assert f"it serves: {path}." in str(start(connect, model="large")), "it can be copied"
+    assert connect(model="small.Q4_1.gguf").info.model == path
     stub.models = fail(404)
     assert isinstance(start(connect), ServerUnusable)
     assert connect(model="believed").info.model == "believed"

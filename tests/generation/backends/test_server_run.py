@@ -17,6 +17,7 @@ import pytest
 from stub_server import Action, Body, Handler, StubServer, fail, hang, reply, said
 
 import nlp_pipeline
+from nlp_pipeline.errors.server_abilities import RequestsRefused
 from nlp_pipeline.generation.backends.server.generator import _close_all
 from nlp_pipeline.pipeline import (
     PipelineSpec,
@@ -196,11 +197,15 @@ def test_errors_and_objects_do_not_show_the_key(
     from nlp_pipeline.generation.interface import GenerationRequest, generate
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    stub.otherwise = echo_key(400)
+    stub.script.append(echo_key(400))
     generator = connect()
     (done,) = generate(generator, [GenerationRequest("r", "Hello")])
     assert done.error is not None
     shown = [repr(done), *format_exception(done.error), repr(done.error.__dict__)]
+    stub.otherwise = echo_key(400)
+    with pytest.raises(RequestsRefused) as refused:
+        list(generate(connect(max_concurrency=1), [GenerationRequest("r", "Hello")]))
+    shown += format_exception(refused.value)
     shown += [repr(generator.info), repr(generator.connection), repr(vars(generator))]
     stub.models = echo_key(403)
     generator.close()

@@ -24,6 +24,10 @@ MOST_OF_MEMORY = 0.9
 """The share of the memory that weights may take: the rest of the program needs some too."""
 
 
+_IN_PROCESS = ("adapter", "quantization", "tokenizer", "device_map")
+"""Settings that change answers, or ask for more than one device, and that llama.cpp has none of."""
+
+
 def packed_instead(settings: LlamaSettings) -> LlamaCppGenerator | None:
     """llama.cpp in place of the in-process Llama, where that has too little memory on the CPU.
 
@@ -46,7 +50,8 @@ def packed_instead(settings: LlamaSettings) -> LlamaCppGenerator | None:
     needed, there = _unpacked_bytes(path, settings), total_memory()
     if needed <= there * MOST_OF_MEMORY:
         return None
-    in_process = [name for name in ("adapter", "quantization") if getattr(settings, name)]
+    in_process = [name for name in _IN_PROCESS if getattr(settings, name)]
+    in_process += ["tensor_parallel_size"] * ((settings.tensor_parallel_size or 1) > 1)
     if in_process or not library_version():
         raise UnpackedModelTooLarge(settings.model, needed, there, settings=in_process)
     logger.warning(

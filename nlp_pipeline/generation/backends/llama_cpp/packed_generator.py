@@ -10,7 +10,7 @@ from nlp_pipeline.generation.backends.llama_cpp.packed_server import (
     library_version,
 )
 from nlp_pipeline.generation.backends.llama_cpp.packed_settings import LlamaCppSettings
-from nlp_pipeline.generation.backends.server import ServerGenerator
+from nlp_pipeline.generation.backends.server import REFUSED_PARAMS, ServerGenerator
 from nlp_pipeline.generation.chat import Prompt
 from nlp_pipeline.generation.interface import GeneratorInfo, Session
 
@@ -25,7 +25,8 @@ class LlamaCppGenerator:
     """
 
     obeys_constraints = True
-    max_num_beams = 1
+    backend = BACKEND
+    refused_settings = REFUSED_PARAMS
 
     def __init__(self, settings: LlamaCppSettings) -> None:
         self.settings = settings

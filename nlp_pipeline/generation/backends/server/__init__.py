@@ -26,4 +26,5 @@ given texts where it takes grammars (`constrained_requests`), and JSON schemas.
 
 from nlp_pipeline.generation.backends.server.generator import BACKEND as BACKEND
 from nlp_pipeline.generation.backends.server.generator import ServerGenerator as ServerGenerator
+from nlp_pipeline.generation.backends.server.requests import REFUSED_PARAMS as REFUSED_PARAMS
 from nlp_pipeline.generation.backends.server.settings import ServerSettings as ServerSettings

@@ -20,8 +20,10 @@ from nlp_pipeline.generation.backends.server.constrained_requests import Constra
 from nlp_pipeline.generation.backends.server.discovery import served_model, unusable
 from nlp_pipeline.generation.backends.server.failures import Failure, wait_before
 from nlp_pipeline.generation.backends.server.loop import LoopThread, cancel
+from nlp_pipeline.generation.backends.server.refusal_trial import RefusalTrial
 from nlp_pipeline.generation.backends.server.replies import completion_of
 from nlp_pipeline.generation.backends.server.requests import Body, RequestWriter, SentPrompt
+from nlp_pipeline.generation.backends.server.schema_probe import SchemaProbe, needs_pieces
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.backends.server.token_counts import count_tokens
 from nlp_pipeline.generation.chat import Prompt
@@ -67,8 +69,10 @@ class Connection:
             raise
         self.encoder = _encoder(settings)
         self.writer = RequestWriter(self.served, settings, self.encoder)
+        self._trial = RefusalTrial(self._ask, self.served, settings)
+        self._schema_probe = SchemaProbe(self._ask_tried, self.served, settings)
         self._constrained = ConstrainedRequests(
-            self._ask, self.writer, self.served, settings=settings, encoder=self.encoder
+            self._ask_tried, self.writer, self.served, settings=settings, encoder=self.encoder
         )
 
     @property
@@ -93,8 +97,10 @@ class Connection:
         try:
             if self._constrained.serves(request):
                 return await self._constrained.complete(request, sample)
+            if needs_pieces(request.constraint):
+                await self._schema_probe.outcome()
             body = self.writer.write(request, sample)
-            answer = await self._ask(body.path, body.body)
+            answer = await self._ask_tried(body.path, body.body)
             if not isinstance(answer, Failure):
                 completion = completion_of(answer, request, sample, body)
                 if completion.reasoning or isinstance(completion.error, NoAnswerAfterReasoning):
@@ -110,6 +116,17 @@ class Connection:
         except Exception as unforeseen:  # every request completes exactly once
             error = GenerationFailed(f"{type(unforeseen).__name__}: {unforeseen}")
         return Completion.failed(request.id, error, sample=sample)
+
+    async def _ask_tried(self, path: str, body: Body) -> Reply | Failure:
+        """As `_ask`, for a request about a document.
+
+        Raises:
+            RequestsRefused: It is refused, and would be about any other document.
+        """
+        answer = await self._ask(path, body)
+        if isinstance(answer, Failure) and answer.is_refusal:
+            await self._trial.check(path, body)
+        return answer
 
     async def _ask(
         self, path: str, body: Body | None, *, at_start: bool = False

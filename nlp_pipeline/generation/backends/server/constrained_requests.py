@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.errors.server import ServerRefused, ServerReplyInvalid, SpanGrammarTooLarge
+from nlp_pipeline.errors.server import (
+    ServerRefused,
+    ServerReplyInvalid,
+)
+from nlp_pipeline.errors.server_abilities import (
+    SpanGrammarTooLarge,
+)
 from nlp_pipeline.generation.backends.server.discovery import ServedModel
 from nlp_pipeline.generation.backends.server.failures import Failure
 from nlp_pipeline.generation.backends.server.grammar_probe import (
     SCORES_UNDER_GRAMMAR,
-    Ask,
-    Body,
     GrammarField,
     GrammarProbe,
 )
+from nlp_pipeline.generation.backends.server.probe import Ask, Body
 from nlp_pipeline.generation.backends.server.replies import completion_of
 from nlp_pipeline.generation.backends.server.requests import RequestWriter, SentPrompt
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
@@ -87,7 +92,7 @@ class ConstrainedRequests:
             ModelError: The server cannot do it, for no request.
             NlpPipelineError: This request cannot be served.
         """
-        field = await self._probe.field()
+        field = await self._probe.outcome()
         text = _only_text(request.constraint)
         if self._served.server in SCORES_UNDER_GRAMMAR or self._encoder is None:
             if text is not None:
@@ -97,7 +102,10 @@ class ConstrainedRequests:
             return await self._generated(request, sample, body, field(grammar))
         prompt_ids = self._encoder.encode(request.prompt, answers_at_once=True)
         if text is not None:
-            completion = _given(request, sample, f" {text}", len(prompt_ids))
+            whole = (
+                request.constraint.text if isinstance(request.constraint, Forced) else f" {text}"
+            )
+            completion = _given(request, sample, whole, len(prompt_ids))
         else:
             body = self._writer.write(replace(request, prompt="", constraint=None), sample)
             body = replace(body, prompt_tokens=len(prompt_ids))
@@ -116,7 +124,7 @@ class ConstrainedRequests:
         In the tokenizer's own tokens where the server takes these in a grammar: left to itself it
         would begin with whichever piece of the text is likeliest, such as a lone space.
         """
-        after_space = self._writer.sends_prefix
+        after_space = self._writer.sends_prefix and _follows_space(request.constraint)
         grammars = [self._grammar(request.constraint, after_space=after_space)]
         token_ids = await self._tokens(f" {text}" if after_space else text)
         if token_ids:
@@ -133,17 +141,20 @@ class ConstrainedRequests:
         return completion
 
     async def _tokens(self, text: str) -> list[int]:
-        """The tokens of a text by llama.cpp's word, asked once a text; none where it has none."""
+        """The tokens of a text by llama.cpp's word, asked once a text; none where it has none.
+
+        None either where one of them is part of a character: its grammars cannot hold these.
+        """
         if not self._takes_tokens:
             return []
         if text not in self._token_ids:
             if len(self._token_ids) >= MAX_TOKENIZED_TEXTS:
                 self._token_ids.clear()
             body = {"content": text, "add_special": False, "parse_special": False}
+            body["with_pieces"] = True
             answer = await self._ask(f"{self._settings.root_url}/tokenize", body)
             tokens = None if isinstance(answer, Failure) else answer.get("tokens")
-            whole = isinstance(tokens, list) and all(isinstance(token, int) for token in tokens)
-            self._token_ids[text] = list(tokens) if whole and tokens else []
+            self._token_ids[text] = _whole_characters(tokens)
         return self._token_ids[text]
 
     def _grammar(self, constraint: Constraint | None, *, after_space: bool) -> str:
@@ -163,13 +174,15 @@ class ConstrainedRequests:
     async def _generated(
         self, request: GenerationRequest, sample: int, prompt: SentPrompt, grammar: Body
     ) -> Completion:
-        """What is generated under a grammar, up to its line break."""
+        """What is generated under a grammar, up to the line break that ends a piece."""
         prompt.body.pop("stop", None)  # llama.cpp takes a stop text's tokens out of the scores
         prompt.body.update(grammar)
         answer = await self._ask(prompt.path, prompt.body)
         if isinstance(answer, Failure):
             return Completion.failed(request.id, answer.error(), sample=sample)
-        line = replace(request, params=replace(request.params, stop=("\n",)))
+        # A given text may have line breaks of its own; nothing follows it.
+        stop = () if isinstance(request.constraint, Forced) else ("\n",)
+        line = replace(request, params=replace(request.params, stop=stop))
         return completion_of(answer, line, sample, prompt, partial(_whole, request.constraint))
 
     async def _scored(
@@ -200,6 +213,18 @@ class ConstrainedRequests:
         )
 
 
+def _whole_characters(tokens: Any) -> list[int]:
+    """The ids of tokens that llama.cpp names; none where one is part of a character only."""
+    ids: list[int] = []
+    for token in tokens if isinstance(tokens, list) else []:
+        is_whole = isinstance(token, dict) and isinstance(token.get("piece"), str)
+        token_id = token.get("id") if is_whole else token  # former versions name the ids alone
+        if not isinstance(token_id, int):
+            return []
+        ids.append(token_id)
+    return ids
+
+
 def _only_text(constraint: Constraint | None) -> str | None:
     """The text that a constraint leaves no choice of; None for one that does."""
     if isinstance(constraint, Forced):
@@ -207,6 +232,11 @@ def _only_text(constraint: Constraint | None) -> str | None:
     if isinstance(constraint, DocumentSpans) and constraint.no_answer and not constraint.starts:
         return constraint.no_answer
     return None
+
+
+def _follows_space(constraint: Constraint | None) -> bool:
+    """Whether a given text comes after an answer's beginning, and so after a space."""
+    return not isinstance(constraint, Forced) or constraint.text.startswith(" ")
 
 
 def _given(request: GenerationRequest, sample: int, text: str, prompt_tokens: int) -> Completion:

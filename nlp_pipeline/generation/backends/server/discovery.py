@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from nlp_pipeline.errors.generation import ModelError
@@ -19,6 +20,9 @@ from nlp_pipeline.generation.backends.server.settings import ServerSettings
 
 PREFILLING = ("llamacpp", "vllm", "sglang")
 """Servers that go on from the beginning of an assistant's turn."""
+
+OLLAMA = "library"
+"""What Ollama calls the owner of its models."""
 
 _FACTS = ("root", "n_params", "size", "ftype", "n_vocab", "quantization")
 """What a server says of a model that would change with its weights."""
@@ -90,8 +94,9 @@ def _entry(entries: list[dict[str, Any]], settings: ServerSettings) -> dict[str,
         raise ServerModelUnnamed(settings.base_url, names)
     for entry, name in zip(entries, names, strict=True):
         aliases = entry.get("aliases") if isinstance(entry.get("aliases"), list) else []
-        # Ollama lists `llama3.2:latest` and takes `llama3.2`.
+        # Ollama lists `llama3.2:latest` and takes `llama3.2`; llama.cpp lists the path of a file.
         called = {name, name.removesuffix(":latest"), *map(str, aliases or [])}
+        called.add(PurePath(name).name if name.endswith(".gguf") else name)
         if not settings.model or settings.model in called:
             return entry
     raise ServerModelUnknown(settings.base_url, settings.model, names)

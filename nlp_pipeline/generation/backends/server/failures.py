@@ -69,6 +69,18 @@ class Failure:
         return self.kind in ("unreachable", "timeout")
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether the server will not serve the request, for a reason that it alone knows."""
+        is_known = self.is_retryable or self.key_refused or self.prompt_lengths is not None
+        return self.kind == "status" and not is_known
+
+    @property
+    def prompt_lengths(self) -> tuple[int, int] | None:
+        """Tokens of the prompt and of the context, where llama.cpp says that it is too long."""
+        prompt, context = (self.details.get(name) for name in ("n_prompt_tokens", "n_ctx"))
+        return (prompt, context) if isinstance(prompt, int) and isinstance(context, int) else None
+
+    @property
     def key_refused(self) -> bool:
         """Whether the server refuses the caller, not what is asked."""
         return self.status in (401, 403)
@@ -78,10 +90,8 @@ class Failure:
         if self.is_retryable:
             return ServerFailed(self.reason, self.attempts)
         if self.kind == "status":
-            lengths = [self.details.get(name) for name in ("n_prompt_tokens", "n_ctx")]
-            if isinstance(lengths[0], int) and isinstance(lengths[1], int):  # llama.cpp
-                return PromptTooLong(lengths[0], lengths[1])
-            return ServerRefused(self.reason)
+            lengths = self.prompt_lengths
+            return PromptTooLong(*lengths) if lengths else ServerRefused(self.reason)
         if self.kind == "too_large":
             return ServerReplyTooLarge(self.details["given"], self.details["limit"])
         kinds = {"garbage": ServerReplyInvalid, "unsendable": PromptNotEncoded}

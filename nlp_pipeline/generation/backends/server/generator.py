@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import atexit
 import logging
+from collections.abc import Mapping
 
 from nlp_pipeline.generation.backends.server.connection import Connection
+from nlp_pipeline.generation.backends.server.grammar_probe import GRAMMAR_FIELDS, missing_setting
+from nlp_pipeline.generation.backends.server.requests import REFUSED_PARAMS
 from nlp_pipeline.generation.backends.server.session import ServerSession
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.chat import Prompt
@@ -24,6 +27,8 @@ class ServerGenerator:
     Args:
         settings: Where the server is and how it is treated.
     """
+
+    backend = BACKEND
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
@@ -62,12 +67,19 @@ class ServerGenerator:
         return GeneratorInfo(BACKEND, served.name, served.max_seq_len, details=details)
 
     @property
-    def max_num_beams(self) -> int:
-        """1: no server searches."""
-        return 1
+    def refused_settings(self) -> Mapping[str, str]:
+        """What no server can do, and what the settings leave out the means for."""
+        unscored = {"no_answer_threshold": "its setting logprobs = false leaves answers unscored"}
+        return REFUSED_PARAMS if self.settings.logprobs else {**REFUSED_PARAMS, **unscored}
+
+    @property
+    def scores_texts(self) -> bool:
+        """Whether it says how likely a given text is: not every server does. Connects."""
+        served = self.connection.served
+        return served.server in GRAMMAR_FIELDS and not missing_setting(served, self.settings)
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """Length of the encoded prompt: exact from llama.cpp and vLLM, else an upper bound."""
+        """Length of the encoded prompt; an upper bound where the server does not count."""
         return self.connection.count_tokens(prompt)
 
     def session(self) -> Session:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.errors.server import NotOfferedByServer
-from nlp_pipeline.generation.backends.server.discovery import PREFILLING, ServedModel
+from nlp_pipeline.errors.server_abilities import (
+    NotOfferedByServer,
+    SettingPassedOver,
+)
+from nlp_pipeline.generation.backends.server.discovery import OLLAMA, PREFILLING, ServedModel
 from nlp_pipeline.generation.backends.server.neutral import ControlTokens
+from nlp_pipeline.generation.backends.server.schema_probe import (
+    form_of_pieces,
+    needs_pieces,
+    response_format,
+)
 from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.chat import Chat, Prompt
 from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 
 if TYPE_CHECKING:
+    from nlp_pipeline.generation.constraints.constraint import Constraint
     from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 
 Body = dict[str, Any]
@@ -24,12 +33,23 @@ MAX_SEED = 2**31 - 1
 LLAMACPP_WINDOW = 4096
 """Tokens that llama.cpp's repetition penalty looks back, where the context's length is unknown."""
 
-_OFFERED = (
-    *("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"),
-    *("stop", "seed", "logprobs", "n"),
-    # Without beams there is one hypothesis, of whatever length, however many are asked for.
-    *("num_hypotheses", "length_penalty"),
-)
+REFUSED_PARAMS: Mapping[str, str] = {
+    "num_beams": "no server searches with beams",
+    "echo": "servers do not give the tokens of a prompt back",
+}
+"""What of `SamplingParams` a server cannot do. Without beams there is one hypothesis, of whatever
+length, so that `num_hypotheses` and `length_penalty` ask for nothing."""
+
+_OLLAMA_PARAMETERS = {
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repeat_penalty",
+}
+"""What only a model's Modelfile can set there, and its name in it."""
+
+_OF_SAMPLING = ("top_k", "min_p")
+"""Means nothing where the likeliest token is always taken."""
+
 _INSTEAD = "Leave it out, or use the in-process Llama."
 
 
@@ -57,10 +77,21 @@ def _check_offered(request: GenerationRequest) -> None:
     """Refuses what would otherwise be left out without a word, such as `echo`."""
     if request.constraint is not None and request.constraint.schema is None:
         raise NotOfferedByServer("constraint", _INSTEAD)
-    params = request.params
-    for field in fields(params):
-        if field.name not in _OFFERED and getattr(params, field.name) != field.default:
-            raise NotOfferedByServer(field.name, _INSTEAD)
+    for name in sorted(request.params.chosen & REFUSED_PARAMS.keys()):
+        raise NotOfferedByServer(name, _INSTEAD)
+
+
+def _check_read(params: SamplingParams, template_kwargs: Mapping[str, Any]) -> None:
+    """Refuses what Ollama would pass over without a word.
+
+    Raises:
+        SettingPassedOver: It is asked for something of that kind.
+    """
+    for name, parameter in _OLLAMA_PARAMETERS.items():
+        if name in params.chosen and not (params.greedy and name in _OF_SAMPLING):
+            raise SettingPassedOver(name, getattr(params, name), parameter)
+    if template_kwargs:
+        raise SettingPassedOver("chat_template_kwargs", dict(template_kwargs))
 
 
 class RequestWriter:
@@ -94,9 +125,12 @@ class RequestWriter:
 
         Raises:
             NotOfferedByServer: It asks for what only the in-process engine can do.
+            SettingPassedOver: The server would not do what is asked for, and not say so.
         """
         _check_offered(request)
         params = request.params
+        if self._served.server == OLLAMA:
+            _check_read(params, self._template_kwargs)
         prompt = self.prompt(request.prompt)
         prompt.body.update(
             model=self._served.name,
@@ -108,10 +142,7 @@ class RequestWriter:
         if params.stop and self.sends_stop:
             prompt.body["stop"] = list(params.stop)
         if request.constraint is not None:
-            # What the schema cannot say, such as which texts stand in the document, is not
-            # enforced by a server; the tables say of each value where it stands.
-            form = {"name": "answer", "schema": request.constraint.schema, "strict": True}
-            prompt.body["response_format"] = {"type": "json_schema", "json_schema": form}
+            prompt.body.update(self._form(request.constraint))
         if self._logprobs:
             # At least one alternative: llama.cpp takes 0 for no log-probabilities at all.
             top = max(1, params.logprobs)
@@ -143,13 +174,26 @@ class RequestWriter:
         if prefix:
             body["messages"].append({"role": "assistant", "content": prefix})
             if self._served.server != "llamacpp":  # there the last turn alone says it
-                body.update(add_generation_prompt=False, continue_final_message=True)
+                body["continue_final_message"] = True
+                if self._served.server != "sglang":  # it would not count such a prompt
+                    body["add_generation_prompt"] = False
         if self._template_kwargs:
             body["chat_template_kwargs"] = dict(self._template_kwargs)
         texts = [message["content"] for message in body["messages"]]
         return SentPrompt(
             "/chat/completions", body, pairs=pairs, prefix=prefix, prompt_tokens=self._fewest(texts)
         )
+
+    def _form(self, constraint: Constraint) -> Body:
+        """What asks for an object of a schema, whose texts may have to stand in the document.
+
+        Raises:
+            NlpPipelineError: The document is too long for that, or has no word.
+        """
+        if needs_pieces(constraint):
+            return response_format(form_of_pieces(constraint, self._served.server))
+        assert constraint.schema is not None
+        return response_format(constraint.schema)
 
     def _fewest(self, texts: list[str]) -> int | None:
         """Tokens of the texts; one less for each, as its last may join what the template writes."""

@@ -25,9 +25,9 @@ async def count_tokens(
 ) -> int:
     """Tokens of a prompt, the template's included.
 
-    Exact from llama.cpp (`/apply-template`, `/tokenize`) and vLLM (`/tokenize`). From any other
-    server, and where these routes are closed, an upper bound: a token stands for at least one
-    byte of UTF-8. A prompt that fits by this count does fit; one that does not may still.
+    Exact from llama.cpp (`/apply-template`, `/tokenize`), vLLM and SGLang (`/tokenize`). From any
+    other server, and where these routes are closed, an upper bound: a token stands for at least
+    one byte of UTF-8. A prompt that fits by this count does fit; one that does not may still.
     """
     if not isinstance(prompt, str | Chat):
         return len(prompt)
@@ -41,7 +41,7 @@ async def count_tokens(
             content = {"content": body["prompt"], "add_special": True, "parse_special": True}
             counted = _counted(await ask(f"{root}/tokenize", content))
             return counted if counted is not None else upper_bound(prompt)
-    elif served.server == "vllm":
+    elif served.server in ("vllm", "sglang"):
         counted = _counted(await ask(f"{root}/tokenize", {"model": served.name, **body}))
         return counted if counted is not None else upper_bound(prompt)
     return upper_bound(prompt)
