@@ -124,7 +124,7 @@ EXTRAS["test"] += (
     + EXTRAS["structured"]
     + EXTRAS["evaluate"]
 )
-EXTRAS["test"] += EXTRAS["train"] + EXTRAS["https"]
+EXTRAS["test"] += EXTRAS["train"] + EXTRAS["https"] + EXTRAS["llama-cpp"]
 EXTRAS["dev"] += EXTRAS["test"] + EXTRAS["docs"]
 
 setup(

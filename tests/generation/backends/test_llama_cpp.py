@@ -80,7 +80,7 @@ def test_it_answers_with_a_piece_and_its_own_scores(
     assert sum(done.logprobs) == pytest.approx(sum(given.logprobs), abs=0.05)
 
 
-@pytest.mark.parametrize("text", [" Omar Haddad", " sport", " zzz"])
+@pytest.mark.parametrize("text", [" Omar Haddad", " sport", " zzz", "Omar\nHaddad [found"])
 def test_a_given_text_has_the_score_that_the_exact_model_gives(
     packed: LlamaCppGenerator, exact: LlamaGenerator, text: str
 ) -> None:
@@ -89,6 +89,15 @@ def test_a_given_text_has_the_score_that_the_exact_model_gives(
     assert theirs.token_ids == ours.token_ids
     assert theirs.logprobs == pytest.approx(ours.logprobs, abs=0.05)
     assert theirs.stop_logprob == pytest.approx(ours.stop_logprob, abs=0.05)
+
+
+@pytest.mark.parametrize("text", [" São Paulo", " „Straße“", " 東京", " 😀"])
+def test_a_given_text_whose_tokens_are_parts_of_characters(
+    packed: LlamaCppGenerator, text: str
+) -> None:
+    done = ask(packed, Forced(text), max_new_tokens=32)
+    assert (done.text, done.finish_reason) == (text, "stop")
+    assert 0 < len(done.logprobs) < len(text.encode()), "llama.cpp leaves parts out"
 
 
 def test_pipes_over_it(packed: LlamaCppGenerator) -> None:
@@ -110,6 +119,44 @@ def test_pipes_over_it(packed: LlamaCppGenerator) -> None:
         assert answer["answerable"] is not None
         assert answer["answer"] is None or answer["answer"] in doc.text
         assert sum(doc.cats.values()) == pytest.approx(1.0)
+
+
+def test_forms_and_summaries_over_it(packed: LlamaCppGenerator) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    block = {
+        "@llama_generators": BACKEND,
+        "model": packed.settings.model,
+        "max_batch_size": 2,
+        "threads": 1,
+    }
+    who = {"type": ["string", "null"], "maxLength": 30}
+    places = {"type": "array", "items": {"type": "string", "maxLength": 20}, "maxItems": 2}
+    form = {
+        "type": "object",
+        "properties": {"who": who, "where": places, "n": {"type": "integer"}},
+        "required": ["who", "where", "n"],
+    }
+    form = {"schema": form, "substrings": ["who", "where"], "generator": block}
+    nlp.add_pipe("llama_extractor", config=form)
+    nlp.add_pipe(
+        "llama_summarizer", config={"mode": "extractive", "max_sentences": 1, "generator": block}
+    )
+    texts = [
+        f"{DOCUMENT} It rained all day in the old town. Nobody there had an umbrella left.",
+        '„Straße“ (São Paulo) costs $3.50 [sic]* and more^2.\nA "quoted" word stands there.',
+    ]
+    for doc in nlp.pipe(texts):
+        (row,) = doc._.extractions
+        assert row["status"] in ("ok", "no_answer"), row["error"]
+        spelled = doc.text.replace("\n", " ")
+        for field in row["fields"]:
+            text = field["value"] if field["field"] != "/n" else None
+            assert text is None or text in spelled
+            assert text is None or field["alignment"] in ("exact", "normalized")
+        assert doc._.summary in doc.text
+        assert doc._.summary_details["mean_logprob"] is not None
+        assert doc._.errors == []
 
 
 def test_it_says_what_it_is_and_travels_without_its_model(packed: LlamaCppGenerator) -> None:
