@@ -125,7 +125,8 @@ class ServerGone(ModelError):
     def __init__(self, base_url: str, failures: int, reason: str) -> None:
         super().__init__(
             f"The server at {base_url} no longer serves: {failures} requests in a row failed, the "
-            f"last with: {quoted_reason(reason)}. Look after the server, then type the same "
+            f"last with: {quoted_reason(reason)}. Look after the server, or where it is only slow "
+            "set the generator's timeout_s higher or its max_concurrency lower, then type the same "
             "command again."
         )
 

@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.server
 
     def do_GET(self) -> None:
-        self.stub.models(self, {})
+        self.stub.routes.get(self.path, self.stub.models)(self, {})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -208,6 +208,32 @@ def test_requests_that_share_a_prefix_take_turns_at_llama_cpp(
     assert stub.most == most
 
 
+@pytest.mark.parametrize(
+    ("owner", "props", "most"),
+    [
+        ("llamacpp", {"total_slots": 2}, 2),
+        ("llamacpp", {"total_slots": 9}, 4),
+        ("llamacpp", {"total_slots": "many"}, 4),
+        ("vllm", {"total_slots": 2}, 4),
+    ],
+)
+def test_llama_cpp_is_sent_no_more_than_it_has_slots(
+    stub: StubServer, connect: Connect, owner: str, props: Any, most: int
+) -> None:
+    stub.serves(owner)
+    stub.routes["/props"] = reply(props)
+    together = threading.Barrier(most, timeout=120)
+
+    def wait_for_others(handler: Handler, body: Body) -> None:
+        together.wait()
+        reply(said())(handler, body)
+
+    stub.otherwise = wait_for_others
+    requests = [GenerationRequest(f"r{i}", CHAT) for i in range(8)]
+    assert len(list(generate(connect(max_concurrency=4), requests))) == 8
+    assert stub.most == most
+
+
 def test_sessions_share_a_connection_and_nobody_waits_for_nothing(connect: Connect) -> None:
     first, second = connect(), connect()
     assert first.connection is second.connection

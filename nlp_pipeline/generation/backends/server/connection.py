@@ -64,6 +64,7 @@ class Connection:
         try:
             answer = self.loop.run(self._ask("/models", None, at_start=True))
             self.served = served_model(answer, settings, has_key=self._client.has_key)
+            self._slots = asyncio.Semaphore(self._concurrency())
         except BaseException:
             self.close()
             raise
@@ -173,6 +174,19 @@ class Connection:
             return len(self.encoder.encode(prompt))
         counting = count_tokens(prompt, self.writer, self.served, self.settings, self._ask)
         return self.loop.run(counting)
+
+    def _concurrency(self) -> int:
+        """Requests under way at a time: no more than llama.cpp has slots.
+
+        It reads the others only when a slot is free, and they would wait there against their time
+        limit, where they can be neither shed nor told from those that are served.
+        """
+        most = self.settings.max_concurrency
+        if self.served.server != "llamacpp":
+            return most
+        answer = self.loop.run(self._client.call(f"{self.settings.root_url}/props"))
+        slots = None if isinstance(answer, Failure) else answer.get("total_slots")
+        return min(most, slots) if isinstance(slots, int) and slots > 0 else most
 
     async def _shut_down(self) -> None:
         await cancel(asyncio.all_tasks())

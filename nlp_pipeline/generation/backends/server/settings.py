@@ -31,7 +31,8 @@ class ServerSettings:
         model: The name the server knows the model by; empty for the only one it serves.
         api_key_env: NAME of the environment variable that holds the key; it ends in `API_KEY`,
             so that no config can send off other secrets and none can hold a key by mistake.
-        max_concurrency: Requests under way at a time, over all components that share this.
+        max_concurrency: Requests under way at a time, over all components that share this; of
+            llama.cpp no more than it has slots.
         timeout_s: Seconds for one attempt, from sending to the end of the reply.
         max_retries: Further attempts after a 408, 429 or 5xx, a time-out or a lost connection.
         max_seq_len: Tokens of prompt and completion together; None for what the server says.
