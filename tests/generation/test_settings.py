@@ -144,7 +144,7 @@ def test_what_suits_the_device(device: str, given: Any, expected: tuple[int, int
 
 
 def test_what_is_left_out_suits_the_device(tiny: LoadedModel) -> None:
-    assert Llama(tiny, max_seq_len=64, seed=1).max_batch_size == 32
+    assert Llama(tiny, max_seq_len=64, seed=1).max_batch_size == 64
     assert Llama(tiny, max_seq_len=64, seed=1, max_batch_size=3).max_batch_size == 3
 
 
