@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from nlp_pipeline.cli.completion import complete_model, complete_pipeline
-from nlp_pipeline.corpus.conversion_settings import CONVERTERS, ConversionSettings
+from nlp_pipeline.corpus.documents.conversion_settings import CONVERTERS, ConversionSettings
 from nlp_pipeline.errors.config import DryRunRenamed
 from nlp_pipeline.generation.setting_fields import least_value, meanings
 from nlp_pipeline.generation.settings import OVERRIDES, LlamaSettings

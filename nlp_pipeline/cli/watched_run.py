@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nlp_pipeline.cli.interrupts import resumable
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.progress import BarProgress, PlainProgress
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.config import TwoDevices
 from nlp_pipeline.generation.settings import OVERRIDES
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
-from nlp_pipeline.corpus.conversion import MIME_TYPES, is_converter_installed
+from nlp_pipeline.corpus.documents.conversion import MIME_TYPES, is_converter_installed
 from nlp_pipeline.corpus.remote_copy import RemoteCopy
 from nlp_pipeline.errors.corpus import EmptyCorpusFolder
 

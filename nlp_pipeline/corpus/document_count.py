@@ -10,8 +10,8 @@ from typing import BinaryIO
 from nlp_pipeline.corpus.conllu import count_conllu
 from nlp_pipeline.corpus.corpus_file import WHOLE_FILE, CorpusFile
 from nlp_pipeline.corpus.database import count_database
+from nlp_pipeline.corpus.documents.mail import count_messages
 from nlp_pipeline.corpus.json_array import count_json
-from nlp_pipeline.corpus.mail import count_messages
 from nlp_pipeline.corpus.parquet_table import count_rows
 from nlp_pipeline.corpus.remote_copy import RemoteCopy
 from nlp_pipeline.corpus.remote_store import RemoteStore

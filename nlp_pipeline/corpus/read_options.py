@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from nlp_pipeline.corpus.conversion import Converter
+from nlp_pipeline.corpus.documents.conversion import Converter
 from nlp_pipeline.errors.records import BadRecord
 
 NumberedFields: TypeAlias = tuple[int, "dict[str, Any] | BadRecord"]

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from nlp_pipeline.corpus.conllu import read_conllu
-from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.corpus_file import CorpusFile, Sources
 from nlp_pipeline.corpus.csv_table import read_csv
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import read_database
-from nlp_pipeline.corpus.document_file import read_document, require_models
+from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.document_file import read_document, require_models
+from nlp_pipeline.corpus.documents.mail import read_eml, read_mbox
 from nlp_pipeline.corpus.json_array import read_json
 from nlp_pipeline.corpus.jsonl import read_jsonl
-from nlp_pipeline.corpus.mail import read_eml, read_mbox
 from nlp_pipeline.corpus.memory_records import is_in_memory, memory_fields, read_records
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.parquet_table import read_parquet

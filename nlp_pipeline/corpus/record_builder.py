@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nlp_pipeline.corpus.corpus_file import CorpusFile
-from nlp_pipeline.corpus.document_file import LaidOutFields
+from nlp_pipeline.corpus.documents.document_file import LaidOutFields
 from nlp_pipeline.corpus.json_object import type_name
 from nlp_pipeline.corpus.nested_fields import lifted
 from nlp_pipeline.corpus.notes import Notes

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from nlp_pipeline.corpus.column_names import unique_names
-from nlp_pipeline.corpus.conversion import check_packed
 from nlp_pipeline.corpus.corpus_file import CorpusFile
+from nlp_pipeline.corpus.documents.conversion import check_packed
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.errors.corpus import NoTextColumn

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nlp_pipeline.corpus import Record, Reject, count_documents, read_corpus
-from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.corpus_file import Sources
 from nlp_pipeline.corpus.data_set import data_set_records, is_data_set
 from nlp_pipeline.corpus.database import check_query
-from nlp_pipeline.corpus.document_file import require_models
+from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.document_file import require_models
 from nlp_pipeline.corpus.memory_records import is_in_memory, record_lines
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.cluster import ObjectStorePath, OptionNeedsRay, UnknownExecutor
 from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, WorkersUnsupported
 from nlp_pipeline.pipeline import PipelineSpec

@@ -10,8 +10,8 @@ from typing import Any
 from spacy.language import Language
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
-from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.config import OptionsOfALoadedPipeline
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 from nlp_pipeline.runner.request import RunRequest

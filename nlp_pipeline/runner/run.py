@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.corpus.memory_records import is_in_memory
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.backends.inprocess import LlamaGenerator

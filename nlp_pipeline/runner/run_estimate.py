@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.corpus.memory_records import is_in_memory
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.generation.distributed.rank0 import needs_rank0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nlp_pipeline.corpus.docling_models import MODELS
+from nlp_pipeline.corpus.documents.docling_models import MODELS
 
 _LABELS = (
     "caption footnote formula list_item page_footer page_header picture section_header table text "

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from office_files import pdf
 
-from nlp_pipeline.corpus import conversion as conversion_module
 from nlp_pipeline.corpus import corpus_file, read_corpus
-from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
-from nlp_pipeline.corpus.docling_models import MODELS, docling_models_folder, models_digest
+from nlp_pipeline.corpus.documents import conversion as conversion_module
+from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus.documents.docling_models import (
+    MODELS,
+    docling_models_folder,
+    models_digest,
+)
 from nlp_pipeline.errors.documents import (
     ConverterUnusable,
     DoclingModelsMissing,
@@ -154,7 +158,7 @@ def test_settings_that_do_not_go(settings: Any, message: str) -> None:
 def converted(data: bytes, suffix: str, tmp_path: Path) -> dict[str, Any]:
     """A document as docling has it, in this process."""
     pytest.importorskip("docling", reason="the extra docling is missing")
-    from nlp_pipeline.corpus.docling_document import converted_by_docling
+    from nlp_pipeline.corpus.documents.docling_document import converted_by_docling
 
     file = tmp_path / f"a{suffix}"
     file.write_bytes(data)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from office_files import docx, pdf, pptx, zipped
 
-from nlp_pipeline.corpus import Record, Reject, read_corpus, tessdata
-from nlp_pipeline.corpus import conversion as conversion_module
-from nlp_pipeline.corpus.conversion import Converter
-from nlp_pipeline.corpus.conversion_settings import ConversionSettings
+from nlp_pipeline.corpus import Record, Reject, read_corpus
+from nlp_pipeline.corpus.documents import conversion as conversion_module
+from nlp_pipeline.corpus.documents import tessdata
+from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.conversion_settings import ConversionSettings
 from nlp_pipeline.errors.documents import (
     DocumentScanned,
     DocumentTooSlow,

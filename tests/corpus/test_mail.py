@@ -55,7 +55,7 @@ def test_of_html_the_text(read) -> None:
 
 
 def test_of_html_without_the_package(read, monkeypatch) -> None:
-    from nlp_pipeline.corpus import conversion
+    from nlp_pipeline.corpus.documents import conversion
 
     monkeypatch.setattr(conversion, "is_converter_installed", lambda *_: False)
     (reject,) = read("page.eml", HTML)

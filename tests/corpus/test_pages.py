@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nlp_pipeline.corpus.document_text import LayoutText
-from nlp_pipeline.corpus.html_text import html_layout, markdown_layout
-from nlp_pipeline.corpus.page_letters import decoded_page
+from nlp_pipeline.corpus.documents.document_text import LayoutText
+from nlp_pipeline.corpus.documents.html_text import html_layout, markdown_layout
+from nlp_pipeline.corpus.documents.page_letters import decoded_page
 
 
 def parts(document: LayoutText) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nlp_pipeline import ask, read_run, retry, run
-from nlp_pipeline.corpus import conversion
+from nlp_pipeline.corpus.documents import conversion
 from nlp_pipeline.export.job import export_run
 from nlp_pipeline.run_folder.receipts import _CHECK
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from nlp_pipeline.corpus.document_text import LayoutText, markdown_table, one_line
-from nlp_pipeline.corpus.html_elements import (
+from nlp_pipeline.corpus.documents.document_text import LayoutText, markdown_table, one_line
+from nlp_pipeline.corpus.documents.html_elements import (
     APART,
     BLOCKS,
     CAPTIONS,

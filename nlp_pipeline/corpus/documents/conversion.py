@@ -16,9 +16,13 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from nlp_pipeline.corpus.conversion_settings import CONVERTERS, ConversionSettings
-from nlp_pipeline.corpus.docling_models import OFFLINE, docling_models_folder, models_digest
-from nlp_pipeline.corpus.tessdata import VARIABLE, tessdata_folder
+from nlp_pipeline.corpus.documents.conversion_settings import CONVERTERS, ConversionSettings
+from nlp_pipeline.corpus.documents.docling_models import (
+    OFFLINE,
+    docling_models_folder,
+    models_digest,
+)
+from nlp_pipeline.corpus.documents.tessdata import VARIABLE, tessdata_folder
 from nlp_pipeline.errors.documents import (
     ConverterUnusable,
     DocumentBroken,
@@ -40,7 +44,7 @@ MIME_TYPES = {
     ".md": "text/markdown",
 }
 """What is converted, by suffix."""
-WORKER = ["-m", "nlp_pipeline.corpus.conversion_worker"]
+WORKER = ["-m", "nlp_pipeline.corpus.documents.conversion_worker"]
 MOST_BYTES = 2**30
 """A file, or all that is packed in one, is no longer than this."""
 MOST_RATIO = 200

@@ -10,8 +10,8 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 from typing import Any
 
-from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.corpus_file import CorpusFile
+from nlp_pipeline.corpus.documents.conversion import Converter
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.errors.documents import MailOfHtml

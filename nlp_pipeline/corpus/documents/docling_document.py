@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from nlp_pipeline.corpus.document_text import LayoutText, document_meta, markdown_table, one_line
+from nlp_pipeline.corpus.documents.document_text import (
+    LayoutText,
+    document_meta,
+    markdown_table,
+    one_line,
+)
 
 PDF = "application/pdf"
 _SUFFIXES = {"text/html": ".html"}

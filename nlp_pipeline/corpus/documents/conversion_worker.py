@@ -1,7 +1,7 @@
 """The process that converts documents to text: a request a line in, an answer a line out.
 
 It is a process of its own because a document may be made to take all memory and all time, or to end
-the library that reads it. `corpus.conversion` starts it and ends it.
+the library that reads it. `corpus.documents.conversion` starts it and ends it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nlp_pipeline.corpus.document_text import LayoutText, laid_out
-from nlp_pipeline.corpus.html_text import html_layout, markdown_layout
-from nlp_pipeline.corpus.page_letters import decoded_page
+from nlp_pipeline.corpus.documents.document_text import LayoutText, laid_out
+from nlp_pipeline.corpus.documents.html_text import html_layout, markdown_layout
+from nlp_pipeline.corpus.documents.page_letters import decoded_page
 
 _TESSERACT = "tesseract"
 _PAGES: dict[str, Callable[[str], LayoutText]] = {
@@ -122,7 +122,7 @@ def converted_with_layout(
     path: str | None, data: bytes, mime: str, models: str | None = None
 ) -> dict[str, Any]:
     """The same by docling, whose models are in a folder."""
-    from nlp_pipeline.corpus.docling_document import ConverterFailed, converted_by_docling
+    from nlp_pipeline.corpus.documents.docling_document import ConverterFailed, converted_by_docling
 
     try:
         return converted_by_docling(path, data, mime, models)

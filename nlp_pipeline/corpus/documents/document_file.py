@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nlp_pipeline.corpus.conversion import Converter
 from nlp_pipeline.corpus.corpus_file import CorpusFile, Sources
+from nlp_pipeline.corpus.documents.conversion import Converter
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.errors.documents import ReaderNotInstalled
