@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,3 +64,15 @@ def test_what_is_in_use(tiny: LoadedModel, template: str) -> None:
 def test_a_long_document_is_no_fault_of_the_template(tiny: LoadedModel) -> None:
     text = "word " * 2000
     assert text in encode(tiny, tiny.tokenizer.chat_template, Chat((Message("user", text),)))
+
+
+def test_only_the_threads_own_work_counts_as_time(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a template waits; that others compute meanwhile is no fault of it."""
+    template = "{% for i in range(50) %}x{% endfor %}"
+    for seconds, refused in ((0, False), (1, True)):
+        clock = SimpleNamespace(thread_time=itertools.count(0, seconds).__next__)
+        monkeypatch.setattr(template_limits, "time", clock)
+        with pytest.raises(TemplateUnbounded, match="5 CPU") if refused else nullcontext():
+            assert encode(tiny, template) == "x" * 50
