@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Stage = Literal["config", "read", "annotate", "generate", "write", "run"]
 """Where in the way of the data an error arose; the `stage` column of the `errors` table."""
@@ -30,6 +30,20 @@ class NlpPipelineError(Exception):
     def kind(self) -> str:
         """The error's name in tables and logs: the class name in snake case."""
         return snake_case(type(self).__name__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled as a call with its message, which is no argument of a subclass:
+        # what cannot be read back breaks the pool of processes in which it was raised.
+        return _raised_again, (type(self), self.args, vars(self))
+
+
+def _raised_again(
+    kind: type[NlpPipelineError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> NlpPipelineError:
+    """An error as it was, with the message that it had."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 def snake_case(name: str) -> str:
