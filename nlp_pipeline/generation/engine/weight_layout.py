@@ -26,22 +26,27 @@ class WeightMemory:
     """
 
     def __init__(self) -> None:
-        self._rest = torch.empty(0, dtype=torch.uint8)
+        self._pages: mmap.mmap | None = None
+        self._size = self._end = 0
 
     def copy(self, tensor: Tensor) -> Tensor:
-        """A contiguous copy.
+        """A contiguous copy, with a storage of its own: whoever pickles it pickles no others.
 
         Raises:
             MemoryError: There is not enough.
         """
-        size = -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
-        if len(self._rest) < size:
-            pages = mapped_memory(max(size, MAPPING))
+        if not tensor.nbytes:
+            return tensor.contiguous()
+        if self._pages is None or self._end + tensor.nbytes > self._size:
+            self._size, self._end = max(tensor.nbytes, MAPPING), 0
+            self._pages = mapped_memory(self._size)
             if hasattr(mmap, "MADV_HUGEPAGE"):
-                _advise_large_pages(pages)
-            self._rest = torch.frombuffer(pages, dtype=torch.uint8)
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken[: tensor.nbytes].view(tensor.dtype).view(tensor.shape).copy_(tensor)
+                _advise_large_pages(self._pages)
+        part = torch.frombuffer(
+            self._pages, dtype=torch.uint8, count=tensor.nbytes, offset=self._end
+        )
+        self._end += -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
+        return part.view(tensor.dtype).view(tensor.shape).copy_(tensor)
 
 
 def _advise_large_pages(pages: mmap.mmap) -> None:
