@@ -5,30 +5,55 @@ from __future__ import annotations
 import codecs
 import re
 
-_CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_CHARSET = re.compile(
+    rb"""(?:<meta[^>]+charset|\A\s*<\?xml[^>]+encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
+)
 _FIRST_BYTES = 4096
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WIDER = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+"""What browsers read instead of an encoding (https://encoding.spec.whatwg.org/#names-and-labels)."""
 
 
 def decoded_page(data: bytes) -> str:
     """The letters of a page of HTML, as browsers read them.
 
     Its encoding is that of its byte order mark, else UTF-8 where it is that, else what it says of
-    itself, else Windows-1252.
+    itself, else Windows-1252. A page that says UTF-8 is read so where most of it is.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace").removeprefix("\ufeff")
+    text = data.decode("utf-8", "replace")
+    n_broken = text.count("\ufffd")
+    n_others = len(text) - len(text.encode("ascii", "ignore")) - n_broken
+    named = _named_encoding(data)
+    # What is named in single bytes is no encoding of two or four.
+    if not n_broken or (named.startswith("utf") and n_broken < n_others):
+        return text
+    try:
+        return data.decode("cp1252" if named.startswith("utf") else named, "replace")
+    except (LookupError, UnicodeError):  # such as hex, which is no encoding of letters
+        return data.decode("cp1252", "replace")
+
+
+def _named_encoding(data: bytes) -> str:
     match = _CHARSET.search(data[:_FIRST_BYTES])
-    named = match[1].decode("ascii", "replace").lower() if match else ""
-    for encoding in ("utf-8", named):
-        try:
-            if encoding and codecs.lookup(encoding).name not in ("ascii", "iso8859-1"):
-                return data.decode(encoding)
-        except (LookupError, UnicodeError):
-            continue
-    return data.decode("cp1252", "replace")
+    try:
+        name = codecs.lookup(match[1].decode("ascii", "replace")).name if match else "cp1252"
+    except LookupError:
+        return "cp1252"
+    return _WIDER.get(name, name)
