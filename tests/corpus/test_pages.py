@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nlp_pipeline.corpus.documents.document_text import LayoutText
-from nlp_pipeline.corpus.documents.html_text import html_layout, markdown_layout
+from nlp_pipeline.corpus.documents.html_text import html_layout
+from nlp_pipeline.corpus.documents.markdown_text import markdown_layout
 from nlp_pipeline.corpus.documents.page_letters import decoded_page
 
 
@@ -13,6 +14,16 @@ def parts(document: LayoutText) -> list[tuple[str, str]]:
     return [
         (row["kind"], document.text[row["start_char"] : row["end_char"]]) for row in document.layout
     ]
+
+
+CELLS = ("table", "| a | b |\n| --- | --- |")
+PARTED_HEADINGS = [
+    ("heading", "A"),
+    ("paragraph", "x"),
+    ("heading", "B"),
+    ("heading", "C"),
+    ("paragraph", "y"),
+]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +55,17 @@ def parts(document: LayoutText) -> list[tuple[str, str]]:
         ("<figure><img src=x><figcaption>Cap</figcaption></figure>", [("caption", "Cap")]),
         ("<p>open <b>bold<p>next", [("paragraph", "open bold"), ("paragraph", "next")]),
         ("</p></table>odd</li>", [("paragraph", "odd")]),
+        ("a</p>b<p>c</br>d", [("paragraph", t) for t in ("a", "b", "c d")]),
+        ("<h1>A</h2>x<h1>B<h2>C</h2>y", PARTED_HEADINGS),
+        ("<b><p>one</b> two</p>three", [("paragraph", "one two"), ("paragraph", "three")]),
+        ("<div><table><tr><td>a</div></td><td>b</table>c", [CELLS, ("paragraph", "c")]),
+        ("<i><table><tr><td>a</i></td><td>b</table></i>c", [CELLS, ("paragraph", "c")]),
+        ("<table><tr><td>a<td>b", [CELLS]),
+        ("<ol><li value=5>e<li>f</ol>", [("list_item", "5. e"), ("list_item", "6. f")]),
+        ("<pre>\n  if x:\n    y\n</pre>", [("code", "  if x:\n    y")]),
+        ("a<![if x]>b<![foo[ c ]]>d<![ e ]>f", [("paragraph", "abdf")]),
+        ("a<!-->b<!--->c<!-- d --!>e<!-- f", [("paragraph", "abce")]),
+        ("<p style='backface-visibility: hidden'>seen", [("paragraph", "seen")]),
         ("<div>" * 5000 + "deep" + "</div>" * 5000, [("paragraph", "deep")]),
     ],
 )
@@ -58,6 +80,8 @@ def test_what_is_seen(page: str, expected: list[tuple[str, str]]) -> None:
         "<style>no{}</style>",
         "<template><p>no</p></template>",
         "<noscript>no</noscript>",
+        "<noframes><p>no</noframes>",
+        "<p style='color: red; content-visibility:hidden'>no</p>",
         "<!-- no -->",
         "<p hidden>no",
         "<p style='color: red; DISPLAY : none'>no</p>",
@@ -131,6 +155,18 @@ def test_markdown() -> None:
     ]
 
 
+@pytest.mark.parametrize("start", ["---\n\n", "---\n---\n", "---\n# facts\na: 1\n---\n"])
+def test_a_line_that_parts_begins_no_facts(start: str) -> None:
+    assert markdown_layout(f"{start}First\n\n---\nSecond\n").text == "First\n\nSecond"
+
+
+def test_lists_in_lists_are_whole() -> None:
+    lines = [f"{'  ' * depth}- item {depth}" for depth in range(30)]
+    assert parts(markdown_layout("\n".join(lines))) == [
+        ("list_item", line.strip()) for line in lines
+    ]
+
+
 @pytest.mark.parametrize(
     ("head", "encoding"),
     [
@@ -148,3 +184,29 @@ def test_markdown() -> None:
 def test_letters_are_those_of_the_page(head: str, encoding: str) -> None:
     page = f"{head}<p>Märzü</p>"
     assert decoded_page(page.encode(encoding)) == page
+
+
+@pytest.mark.parametrize(
+    ("label", "encoding", "letters"),
+    [
+        ("gb2312", "gbk", "朱镕基"),
+        ("shift_jis", "cp932", "①あ"),
+        ("euc-kr", "cp949", "똠자"),
+        ("iso-8859-9", "cp1254", "“şığ”"),
+        ("utf-16", "cp1252", "é ü"),
+        ("hex", "cp1252", "é ü"),
+    ],
+)
+def test_labels_mean_what_browsers_take_them_for(label: str, encoding: str, letters: str) -> None:
+    page = f"<meta charset={label}><p>{letters}</p>"
+    assert decoded_page(page.encode(encoding)) == page
+
+
+def test_a_broken_byte_spoils_no_other_letters() -> None:
+    page = "<meta charset=utf-8><p>é ü ß</p>"
+    assert decoded_page(page.encode() + b"\xff") == page + "\ufffd"
+
+
+def test_what_xml_says_of_its_encoding() -> None:
+    page = '<?xml version="1.0" encoding="iso-8859-2"?><p>łódź</p>'
+    assert decoded_page(page.encode("iso-8859-2")) == page

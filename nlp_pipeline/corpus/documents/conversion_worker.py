@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nlp_pipeline.corpus.documents.document_text import LayoutText, laid_out
-from nlp_pipeline.corpus.documents.html_text import html_layout, markdown_layout
+from nlp_pipeline.corpus.documents.html_text import html_layout
+from nlp_pipeline.corpus.documents.markdown_text import markdown_layout
 from nlp_pipeline.corpus.documents.page_letters import decoded_page
 
 _TESSERACT = "tesseract"

@@ -24,13 +24,17 @@ class LayoutText:
     """A text that grows by parts.
 
     Attributes:
-        text: The parts so far.
         layout: What stands where: rows of the table `layout`, without the document's id.
     """
 
-    text: str = ""
     layout: list[dict[str, Any]] = field(default_factory=list)
+    _parts: list[str] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The parts so far; put together when asked for, as a long page has very many."""
+        return _GAP.join(self._parts)
 
     def add(self, kind: str, text: str, **facts: Any) -> None:
         """Adds a part behind the others; white space alone is none.
@@ -40,19 +44,19 @@ class LayoutText:
             text: The part.
             facts: `page`, `level` and `bbox`, where they are known.
         """
-        text = text.strip()
+        text = text.rstrip().lstrip("\r\n") if kind == "code" else text.strip()
         if not text:
             return
         if kind == "heading":
             level = int(facts.get("level") or 1)
             self._headings = [h for h in self._headings if h[0] < level] + [(level, text)]
-        start = len(self.text) + (len(_GAP) if self.text else 0)
-        self.text += (_GAP if self.text else "") + text
+        start = self.layout[-1]["end_char"] + len(_GAP) if self.layout else 0
+        self._parts.append(text)
         self.layout.append(
             {
                 "kind": kind,
                 "start_char": start,
-                "end_char": len(self.text),
+                "end_char": start + len(text),
                 "section": " / ".join(name for _, name in self._headings) or None,
                 **{name: facts.get(name) for name in ("page", "level", "bbox")},
             }
@@ -180,8 +184,9 @@ def document_meta(metadata: Mapping[str, Any], document: LayoutText) -> dict[str
     facts["authors"] = facts["authors"] or ([core["creator"]] if core.get("creator") else None)
     pages = metadata.get("pages")
     facts["pages"] = pages.get("total_count") if isinstance(pages, Mapping) else None
+    text = document.text
     facts["headings"] = [
-        document.text[part["start_char"] : part["end_char"]]
+        text[part["start_char"] : part["end_char"]]
         for part in document.layout
         if part["kind"] == "heading"
     ]

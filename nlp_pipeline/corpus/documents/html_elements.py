@@ -23,6 +23,9 @@ BLOCKS = _names(
 APART = _names("button img input select textarea")
 """What stands in a line, and parts the letters beside it."""
 CAPTIONS = ("caption", "figcaption")
+TABLE_PARTS = _names("table caption thead tbody tfoot tr td th")
+CELLS = _names("table caption td th")
+"""What no element outside of them ends in."""
 IMPLIED_ENDS = {
     "li": (("li",), ("ul", "ol", "menu")),
     "dt": (("dt", "dd"), ("dl",)),
@@ -34,9 +37,13 @@ IMPLIED_ENDS = {
 }
 """Which open elements end where one begins, and which they are not looked for beyond."""
 _INVISIBLE = _names(
-    "head title script style template noscript nav svg iframe object canvas audio video datalist"
+    "head title script style template noscript nav svg iframe object canvas audio video datalist "
+    "noframes noembed"
 )
-_UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(hidden|collapse)", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"(?:^|[;\s])(?:display\s*:\s*none|(?:content-)?visibility\s*:\s*(?:hidden|collapse))",
+    re.IGNORECASE,
+)
 
 
 def is_unseen(tag: str, attributes: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Pages of HTML and Markdown as text of which it is known what stands where.
+"""Pages of HTML as text of which it is known what stands where.
 
 The converter's own parts of a page leave out what stands in no paragraph (a `div`, a quotation, a
 definition), so the page is read here: all that a reader of it would see, in its order.
@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
 
-from nlp_pipeline.corpus.documents.document_text import LayoutText, markdown_table, one_line
+from nlp_pipeline.corpus.documents.document_text import LayoutText, one_line
 from nlp_pipeline.corpus.documents.html_elements import (
     APART,
     BLOCKS,
     CAPTIONS,
+    CELLS,
     HEADINGS,
     IMPLIED_ENDS,
+    TABLE_PARTS,
     VOID,
     is_unseen,
     whole_number,
 )
+from nlp_pipeline.corpus.documents.html_table import MOST_COLUMNS, MOST_ROWS, PageTable
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n.*?\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_FOOTNOTE = re.compile(r"^(?= {0,3}\[\^[^\]\s]+\]:)", re.MULTILINE)
-"""Where CommonMark would see the address of a link, and show nothing."""
-_MOST_COLUMNS, _MOST_ROWS, _MOST_NUMBER = 1000, 100, 10**9
-"""That a cell spans, and that a list begins with."""
+_COMMENT_END = re.compile(r"--!?>")
+_MOST_NUMBER = 10**9
+"""That a list begins with."""
 
 
 def html_layout(page: str) -> LayoutText:
@@ -36,54 +35,7 @@ def html_layout(page: str) -> LayoutText:
     parser = _Page()
     parser.feed(page)
     parser.close()
-    parser.end_block()
     return parser.document
-
-
-def markdown_layout(text: str) -> LayoutText:
-    """The same of Markdown, without the block of facts at its beginning."""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    return html_layout(parser.render(_FOOTNOTE.sub("\\\\", _FRONT_MATTER.sub("", text))))
-
-
-@dataclass
-class _Table:
-    """A table whose cells are still read.
-
-    Attributes:
-        cells: As `markdown_table` takes them.
-        row: The number of the row.
-        filled: Places that a cell of an earlier row or column reaches into.
-        text: Of the cell that is open; None between cells.
-    """
-
-    cells: list[dict[str, Any]] = field(default_factory=list)
-    row: int = -1
-    filled: set[tuple[int, int]] = field(default_factory=set)
-    text: list[str] | None = None
-
-    def begin_cell(self, spans: tuple[int, int]) -> None:
-        self.row = max(self.row, 0)
-        columns = range(_MOST_COLUMNS)
-        column = next((c for c in columns if (self.row, c) not in self.filled), columns[-1])
-        n_rows, n_columns = spans
-        self.filled |= {
-            (self.row + r, c) for r in range(n_rows) for c in range(column, column + n_columns)
-        }
-        self.text = []
-        self.cells.append({"row": self.row, "col": column, "content": ""})
-
-    def end_cell(self) -> None:
-        if self.text is not None:
-            self.cells[-1]["content"] = one_line("".join(self.text))
-            self.text = None
-
-    def markdown(self) -> str:
-        n_rows = 1 + max(cell["row"] for cell in self.cells)
-        n_columns = 1 + max(cell["col"] for cell in self.cells)
-        return markdown_table({"rows": n_rows, "cols": n_columns, "cells": self.cells})
 
 
 class _Page(HTMLParser):
@@ -103,7 +55,7 @@ class _Page(HTMLParser):
         self._numbers: list[int | None] = []
         self._marker = ""
         self._is_after_break = False
-        self._tables: list[_Table | None] = []
+        self._tables: list[PageTable | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Opens an element, and ends the block before it."""
@@ -136,23 +88,72 @@ class _Page(HTMLParser):
             )
         elif tag == "li":
             number = self._numbers[-1] if self._numbers else None
+            if number is not None and "value" in facts:
+                number = whole_number(facts["value"], _MOST_NUMBER)
             self._marker = "- " if number is None else f"{number}. "
             if number is not None:
                 self._numbers[-1] = number + 1
         elif tag == "table":
             self._lay_out_tables()
-            self._tables.append(_Table())
+            self._tables.append(PageTable())
         elif tag == "tr" and table is not None:
             table.row += 1
         elif tag in ("td", "th") and table is not None:
-            rows = whole_number(facts.get("rowspan"), _MOST_ROWS)
-            table.begin_cell((rows, whole_number(facts.get("colspan"), _MOST_COLUMNS)))
+            rows = whole_number(facts.get("rowspan"), MOST_ROWS)
+            table.begin_cell((rows, whole_number(facts.get("colspan"), MOST_COLUMNS)))
 
     def handle_endtag(self, tag: str) -> None:
         """Closes an element with all that is open in it; one that is not open is passed over."""
-        if self._counts[tag]:
-            while self._close() != tag:
-                pass
+        depth = self._depth_of(tag)
+        if depth is not None:
+            while len(self._open) > depth:
+                self._close()
+        elif tag == "p":  # browsers take it for an empty paragraph
+            self.end_block()
+        elif tag == "br":
+            self.handle_starttag("br", [])
+
+    def _depth_of(self, tag: str) -> int | None:
+        """Where the element lies that an end tag closes; None where it closes nothing.
+
+        As in browsers, any heading closes the one that is open, nothing is closed from within a
+        cell that the cell stands in, and what stands in a line closes no block.
+        """
+        names = HEADINGS if tag in HEADINGS else (tag,)
+        if not any(self._counts[name] for name in names):
+            return None
+        limits = ("table",) if tag in TABLE_PARTS else CELLS
+        has_block = False
+        for depth in range(len(self._open) - 1, -1, -1):
+            name, is_hidden = self._open[depth]
+            if name in names:
+                return None if has_block and tag not in BLOCKS and not is_hidden else depth
+            if name in limits:
+                return None
+            has_block = has_block or name in BLOCKS
+        return None
+
+    def parse_comment(self, i: int, report: bool = True) -> int:
+        """Passes over a comment, which ends as in browsers: all Pythons read them otherwise."""
+        for empty in ("<!-->", "<!--->"):
+            if self.rawdata.startswith(empty, i):
+                return i + len(empty)
+        match = _COMMENT_END.search(self.rawdata, i + len("<!--"))
+        return match.end() if match else len(self.rawdata)
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Passes over `<![…]>`, of an unknown kind too, where Python 3.11 breaks off."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
+    def close(self) -> None:
+        """Ends the page, and all that is open in it."""
+        super().close()
+        while self._open:
+            self._close()
+        self.end_block()
 
     def handle_data(self, data: str) -> None:
         """Takes text that is seen."""
@@ -166,14 +167,16 @@ class _Page(HTMLParser):
     def _end_implied(self, tag: str) -> None:
         if tag in BLOCKS and self._counts["p"]:
             self.handle_endtag("p")
+        if tag in HEADINGS and self._open and self._open[-1][0] in HEADINGS:
+            self._close()
         ends, limits = IMPLIED_ENDS.get(tag, ((), ()))
         if not any(self._counts[name] for name in ends):
             return
-        names = [name for name, _ in self._open]
-        for depth in range(len(names) - 1, -1, -1):
-            if names[depth] in limits:
+        for depth in range(len(self._open) - 1, -1, -1):
+            name = self._open[depth][0]
+            if name in limits:
                 return
-            if names[depth] in ends:
+            if name in ends:
                 while len(self._open) > depth:
                     self._close()
                 if tag != "tr":
@@ -200,7 +203,7 @@ class _Page(HTMLParser):
             self._end_table(self._tables.pop())
         return tag
 
-    def _end_table(self, table: _Table | None) -> None:
+    def _end_table(self, table: PageTable | None) -> None:
         if table is None or not table.cells:
             return
         table.end_cell()
