@@ -89,6 +89,8 @@ def test_a_mailbox_has_a_document_a_message(read) -> None:
         ("Content-Type: text/plain; charset=no-such", "Text ä.".encode(), "Text ä."),
         ("Content-Type: text/plain; charset=utf-8", b"Text \xe4.", "Text ä."),
         ("Content-Type: text/plain; charset=iso-8859-2", b"\xb1", "ą"),
+        ("Content-Type: text/plain; charset=gb2312", "朱镕基".encode("gbk"), "朱镕基"),
+        ("Content-Type: text/plain; charset=iso-8859-1", b"\x93T\x94", "“T”"),
     ],
 )
 def test_encodings_that_are_unsaid_or_wrong(write, head: str, body: bytes, text: str) -> None:

@@ -178,6 +178,7 @@ def test_lists_in_lists_are_whole() -> None:
         ("<meta charset=utf-8>", "cp1252"),
         ("<meta http-equiv=Content-Type content='text/html; charset=iso-8859-2'>", "iso-8859-2"),
         ("<meta charset='no-such'>", "utf-8"),
+        ("\ufffd", "utf-8"),
         ("<meta charset='iso-8859-1'>", "utf-8"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.documents.conversion import Converter
+from nlp_pipeline.corpus.documents.page_letters import wider_encoding
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.errors.documents import MailOfHtml
@@ -101,7 +102,8 @@ def _letters(part: Message, place: Place, notes: Notes) -> str:
         LookupError: Its encoding is unknown, and it is not UTF-8.
     """
     data, named = _bytes_of(part), part.get_content_charset("utf-8")
-    for encoding in ("utf-8", named) if named == "us-ascii" else (named, "utf-8"):
+    wider = wider_encoding(named)
+    for encoding in ("utf-8", named) if named == "us-ascii" else (wider, "utf-8"):
         with suppress(LookupError, UnicodeError):
             return data.decode(encoding)
     codecs.lookup(named)

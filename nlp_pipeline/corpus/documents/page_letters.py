@@ -37,23 +37,32 @@ def decoded_page(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace").removeprefix("\ufeff")
-    text = data.decode("utf-8", "replace")
-    n_broken = text.count("\ufffd")
-    n_others = len(text) - len(text.encode("ascii", "ignore")) - n_broken
-    named = _named_encoding(data)
-    # What is named in single bytes is no encoding of two or four.
-    if not n_broken or (named.startswith("utf") and n_broken < n_others):
-        return text
     try:
-        return data.decode("cp1252" if named.startswith("utf") else named, "replace")
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        named = _named_encoding(data)
+    # What is named in single bytes is no encoding of two or four.
+    if named.startswith("utf"):
+        text = data.decode("utf-8", "replace")
+        n_others = len(text) - len(text.encode("ascii", "ignore"))
+        if 2 * text.count("\ufffd") < n_others:
+            return text
+        named = "cp1252"
+    try:
+        return data.decode(named, "replace")
     except (LookupError, UnicodeError):  # such as hex, which is no encoding of letters
         return data.decode("cp1252", "replace")
 
 
 def _named_encoding(data: bytes) -> str:
     match = _CHARSET.search(data[:_FIRST_BYTES])
+    return wider_encoding(match[1].decode("ascii", "replace")) if match else "cp1252"
+
+
+def wider_encoding(label: str) -> str:
+    """The encoding that is meant by a name: `gb2312` and the like are said of wider ones."""
     try:
-        name = codecs.lookup(match[1].decode("ascii", "replace")).name if match else "cp1252"
+        name = codecs.lookup(label).name
     except LookupError:
-        return "cp1252"
+        return label
     return _WIDER.get(name, name)
