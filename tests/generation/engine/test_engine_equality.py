@@ -117,4 +117,4 @@ def test_models_that_need_plain_batches() -> None:
 
 def test_defaults_fit_the_device() -> None:
     engine = Engine(tiny_model(), eos_token_ids=EOS, token_bytes=lambda token: b"")
-    assert engine.room == 128
+    assert engine.room == 256
