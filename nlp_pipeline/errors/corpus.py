@@ -69,12 +69,21 @@ class UnsupportedCorpus(CorpusError):
 
 
 class EmptyCorpusFolder(CorpusError):
-    """A folder that holds no file that can be read."""
+    """A folder that holds no file that can be read, or none without a further package."""
 
-    def __init__(self, source: str, supported: Iterable[str], other_files: Iterable[str]) -> None:
+    def __init__(
+        self,
+        source: str,
+        supported: Iterable[str],
+        other_files: Iterable[str],
+        missing_extras: Iterable[str] = (),
+    ) -> None:
+        commands = " and ".join(f"`{pip_install(extra)}`" for extra in missing_extras)
+        hint = f" Some of it needs a package that is not installed: type {commands}."
+        hint = hint if commands else ""
         super().__init__(
             f"The folder '{source_name(source)}' holds nothing to read: looked for "
-            f"{listing(supported, 30)}; it has: {field_names(other_files)}."
+            f"{listing(supported, 30)}; it has: {field_names(other_files)}.{hint}"
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from read_items import records_of
 
-from nlp_pipeline.corpus import Reject, count_documents, read_corpus, source_files
+from nlp_pipeline.corpus import Reject, corpus_file, count_documents, read_corpus, source_files
 from nlp_pipeline.errors.corpus import (
     CorpusIsARun,
     CorpusNotAFile,
@@ -19,6 +19,7 @@ from nlp_pipeline.errors.corpus import (
     EmptyCorpusFolder,
     UnsupportedCorpus,
 )
+from nlp_pipeline.errors.packages import pip_install
 
 SUPPORTED = (
     ".jsonl, .ndjson, .csv, .tsv, .xlsx, .txt, .parquet, .json, .conllu, .eml, .mbox, .sqlite, "
@@ -68,6 +69,17 @@ def test_a_folder_with_nothing_to_read(write):
         read_corpus("d")
     assert str(error.value) == (
         f"The folder 'd' holds nothing to read: looked for {IN_FOLDERS}; it has: notes.rst."
+    )
+
+
+def test_a_folder_of_what_a_package_reads_that_is_not_there(write, monkeypatch):
+    monkeypatch.setattr(corpus_file, "is_converter_installed", lambda: False)
+    write("d/page.html", "a")
+    with pytest.raises(EmptyCorpusFolder) as error:
+        read_corpus("d")
+    assert str(error.value) == (
+        f"The folder 'd' holds nothing to read: looked for {IN_FOLDERS}; it has: page.html. Some "
+        f"of it needs a package that is not installed: type `{pip_install('documents')}`."
     )
 
 
