@@ -144,7 +144,8 @@ def sort_out(
     if not readable:
         looked = [suffix for suffix, format in FORMATS.items() if format not in _BY_NAME_ONLY]
         missing = [name for names in unread.values() for name in names]
-        raise EmptyCorpusFolder(root, looked, [*other_files, *missing, *left_out], unread)
+        others = [*other_files, *missing, *left_out]
+        raise EmptyCorpusFolder(root, looked, others, missing_extras=unread)
     return readable, Sources((), tuple(other_files), left_out, is_folder=True, unread=unread)
 
 

@@ -76,6 +76,7 @@ class EmptyCorpusFolder(CorpusError):
         source: str,
         supported: Iterable[str],
         other_files: Iterable[str],
+        *,
         missing_extras: Iterable[str] = (),
     ) -> None:
         commands = " and ".join(f"`{pip_install(extra)}`" for extra in missing_extras)
