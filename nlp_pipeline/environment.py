@@ -165,7 +165,8 @@ def _fits(requirement: Requirement, version: str | None) -> bool:
 
 
 def _requirement_text(requirement: Requirement) -> str:
-    return f"{requirement.name}{requirement.specifier}"
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{requirement.specifier}"
 
 
 def _own_requirements() -> list[str]:

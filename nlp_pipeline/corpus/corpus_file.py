@@ -38,6 +38,10 @@ MANIFEST = "manifest.json"
 """The file that makes a folder a run's."""
 RECEIPTS = "_receipts"
 """The folder in it that says which parts are done."""
+UNSEEN = (".", "~$")
+"""How the names of files begin that are no documents: of hidden ones, and of the locks that offices
+lay beside a file that is open."""
+
 CACHES = ("__pycache__", "node_modules", "__MACOSX")
 _BY_NAME_ONLY = ("squad", "database")
 """Of the .json files in a folder hardly one is a corpus, and a database needs a query: such a file

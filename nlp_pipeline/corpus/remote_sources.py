@@ -14,6 +14,7 @@ from nlp_pipeline.corpus.corpus_file import (
     FORMATS,
     MANIFEST,
     RECEIPTS,
+    UNSEEN,
     CorpusFile,
     Sources,
     clean_name,
@@ -22,7 +23,12 @@ from nlp_pipeline.corpus.corpus_file import (
     sort_out,
 )
 from nlp_pipeline.corpus.remote_store import RemoteFile, RemoteStore
-from nlp_pipeline.errors.corpus import CorpusIsARun, CorpusNotFound, UnsupportedCorpus
+from nlp_pipeline.errors.corpus import (
+    CorpusIsARun,
+    CorpusNotFound,
+    PatternMatchesNothing,
+    UnsupportedCorpus,
+)
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[A-Za-z][A-Za-z0-9+._-]+::")
 _MAGIC = re.compile(r"[*\[]")
@@ -74,7 +80,7 @@ def remote_sources(url: str, store: RemoteStore) -> Sources:
             p: f for p, f in entries.items() if f.get("type") != "directory" and not p.endswith("/")
         }
         if not files:
-            raise CorpusNotFound(url)
+            raise PatternMatchesNothing(url) if is_pattern else CorpusNotFound(url)
         root = _fixed(path) if is_pattern else path.rstrip("/")
         return _folder(url, root, files, filesystem, store, is_pattern=is_pattern)
 
@@ -143,7 +149,7 @@ def _documents(url: str, paths: list[PurePath], left_out: dict[str, None]) -> li
         ]
         if reasons:
             left_out[f"{clean_name(reasons[0][0].as_posix())} ({reasons[0][1]})"] = None
-        elif not path.name.startswith("."):
+        elif not path.name.startswith(UNSEEN):
             documents.append(path)
     return documents
 

@@ -18,6 +18,7 @@ from nlp_pipeline.corpus.corpus_file import (
     FORMATS,
     MANIFEST,
     RECEIPTS,
+    UNSEEN,
     CorpusFile,
     Sources,
     clean_name,
@@ -34,6 +35,7 @@ from nlp_pipeline.errors.corpus import (
     CorpusNotAFile,
     CorpusNotFound,
     CorpusNotReadable,
+    PatternMatchesNothing,
     UnsupportedCorpus,
 )
 from nlp_pipeline.errors.stores import SourceStandsAlone
@@ -177,7 +179,7 @@ def _pattern(pattern: str, named_by_stem: Collection[str]) -> Sources:
         key=lambda path: path.relative_to(root).parts,
     )
     if not paths:
-        raise CorpusNotFound(pattern)
+        raise PatternMatchesNothing(pattern)
     for path in paths:
         if file_format(path) is None:
             raise UnsupportedCorpus(str(path), FORMATS)
@@ -219,7 +221,7 @@ def _walk(root: Path, left_out: list[str]) -> Iterator[Path]:
         folders[:] = [name for name in folders if name not in reasons]
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(UNSEEN) and path.is_file():
                 yield path
 
 

@@ -106,6 +106,16 @@ class PromptTemplateInvalid(ConfigError):
         super().__init__(f"The prompt template '{name}' cannot be used: {reason}.")
 
 
+class TextNotInList(ConfigError):
+    """One text where several are asked for: it would be taken letter by letter."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(
+            f"{name} is one text, {escaped(text, 60)!r}, and would be taken letter by letter. Give "
+            f"a list: {name}=[{escaped(text, 60)!r}]."
+        )
+
+
 class QuestionsInvalid(ConfigError):
     """Questions of a config or a record that are not what they should be."""
 

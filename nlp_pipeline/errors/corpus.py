@@ -26,6 +26,17 @@ class CorpusNotFound(CorpusError):
         )
 
 
+class PatternMatchesNothing(CorpusNotFound):
+    """A pattern of names that no file has."""
+
+    def __init__(self, pattern: str) -> None:
+        CorpusError.__init__(
+            self,
+            f"No file matches the pattern '{source_name(pattern)}'. Mend it; ** stands for folders "
+            "of any depth.",
+        )
+
+
 class CorpusNotReadable(CorpusError):
     """A source that is there and that the system does not let us open."""
 

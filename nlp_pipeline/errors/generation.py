@@ -21,7 +21,8 @@ class ModelNotFound(ModelError):
         because = f" ({reason})" if reason else ""
         super().__init__(
             f"Model '{name}' was not found{because}. Give a folder, a .gguf file, a Hugging Face "
-            f"hub name, or one of: {listing(choices)}. `nlp-pipeline models` lists what is here."
+            f"hub name, or one of: {listing(choices)}. Type `nlp-pipeline models list` to see what "
+            "is here."
         )
 
 

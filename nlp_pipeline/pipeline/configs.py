@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,6 +20,7 @@ from nlp_pipeline.errors.config import (
     OverrideNotOffered,
     PipelineInvalid,
     PipelineNotFound,
+    TextNotInList,
     UnknownKeyword,
 )
 from nlp_pipeline.errors.escapes import described
@@ -52,6 +53,7 @@ class PipelineSpec:
 
     Raises:
         UnknownKeyword: There is no setting of a name; the message says which is near.
+        TextNotInList: The questions or settings are one text, not several.
     """
 
     name: str
@@ -65,8 +67,8 @@ class PipelineSpec:
     def __init__(
         self,
         name: str,
-        questions: tuple[str, ...] = (),
-        settings: tuple[str, ...] = (),
+        questions: Iterable[str] = (),
+        settings: Iterable[str] = (),
         *,
         echo: bool = False,
         lang: str | None = None,
@@ -77,7 +79,11 @@ class PipelineSpec:
             if key not in OVERRIDES:
                 raise UnknownKeyword("PipelineSpec", key, [*_OWN, *OVERRIDES])
         given = {key: overrides[key] for key in OVERRIDES if overrides.get(key) is not None}
-        values = dict(zip(_OWN, (name, questions, settings, echo, lang, code), strict=True))
+        for key, texts in (("questions", questions), ("settings", settings)):
+            if isinstance(texts, str):
+                raise TextNotInList(key, texts)
+        lists = tuple(questions), tuple(settings)
+        values = dict(zip(_OWN, (name, *lists, echo, lang, code), strict=True))
         for key, value in {**values, "overrides": given}.items():
             object.__setattr__(self, key, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ def build(config: Config, name: str) -> Language:
         base.config["nlp"]["tokenizer"],
     ):
         nlp.tokenizer = base.tokenizer
+    # How long a text may be is said where texts are read (`max_length` of a run).
+    nlp.max_length = sys.maxsize
     return nlp
 
 

@@ -72,8 +72,6 @@ def stream(
             raise OptionsOfALoadedPipeline([*options] or ["n_process"])
         spec = PipelineSpec("loaded")
     else:
-        for name in ("questions", "settings"):
-            options[name] = tuple(options.get(name, ()))
         spec = PipelineSpec(pipeline, **options)
     request = RunRequest(
         corpus="",

@@ -172,8 +172,8 @@ def run(
     """
     spec = PipelineSpec(
         pipeline,
-        questions=tuple(questions),
-        settings=tuple(settings),
+        questions=questions,
+        settings=settings,
         model=model,
         device=device,
         echo=echo,

@@ -76,9 +76,7 @@ def estimate(
         UnknownKeyword: There is no argument of a name.
         NlpPipelineError: As in `run`, before it begins.
     """
-    spec = PipelineSpec(
-        pipeline, tuple(questions), tuple(settings), echo=echo, lang=lang, **generator
-    )
+    spec = PipelineSpec(pipeline, questions, settings, echo=echo, lang=lang, **generator)
     request = RunRequest(
         corpus=MEMORY if is_in_memory(corpus) else str(corpus),
         out=Path(),

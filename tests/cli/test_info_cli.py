@@ -101,6 +101,12 @@ def test_missing_extras_come_with_the_command_that_gets_them() -> None:
     ]
 
 
+def test_the_command_asks_for_the_extras_of_a_package() -> None:
+    requires = ['docs-reader[b,a]>=2,<3; extra == "docs"']
+    (extra,) = extras(requires, {}.get)
+    assert extra.install == "pip install 'docs-reader[a,b]<3,>=2'"
+
+
 def test_an_extra_that_is_there_is_not_missing() -> None:
     found = extras(REQUIRES, {"fr-model": "3.8.0", "old-package": "2.1"}.get)
     assert [extra.missing for extra in found] == [(), ()]

@@ -34,6 +34,7 @@ PARTED_HEADINGS = [
         ("a<br>b<br> <br/>c<br><br><br>d", [("paragraph", t) for t in ("a b", "c", "d")]),
         ("<button>A</button><button>B</button>x<img src=a>y", [("paragraph", "A B x y")]),
         ("<title>no</title><body style='visibility:hidden'>seen", [("paragraph", "seen")]),
+        ("Ada\0 Lund", [("paragraph", "Ada Lund")]),
         ("<blockquote>Quoted</blockquote>", [("paragraph", "Quoted")]),
         ("<dl><dt>Term<dd>Meaning</dl>", [("paragraph", "Term"), ("paragraph", "Meaning")]),
         ("<h2>A <i>b</i></h2>x", [("heading", "A b"), ("paragraph", "x")]),

@@ -38,6 +38,22 @@ def test_a_source_that_is_not_there(tmp_path, monkeypatch):
     assert (error.value.stage, error.value.exit_code) == ("read", 1)
 
 
+def test_a_pattern_that_no_file_matches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusNotFound) as error:
+        read_corpus("notes/*.htlm")
+    assert str(error.value) == (
+        "No file matches the pattern 'notes/*.htlm'. Mend it; ** stands for folders of any depth."
+    )
+
+
+def test_what_lies_beside_an_open_file_is_no_document(write):
+    write("mix/a.txt", "A text.")
+    write("mix/~$a.txt", "locked")
+    write("mix/.b.txt", "hidden")
+    assert [path.name for path in source_files("mix")] == ["a.txt"]
+
+
 @pytest.mark.parametrize("name", ["x.xml", "x.jsonl.bz2", "x", "x.parquet.gz", ".jsonl"])
 def test_a_suffix_nobody_reads(write, name):
     source = write(name, "{}")

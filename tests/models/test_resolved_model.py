@@ -124,7 +124,7 @@ def test_what_is_none_of_these(name: str, because: str) -> None:
         resolve(name)
     assert str(caught.value) == (
         f"Model '{name}' was not found{because}. Give a folder, a .gguf file, a Hugging Face hub "
-        f"name, or one of: {DEFAULT_MODEL}. `nlp-pipeline models` lists what is here."
+        f"name, or one of: {DEFAULT_MODEL}. Type `nlp-pipeline models list` to see what is here."
     )
 
 

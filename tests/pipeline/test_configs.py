@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confection import Config
 
-from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound
+from nlp_pipeline.errors.config import PipelineInvalid, PipelineNotFound, TextNotInList
 from nlp_pipeline.pipeline import (
     PipelineSpec,
     model_names,
@@ -204,3 +204,14 @@ def test_the_resolved_config_can_be_resolved_again(tmp_path) -> None:
     path = tmp_path / "config.cfg"
     path.write_text(config.to_str())
     assert resolve(str(path)) == config
+
+
+@pytest.mark.parametrize("name", ["questions", "settings"])
+def test_one_text_is_no_list(name: str) -> None:
+    with pytest.raises(TextNotInList) as caught:
+        PipelineSpec("en_qa", **{name: "Who?"})
+    assert str(caught.value) == (
+        f"{name} is one text, 'Who?', and would be taken letter by letter. Give a list: "
+        f"{name}=['Who?']."
+    )
+    assert getattr(PipelineSpec("en_qa", **{name: iter(["Who?"])}), name) == ("Who?",)

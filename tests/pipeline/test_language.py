@@ -213,3 +213,9 @@ def test_how_a_pipeline_was_trained_does_not_matter(tmp_path) -> None:
         '[initialize]\n\n[initialize.before_init]\n@callbacks = "not_here.v1"\n'
     )
     assert load_pipeline(PipelineSpec(str(path))).pipe_names == ["sentencizer"]
+
+
+def test_spacy_has_no_limit_of_its_own_on_a_text() -> None:
+    """A run's `max_length` is the one limit; spaCy's is a million characters."""
+    nlp = load_pipeline(PipelineSpec("blank_qa", lang="en", echo=True))
+    assert len(nlp.make_doc("word " * 200_001)) == 200_001

@@ -33,7 +33,7 @@ _MOST_NUMBER = 10**9
 def html_layout(page: str) -> LayoutText:
     """What a reader sees of a page of HTML; no scripts, styles, comments and hidden parts."""
     parser = _Page()
-    parser.feed(page)
+    parser.feed(page.replace("\0", ""))  # as browsers do
     parser.close()
     return parser.document
 
