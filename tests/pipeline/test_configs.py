@@ -208,10 +208,13 @@ def test_the_resolved_config_can_be_resolved_again(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["questions", "settings"])
 def test_one_text_is_no_list(name: str) -> None:
+    def options(value: Any) -> dict[str, Any]:
+        return {name: value}
+
     with pytest.raises(TextNotInList) as caught:
-        PipelineSpec("en_qa", **{name: "Who?"})
+        PipelineSpec("en_qa", **options("Who?"))
     assert str(caught.value) == (
         f"{name} is one text, 'Who?', and would be taken letter by letter. Give a list: "
         f"{name}=['Who?']."
     )
-    assert getattr(PipelineSpec("en_qa", **{name: iter(["Who?"])}), name) == ("Who?",)
+    assert getattr(PipelineSpec("en_qa", **options(iter(["Who?"]))), name) == ("Who?",)
