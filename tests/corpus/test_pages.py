@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from nlp_pipeline.corpus.documents import conversion_worker
 from nlp_pipeline.corpus.documents.document_text import LayoutText
 from nlp_pipeline.corpus.documents.html_text import html_layout
 from nlp_pipeline.corpus.documents.markdown_text import markdown_layout
@@ -212,3 +215,18 @@ def test_a_broken_byte_spoils_no_other_letters() -> None:
 def test_what_xml_says_of_its_encoding() -> None:
     page = '<?xml version="1.0" encoding="iso-8859-2"?><p>łódź</p>'
     assert decoded_page(page.encode("iso-8859-2")) == page
+
+
+@pytest.mark.parametrize(("error", "problem"), [(ValueError("odd"), "odd"), (MemoryError(), None)])
+def test_what_fails_after_the_library_is_a_broken_document(
+    error: Exception, problem: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("kreuzberg")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(conversion_worker, "laid_out", fail)
+    with nullcontext() if problem else pytest.raises(MemoryError):
+        answer = conversion_worker.converted(None, b"<p>x</p>", "text/html")
+        assert answer == {"problem": "broken", "reason": problem}

@@ -63,12 +63,14 @@ def converted(
             result = kreuzberg.extract_bytes_sync(data, mime, config=config)
         else:
             result = kreuzberg.extract_file_sync(path, mime, config=config)
+        return laid_out(result, None if page is None else _PAGES[mime](page))
+    except MemoryError:  # ends this process, of which the other one makes what it is
+        raise
     except UnicodeDecodeError as error:
         start = error.object[error.start : error.start + _SHOWN_BYTES].hex()
         return {"problem": "encoding", "reason": "", "byte": error.start, "data": start}
     except Exception as error:  # whatever the library raises about a document
         return _problem(error)
-    return laid_out(result, None if page is None else _PAGES[mime](page))
 
 
 def _page(data: bytes, mime: str) -> str:
