@@ -128,10 +128,12 @@ def test_files_folders_and_patterns(bucket: str) -> None:
 def test_what_is_not_there_is_said_at_once(bucket: str, path: str) -> None:
     """Asked once: waiting would be of no use."""
     url = f"{bucket.partition('//')[0]}//{path}"
-    with pytest.raises(
-        CorpusNotFound, match=f"^The corpus '{url.replace('*', '.')}' was not found"
-    ):
+    with pytest.raises(CorpusNotFound) as caught:
         read_corpus(url)
+    is_pattern = "*" in path
+    assert str(caught.value).startswith(
+        f"No file matches the pattern '{url}'." if is_pattern else f"The corpus '{url}' was not"
+    )
 
 
 def test_reading_goes_on_in_the_middle_of_a_file(

@@ -164,7 +164,7 @@ def test_a_pattern_is_a_folder_of_what_it_names(write) -> None:
         ("a/1.txt", "in/a/1.txt"),
         ("b/2.txt", "in/b/2.txt"),
     ]
-    with pytest.raises(CorpusNotFound, match=r"'in/\*\.txt' was not found"):
+    with pytest.raises(CorpusNotFound, match=r"matches the pattern 'in/\*\.txt'"):
         read_corpus("in/*.txt")
     write("in/x.bin", "")
     with pytest.raises(UnsupportedCorpus, match=r"'in/x\.bin' has no format"):
