@@ -31,14 +31,17 @@ def _write_layout_model(folder: Path) -> None:
     )
 
     labels: Any = dict(enumerate(_LABELS.split()))
-    backbone = RTDetrResNetConfig(
+    # The two versions of transformers type what a config takes in two ways.
+    backbone_class: Any = RTDetrResNetConfig
+    config_class: Any = RTDetrV2Config
+    backbone = backbone_class(
         embedding_size=8,
         hidden_sizes=[8, 8, 8, 8],
         depths=[1, 1, 1, 1],
         layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )
-    config = RTDetrV2Config(
+    config = config_class(
         backbone_config=backbone,
         use_timm_backbone=False,
         encoder_in_channels=[8, 8, 8],
