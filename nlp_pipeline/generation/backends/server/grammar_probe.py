@@ -11,7 +11,6 @@ from nlp_pipeline.errors.server_abilities import (
 from nlp_pipeline.generation.backends.server.discovery import ServedModel
 from nlp_pipeline.generation.backends.server.probe import (
     PROBE_TEXT,
-    Ask,
     Body,
     Probe,
     probe_body,
@@ -40,19 +39,7 @@ others take out of the distribution what it forbids before they look at it."""
 
 
 class GrammarProbe(Probe[GrammarField]):
-    """Finds out how a server takes a grammar, and that it says how likely a given text is.
-
-    Args:
-        ask: Sends a request.
-        served: The model.
-        settings: Of the backend.
-    """
-
-    def __init__(self, ask: Ask, served: ServedModel, settings: ServerSettings) -> None:
-        super().__init__()
-        self._ask = ask
-        self._served = served
-        self._settings = settings
+    """Finds out how a server takes a grammar, and that it says how likely a given text is."""
 
     async def _attempt(self) -> GrammarField:
         needed = missing_setting(self._served, self._settings)

@@ -9,8 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from nlp_pipeline.errors.generation import ModelError
 from nlp_pipeline.errors.server import ServerReplyInvalid
+from nlp_pipeline.generation.backends.server.discovery import ServedModel
 from nlp_pipeline.generation.backends.server.failures import Failure
 from nlp_pipeline.generation.backends.server.reply_message import message_text
+from nlp_pipeline.generation.backends.server.settings import ServerSettings
 
 Body = dict[str, Any]
 Ask = Callable[[str, Body], Awaitable[Mapping[str, Any] | Failure]]
@@ -22,9 +24,18 @@ _Outcome = TypeVar("_Outcome")
 
 
 class Probe(ABC, Generic[_Outcome]):
-    """A question that a server is asked once, whoever waits for the answer."""
+    """A question that a server is asked once, whoever waits for the answer.
 
-    def __init__(self) -> None:
+    Args:
+        ask: Sends a request.
+        served: The model.
+        settings: Of the backend.
+    """
+
+    def __init__(self, ask: Ask, served: ServedModel, settings: ServerSettings) -> None:
+        self._ask = ask
+        self._served = served
+        self._settings = settings
         self._lock = asyncio.Lock()
         self._outcomes: list[_Outcome | ModelError] = []
 

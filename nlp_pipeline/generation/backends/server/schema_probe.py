@@ -11,16 +11,13 @@ from nlp_pipeline.errors.server_abilities import (
     FormTextTooLong,
     PatternsNotObeyed,
 )
-from nlp_pipeline.generation.backends.server.discovery import ServedModel
 from nlp_pipeline.generation.backends.server.probe import (
     PROBE_TEXT,
-    Ask,
     Body,
     Probe,
     probe_body,
     reply_text,
 )
-from nlp_pipeline.generation.backends.server.settings import ServerSettings
 from nlp_pipeline.generation.constraints.constraint import Constraint
 from nlp_pipeline.generation.constraints.grammar import Grammar
 
@@ -51,19 +48,7 @@ def needs_pieces(constraint: Constraint | None) -> TypeGuard[Grammar]:
 
 
 class SchemaProbe(Probe[None]):
-    """Finds out whether a server obeys the patterns of a schema.
-
-    Args:
-        ask: Sends a request.
-        served: The model.
-        settings: Of the backend.
-    """
-
-    def __init__(self, ask: Ask, served: ServedModel, settings: ServerSettings) -> None:
-        super().__init__()
-        self._ask = ask
-        self._served = served
-        self._settings = settings
+    """Finds out whether a server obeys the patterns of a schema."""
 
     async def _attempt(self) -> None:
         body = probe_body(self._served.name, **response_format(_PROBE_SCHEMA))
