@@ -21,8 +21,10 @@ class WeightMemory:
     """Memory for weights, in large pages (2 MiB on x86) where Linux gives them on advice.
 
     A product of few rows reads its weight once and does little with it, so that it waits for the
-    table of pages: with large ones a vector was read 15 to 35% faster, and a job of 64 prompts
-    took 3% less CPU seconds. Where there are none this is memory like any other.
+    table of pages, which is shorter with large ones. What they bring shows
+    `python benchmarks/generation.py --ways engine` beside the same with
+    /sys/kernel/mm/transparent_hugepage/enabled at `never`. Where there are none this is memory
+    like any other.
     """
 
     def __init__(self) -> None:
