@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from nlp_pipeline import __version__
+from nlp_pipeline.cli.command_group import CommandGroup
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.config import ArgumentNotText
 
@@ -41,7 +42,7 @@ RANK_0_S = 10.0
 """Seconds that torchrun has to end the other ranks once rank 0 has said what is wrong."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.cli.command_group import CommandGroup
 from nlp_pipeline.cli.output import note, print_json
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.spacy_llm import ServerAndModel
 
 
-@click.group(short_help="Turn a config of spacy-llm into a pipeline.")
+@click.group(cls=CommandGroup, short_help="Turn a config of spacy-llm into a pipeline.")
 def convert() -> None:
     """Turn the config of another tool into a pipeline that `nlp-pipeline run -p` takes.
 

@@ -23,13 +23,16 @@ def errors(out: Path, *, kind: str | None, as_json: bool) -> None:
     Example:
       nlp-pipeline errors runs/sample-en_qa_summary --type missing_text
     """  # noqa: D301  (click knows the character itself)
+    from nlp_pipeline.errors.run import no_errors_of_type
     from nlp_pipeline.run_folder.read import iter_rows
 
-    rows = [row for row in iter_rows(out, "errors") if kind is None or row["type"] == kind]
+    every_row = list(iter_rows(out, "errors"))
+    rows = [row for row in every_row if kind is None or row["type"] == kind]
     if as_json:
         print_json(rows)
     elif not rows:
-        click.echo("No errors." if kind is None else f"No errors of type {kind}.")
+        types = {row["type"]: None for row in every_row}
+        click.echo("No errors." if kind is None else no_errors_of_type(kind, types))
     elif kind is not None:
         for row in rows:
             _say(f"{row['document_id']}: {row['message']}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nlp_pipeline.cli.command_group import CommandGroup
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.options import corpus_and_pipeline, gpu_id_option, without_dry_run
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 RTOL, ATOL, PER_TABLE = 1e-4, 1e-5, 8
 
 
-@click.group(short_help="Record golden outputs, and check a pipeline against them.")
+@click.group(
+    cls=CommandGroup, short_help="Record golden outputs, and check a pipeline against them."
+)
 def golden() -> None:
     """Record golden outputs of a pipeline, and check that it still gives them.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from nlp_pipeline import models as cache
+from nlp_pipeline.cli.command_group import CommandGroup
 from nlp_pipeline.cli.completion import complete_model
 from nlp_pipeline.cli.output import note, print_json, print_table, size
 from nlp_pipeline.cli.progress_download import fetch_with_progress
 
 
-@click.group(short_help="List, fetch and check models.")
+@click.group(cls=CommandGroup, short_help="List, fetch and check models.")
 def models() -> None:
     """List, fetch and check the models that can be named without a path.
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from nlp_pipeline.cli.options import pace
+from nlp_pipeline.cli.output import note
 from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS, as_dict, watched_run
 
 
@@ -43,8 +44,21 @@ def retry(out: Path, *, quiet: bool, as_json: bool, debug_log: Path | None, **op
         click.echo(json.dumps(as_dict(result)))
     elif not quiet:
         tried = result.documents - result.resumed
+        if not tried:
+            _say_which_types_are_absent(out, options["types"])
         click.echo(
             f"{tried} documents tried again; of {result.documents} now {result.failed} failed."
         )
     if result.failed:
         sys.exit(FAILED_DOCUMENTS)
+
+
+def _say_which_types_are_absent(out: Path, types: tuple[str, ...]) -> None:
+    """Of the types that were asked for those that no document of the run has."""
+    from nlp_pipeline.errors.run import no_errors_of_type
+    from nlp_pipeline.run_folder.read import iter_rows
+
+    run_types = {row["type"]: None for row in iter_rows(out, "errors")} if types else {}
+    for kind in types:
+        if kind not in run_types:
+            note(no_errors_of_type(kind, run_types))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
+
+from nlp_pipeline.errors.escapes import escaped
 
 Stage = Literal["config", "read", "annotate", "generate", "write", "run"]
 """Where in the way of the data an error arose; the `stage` column of the `errors` table."""
@@ -58,3 +61,30 @@ def listing(names: Iterable[object], limit: int = 8) -> str:
         return "none"
     text = ", ".join(items[:limit])
     return text if len(items) <= limit else f"{text} (and {len(items) - limit} more)"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, for messages: `"1 document"`, `"1,200 documents"`.
+
+    Args:
+        count: How many.
+        noun: What is counted, in the singular.
+        plural: The same in the plural, where that is not the singular with an `s`.
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The question after the nearest of the names that there are, with a space in front of it.
+
+    Args:
+        name: What was typed, which is none of them.
+        choices: The names that there are.
+
+    Returns:
+        `" Did you mean 'text'?"`, or nothing where none is near.
+    """
+    # From the last: of two names that only their case tells apart, the first is meant.
+    names = {choice.lower(): choice for choice in reversed(list(choices))}
+    near = get_close_matches(name.lower(), names, n=1)
+    return f" Did you mean '{escaped(names[near[0]], 60)}'?" if near else ""

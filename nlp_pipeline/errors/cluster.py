@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 
@@ -20,9 +20,10 @@ class UnknownExecutor(ClusterError):
     stage = "config"
 
     def __init__(self, name: object, choices: Iterable[str]) -> None:
+        names = list(choices)
         super().__init__(
             f"executor (--executor) is {escaped(repr(name), 40)}; the executors are: "
-            f"{listing(choices)}."
+            f"{listing(names)}.{did_you_mean(str(name), names)}"
         )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 
@@ -93,9 +92,10 @@ class PromptTemplateNotFound(ConfigError):
     """A prompt template's name or path that leads nowhere."""
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
         super().__init__(
-            f"There is no prompt template '{name}'. Give a path that ends in .jinja, or one of: "
-            f"{listing(choices)}."
+            f"There is no prompt template '{name}'.{did_you_mean(name, names)} Give a path that "
+            f"ends in .jinja, or one of: {listing(names)}."
         )
 
 
@@ -163,9 +163,10 @@ class PipelineNotFound(ConfigError):
     """A pipeline name that is neither shipped nor a path to a config."""
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
         super().__init__(
-            f"There is no pipeline '{name}'. Give a path to a .cfg file or a pipeline folder, or "
-            f"one of: {listing(choices)}."
+            f"There is no pipeline '{name}'.{did_you_mean(name, names)} Give a path to a .cfg file "
+            f"or a pipeline folder, or one of: {listing(names)}."
         )
 
 
@@ -271,12 +272,11 @@ class SettingIsSection(ConfigError):
 class UnknownConfigSetting(ConfigError):
     """A setting of a config that nothing takes."""
 
-    def __init__(self, pipeline: str, key: str, known: Iterable[str]) -> None:
-        names = list(known)
-        near = get_close_matches(key.rpartition(".")[2], names, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
+    def __init__(self, pipeline: str, key: str, choices: Iterable[str]) -> None:
+        names = list(choices)
+        hint = did_you_mean(key.rpartition(".")[2], names)
         super().__init__(
-            f"The pipeline '{escaped(pipeline)}' has no setting '{escaped(key)}'. {hint}"
+            f"The pipeline '{escaped(pipeline)}' has no setting '{escaped(key)}'.{hint} "
             f"There are: {listing(names, 40)}."
         )
 
@@ -286,12 +286,11 @@ class UnknownKeyword(ConfigError, TypeError):
 
     def __init__(self, function: str, name: str, choices: Iterable[str]) -> None:
         names = list(choices)
-        near = get_close_matches(name, names, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(name, names)
         if name == "dry_run" and "echo" in names:  # until version 0.3
-            hint = "It is called 'echo' now. "
+            hint = " It is called 'echo' now."
         super().__init__(
-            f"{function}() has no argument '{name}'. {hint}It takes: {listing(names, 40)}."
+            f"{function}() has no argument '{name}'.{hint} It takes: {listing(names, 40)}."
         )
 
 
@@ -376,4 +375,18 @@ def support_is_partial(
     return (
         f"Of what is written about texts in {name}, {' and '.join(parts)} cannot be looked up in "
         f"them; figures can (docs/languages.md).{step}"
+    )
+
+
+def no_such_command(name: str, commands: Iterable[str]) -> str:
+    """What is said of a command that there is none of.
+
+    Args:
+        name: What was typed.
+        commands: The names of those that there are.
+    """
+    names = list(commands)
+    return (
+        f"No such command '{escaped(name, 60)}'.{did_you_mean(name, names)} There are: "
+        f"{listing(names, 30)}."
     )

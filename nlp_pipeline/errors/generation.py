@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.packages import pip_install
 
 
@@ -19,10 +19,11 @@ class ModelNotFound(ModelError):
 
     def __init__(self, name: str, choices: Iterable[str], reason: str = "") -> None:
         because = f" ({reason})" if reason else ""
+        names = list(choices)
         super().__init__(
-            f"Model '{name}' was not found{because}. Give a folder, a .gguf file, a Hugging Face "
-            f"hub name, or one of: {listing(choices)}. Type `nlp-pipeline models list` to see what "
-            "is here."
+            f"Model '{name}' was not found{because}.{did_you_mean(name, names)} Give a folder, a "
+            f".gguf file, a Hugging Face hub name, or one of: {listing(names)}. Type "
+            "`nlp-pipeline models list` to see what is here."
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nlp_pipeline.errors.base import NlpPipelineError
+from collections.abc import Iterable
+
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean
 from nlp_pipeline.errors.escapes import described, escaped
 
 
@@ -215,3 +217,13 @@ def cells_quoted(file: str, cells: int) -> str:
         f"{file}: a quote (') was put before {cells} texts that a spreadsheet would run as "
         "formulas; --raw leaves them as they are."
     )
+
+
+def no_errors_of_type(kind: str, types: Iterable[str]) -> str:
+    """What is said where no document of a run has an error of a type.
+
+    Args:
+        kind: The type that is asked for.
+        types: Those that the run has.
+    """
+    return f"No errors of type {escaped(kind, 60)}.{did_you_mean(kind, types)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.base import did_you_mean, listing
 from nlp_pipeline.errors.config import ConfigError
 from nlp_pipeline.errors.escapes import escaped
 
@@ -35,9 +35,10 @@ class UnknownTaskVersion(ConfigError):
     """A version of a task that spacy-llm does not document."""
 
     def __init__(self, component: str, task: str, versions: Iterable[str]) -> None:
+        names = list(versions)
         super().__init__(
             f"components.{component}.task: there is no {escaped(task, 60)}. There are: "
-            f"{listing(versions)}."
+            f"{listing(names)}.{did_you_mean(task, names)}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError
 from nlp_pipeline.errors.packages import pip_install
@@ -92,10 +92,11 @@ class LabelUnknown(TrainingError):
     def __init__(
         self, document_id: str, label: str, *, component: str, labels: Iterable[str]
     ) -> None:
+        names = list(labels)
         super().__init__(
             f"Document '{escaped(document_id)}' has the label '{escaped(label, 60)}', which the "
-            f"component '{component}' does not know; it knows: {listing(labels)}. Correct the "
-            f"label, or set components.{component}.labels."
+            f"component '{component}' does not know; it knows: {listing(names)}."
+            f"{did_you_mean(label, names)} Correct the label, or set components.{component}.labels."
         )
 
 

@@ -66,7 +66,9 @@ def test_version(cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nope"], "No such command 'nope'"),
+        (["nope"], "No such command 'nope'. There are: run, ask, "),
+        (["Rum"], "No such command 'Rum'. Did you mean 'run'? There are: run, ask, "),
+        (["models", "fech"], "No such command 'fech'. Did you mean 'fetch'? There are: fetch, "),
         (["run"], "Missing argument 'CORPUS...'"),
         (["run", "x", "--nope"], "No such option"),
         (["run", "x", "--limit", "many"], "'many' is not a valid integer range"),

@@ -44,6 +44,14 @@ def test_errors_by_type(cli, out) -> None:
     assert cli("errors", out, "--type", "x").out == "No errors of type x.\n"
 
 
+def test_a_type_of_errors_that_is_nearly_one(cli, out) -> None:
+    message = "No errors of type Missing_tex. Did you mean 'missing_text'?"
+    assert cli("errors", out, "--type", "Missing_tex").out == f"{message}\n"
+    done = cli("retry", out, "--type", "Missing_tex", "--type", "missing_text")
+    assert done.err.splitlines().count(message) == 1
+    assert "of type missing_text" not in done.err
+
+
 def test_show_escapes_what_the_document_holds(cli, out) -> None:
     done = cli("show", out, "ada")
     assert done.out.startswith("ada  (ok)\n")

@@ -11,8 +11,15 @@ from pkgutil import iter_modules
 import pytest
 
 from nlp_pipeline import errors
-from nlp_pipeline.errors.base import NlpPipelineError
-from nlp_pipeline.errors.run_folder import ReceiptDamaged
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean
+from nlp_pipeline.errors.cluster import UnknownExecutor
+from nlp_pipeline.errors.config import PipelineNotFound, PromptTemplateNotFound
+from nlp_pipeline.errors.data_set import SplitMissing
+from nlp_pipeline.errors.export import UnknownTarget
+from nlp_pipeline.errors.generation import ModelNotFound
+from nlp_pipeline.errors.run_folder import ColumnNotFound, ReceiptDamaged, TableNotFound
+from nlp_pipeline.errors.spacy_llm import UnknownTaskVersion
+from nlp_pipeline.errors.training import LabelUnknown
 
 
 def error_classes() -> Iterator[type[NlpPipelineError]]:
@@ -39,3 +46,46 @@ def test_the_message_of_several_values_stays(total: int | None) -> None:
     assert isinstance(again, ReceiptDamaged)
     assert str(again) == str(error)
     assert "its receipt 3 is missing" in str(again)
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "document") for n in (0, 1, 1200)] == [
+        *("0 documents", "1 document", "1,200 documents")
+    ]
+    assert counted(2, "box", "boxes") == "2 boxes"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("tokne", " Did you mean 'token'?"),
+        ("TEXT", " Did you mean 'Text'?"),
+        ("zebra", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_that_is_near(name: str, hint: str) -> None:
+    assert did_you_mean(name, ["Text", "token", "text"]) == hint
+
+
+def test_a_name_that_is_near_is_escaped() -> None:
+    assert did_you_mean("abcdef", ["abcde\x1b"]) == r" Did you mean 'abcde\x1b'?"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ColumnNotFound("answers", "anser", ["answer"]), "it has: answer. Did you mean 'answer'?"),
+        (TableNotFound("anwsers", ["answers"]), "are: answers. Did you mean 'answers'?"),
+        (UnknownTarget("parqet", ["parquet"]), "are: parquet. Did you mean 'parquet'?"),
+        (SplitMissing("hf://datasets/a#trainn", ["train"], "trainn"), "Did you mean 'train'? Name"),
+        (UnknownExecutor("locall", ["local"]), "are: local. Did you mean 'local'?"),
+        (ModelNotFound("smol", ["smoll"]), "was not found. Did you mean 'smoll'? Give a folder"),
+        (PipelineNotFound("en_qaa", ["en_qa"]), "Did you mean 'en_qa'? Give a path"),
+        (PromptTemplateNotFound("qaa", ["qa"]), "Did you mean 'qa'? Give a path"),
+        (LabelUnknown("d", "sprot", component="c", labels=["sport"]), "'sport'? Correct the label"),
+        (UnknownTaskVersion("ner", "NER.v9", ["NER.v1"]), "are: NER.v1. Did you mean 'NER.v1'?"),
+    ],
+)
+def test_names_that_are_nearly_right(error: NlpPipelineError, message: str) -> None:
+    assert message in str(error)
