@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.base import did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.errors.run_folder import OutputError
@@ -14,8 +14,10 @@ class UnknownTarget(OutputError):
     """A name that no form of export has."""
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
         super().__init__(
-            f"A run cannot be exported to '{escaped(name, 40)}'; there are: {listing(choices, 30)}."
+            f"A run cannot be exported to '{escaped(name, 40)}'; there are: {listing(names, 30)}."
+            f"{did_you_mean(name, names)}"
         )
 
 
@@ -28,22 +30,91 @@ class ExtraMissing(OutputError):
         )
 
 
-class TargetIsAFolder(OutputError):
+class TargetRefused(OutputError):
+    """A path that an export is not written to."""
+
+
+class TargetInARun(TargetRefused):
+    """A path that is the folder of a run, or in one."""
+
+    def __init__(self, path: str, run: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' is part of the folder of the run '{escaped(run, 300)}', "
+            "which holds nothing but what the run itself writes. Name a path beside it, such as "
+            f"'{escaped(run, 300)}-exported'."
+        )
+
+
+class TargetUnderAFile(TargetRefused):
+    """A path that goes through a file."""
+
+    def __init__(self, path: str, file: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' cannot be made: '{escaped(file, 300)}' is a file and no "
+            "folder. Name another path."
+        )
+
+
+class TargetIsAFolder(TargetRefused):
     """A file is to be written where a folder is."""
 
     def __init__(self, path: str, to: str, suffix: str) -> None:
         super().__init__(
             f"'{escaped(path, 300)}' is a folder, and {to} is one file: name the file, such as "
-            f"'{escaped(path.rstrip('/'), 300)}/run.{suffix}'."
+            f"'{escaped(path.rstrip('/'), 300)}/run{suffix}'."
         )
 
 
-class TargetIsNoFolder(OutputError):
+class TargetIsNoFolder(TargetRefused):
     """Files are to be written into what is a file."""
 
     def __init__(self, path: str, to: str) -> None:
         super().__init__(
             f"'{escaped(path, 300)}' is a file, and {to} is a folder of files: name a folder."
+        )
+
+
+class TargetNamedAsFile(TargetRefused):
+    """A folder is to be made whose name ends as that of a file."""
+
+    def __init__(self, path: str, to: str, forms: Iterable[str]) -> None:
+        forms_of_it = " or ".join(f"--to {form}" for form in forms)
+        hint = f", or add {forms_of_it} if that is meant" if forms_of_it else ""
+        super().__init__(
+            f"'{escaped(path, 300)}' is the name of a file, and {to} is a folder of files: name a "
+            f"folder, such as '{escaped(path.rpartition('.')[0], 300)}'{hint}."
+        )
+
+
+class TargetSuffix(TargetRefused):
+    """A file is to be written whose name ends as that of something else."""
+
+    def __init__(self, path: str, to: str, suffixes: Iterable[str]) -> None:
+        endings = list(suffixes)
+        super().__init__(
+            f"The name of '{escaped(path, 300)}' does not end as that of a file of {to} "
+            f"({listing(endings)}): name it '{escaped(path.rpartition('.')[0], 300)}{endings[0]}', "
+            "or name another form with --to."
+        )
+
+
+class TargetIsTheCorpus(TargetRefused):
+    """A file that the run has read would be written over."""
+
+    def __init__(self, path: str, corpus: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' is a file of the corpus of this run "
+            f"('{escaped(corpus, 300)}') and would be written over. Name another path."
+        )
+
+
+class TargetNotWritable(TargetRefused):
+    """A path that the system does not let us write to."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"'{escaped(path, 300)}' cannot be written to ({escaped(reason, 160)}). Name another "
+            "path, or change its permissions."
         )
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
+from nlp_pipeline.errors.export import TargetNotWritable, UnknownTarget
 from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.export.corrections import CORRECTED, NEIGHBOURS, Corrections
 from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.meta_columns import MetaColumns
+from nlp_pipeline.export.target_path import check_target
 from nlp_pipeline.run_folder.files import Format, disk_errors
 from nlp_pipeline.run_folder.read import finished_parts, read_part, run_manifest
 from nlp_pipeline.run_folder.receipts import Receipt
@@ -132,8 +133,7 @@ def export_run(
         TableNotFound: There is no table of that name, or the form does not take it.
         NoReviews: Rows are to be as people have corrected them, and nobody has.
         UnknownTarget: There is no form of that name.
-        TargetIsAFolder: A file is to be written where a folder is.
-        TargetIsNoFolder: Files are to be written into what is a file.
+        TargetRefused: Nothing can or should be written there; every subclass says why.
         ExtraMissing: A package that the form needs is not installed.
         TooManyMetaFields: `meta` has more fields than a table can have columns.
     """
@@ -145,16 +145,14 @@ def export_run(
         if name not in choices:
             raise TableNotFound(name, choices)
     path = Path(target)
-    if TARGETS[to].is_folder and path.exists() and not path.is_dir():
-        raise TargetIsNoFolder(str(path), to)
-    if not TARGETS[to].is_folder and path.is_dir():
-        raise TargetIsAFolder(str(path), to, TARGETS[to].suffix or to)
     ordered = tuple(name for name in choices if name in names)
+    written_tables = ordered or _all_tables(Path(run), choices)
+    check_target(Path(run), path, to, written_tables)
     flags = {"raw": raw, "flatten_meta": flatten_meta, "reviewed": reviewed}
-    job = ExportJob(Path(run), path, ordered or _all_tables(Path(run), choices), **flags)
+    job = ExportJob(Path(run), path, written_tables, **flags)
     _ = job.corrections  # before anything is written: there may be none
     writer = writer_of(TARGETS[to])
-    with disk_errors(path):
+    with disk_errors(path, not_writable=TargetNotWritable):
         (path if TARGETS[to].is_folder else path.parent).mkdir(parents=True, exist_ok=True)
         return writer(job)
 

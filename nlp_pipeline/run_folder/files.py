@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from nlp_pipeline.errors.run_folder import DiskFull, OutputNotWritable
+from nlp_pipeline.errors.run_folder import DiskFull, OutputError, OutputNotWritable
 from nlp_pipeline.tables.schemas import FORMER_COLUMN_NAMES
 
 Format = Literal["parquet", "csv", "jsonl"]
@@ -25,23 +25,26 @@ TEMPORARY = ".tmp-"
 
 
 @contextmanager
-def disk_errors(folder: Path, safe: int = 0) -> Iterator[None]:
+def disk_errors(
+    folder: Path, safe: int = 0, not_writable: Callable[[str, str], OutputError] = OutputNotWritable
+) -> Iterator[None]:
     """Says what is wrong with a run's folder in place of an `OSError`.
 
     Args:
         folder: The run's folder.
         safe: Documents that are safe, whatever happens in the block.
+        not_writable: The error of a path and a reason that is raised where it is not the disk.
 
     Raises:
         DiskFull: No space is left.
-        OutputNotWritable: Anything else.
+        OutputNotWritable: Anything else, by default.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(str(folder), safe) from error
-        raise OutputNotWritable(str(folder), error.strerror or str(error)) from error
+        raise not_writable(str(folder), error.strerror or str(error)) from error
 
 
 def temporary_name(path: Path) -> Path:

@@ -8,7 +8,17 @@ import pandas as pd
 import pytest
 
 from nlp_pipeline import read_run
-from nlp_pipeline.errors.export import TargetIsAFolder, TargetIsNoFolder, UnknownTarget
+from nlp_pipeline.errors.export import (
+    TargetInARun,
+    TargetIsAFolder,
+    TargetIsNoFolder,
+    TargetIsTheCorpus,
+    TargetNamedAsFile,
+    TargetNotWritable,
+    TargetSuffix,
+    TargetUnderAFile,
+    UnknownTarget,
+)
 from nlp_pipeline.errors.run_folder import TableNotFound
 from nlp_pipeline.export.export_targets import TARGETS, writer_of
 from nlp_pipeline.export.job import export_run
@@ -124,6 +134,98 @@ def test_targets_that_cannot_be(out, tmp_path) -> None:
         export_run(out, tmp_path, "squad")
     with pytest.raises(TargetIsAFolder, match=r"is a folder, and xlsx is one file: .*/run\.xlsx'"):
         export_run(out, tmp_path, "xlsx")
+
+
+@pytest.mark.parametrize("target", ["out", "out/tables", "link/a/b.sqlite"])
+def test_a_run_holds_nothing_but_its_own(out, tmp_path, quick, target) -> None:
+    (tmp_path / "link").symlink_to(out)
+    before = sorted(out.rglob("*"))
+    with pytest.raises(
+        TargetInARun, match=r"is part of the folder of the run '.*/out', .*exported'"
+    ):
+        export_run(out, tmp_path / target, "sqlite" if "sqlite" in target else "parquet")
+    other = runner.run(tmp_path / "corpus.jsonl", tmp_path / "b", pipeline=quick())
+    with pytest.raises(TargetInARun, match=r"of the run '.*/b', which"):
+        export_run(out, other.out / "tables", "csv")
+    assert sorted(out.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "message"),
+    [
+        (
+            "answers.csv",
+            "parquet",
+            r"answers\.csv' is the name of a file, and parquet is a folder of files: name a "
+            r"folder, such as '.*/answers', or add --to csv if that is meant\.$",
+        ),
+        ("answers.CSV", "csv", r"name a folder, such as '.*/answers'\.$"),
+        ("run.xlsx", "jsonl", r"or add --to xlsx if that is meant\.$"),
+        ("run.db", "parquet", r"or add --to duckdb or --to sqlite if that is meant\.$"),
+    ],
+)
+def test_a_folder_that_is_named_as_a_file(out, tmp_path, name, to, message) -> None:
+    with pytest.raises(TargetNamedAsFile, match=message):
+        export_run(out, tmp_path / name, to)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()  # whoever has made it means it
+    assert export_run(out, tmp_path / name, "jsonl", ["documents"])
+
+
+def test_folders_may_have_a_dot_in_their_name(out, tmp_path) -> None:
+    assert export_run(out, tmp_path / "version.2", "csv", ["documents"])
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "message"),
+    [
+        (
+            "a.csv",
+            "xlsx",
+            r"a\.csv' does not end as .* of xlsx \(\.xlsx\): name it '.*/a\.xlsx', or ",
+        ),
+        ("a.jsonl", "squad", r"of squad \(\.json\): name it '.*/a\.json', or name another form"),
+        ("a.b.xls", "sqlite", r"\(\.sqlite, \.sqlite3, \.db\): name it '.*/a\.b\.sqlite', or"),
+    ],
+)
+def test_a_file_that_is_named_as_another_form(out, tmp_path, name, to, message) -> None:
+    with pytest.raises(TargetSuffix, match=message):
+        export_run(out, tmp_path / name, to)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_target_below_a_file(out, tmp_path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for target, to in (("file/tables", "csv"), ("file/a/b.json", "squad")):
+        with pytest.raises(TargetUnderAFile, match=r"cannot be made: '.*/file' is a file and no f"):
+            export_run(out, tmp_path / target, to)
+
+
+def test_the_corpus_is_not_written_over(out, tmp_path, corpus, quick, monkeypatch) -> None:
+    source = tmp_path / "corpus.jsonl"
+    before = source.read_bytes()
+    with pytest.raises(
+        TargetIsTheCorpus, match=r"^'.*corpus\.jsonl' is a file of the corpus of th"
+    ):
+        export_run(out, source, "review")
+    source.rename(tmp_path / "documents.jsonl")
+    monkeypatch.chdir(tmp_path)
+    runner.run("documents.jsonl", "second", pipeline=quick())
+    with pytest.raises(TargetIsTheCorpus, match=r"\('documents\.jsonl'\) and would be written ov"):
+        export_run("second", tmp_path, "jsonl")
+    assert (tmp_path / "documents.jsonl").read_bytes() == before
+    assert export_run("second", tmp_path, "jsonl", ["answers"])
+
+
+def test_a_target_that_cannot_be_written_to(out, tmp_path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(
+        TargetNotWritable, match=r"to \(Permission denied\)\. Name another path, or"
+    ):
+        export_run(out, tmp_path / "tables")
 
 
 def test_the_former_name_of_the_option(out, tmp_path, cli) -> None:
