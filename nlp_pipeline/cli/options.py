@@ -57,6 +57,16 @@ _CORPUS_AND_PIPELINE = (
     ),
 )
 
+
+def _tracking_uri(_: click.Context, __: click.Parameter, uri: str | None) -> str | None:
+    """The address of MLflow; refused here where it is the corpus, which would be missing else."""
+    if uri is not None:
+        from nlp_pipeline.runner.tracking_uri import check_tracking_uri
+
+        check_tracking_uri(uri)
+    return uri
+
+
 _PACE = (
     click.option(
         "--n-process",
@@ -94,6 +104,7 @@ _PACE = (
     click.option(
         "--mlflow",
         metavar="URI",
+        callback=_tracking_uri,
         help="Keep the run in MLflow too: a folder, a database or a server.",
     ),
     click.option(

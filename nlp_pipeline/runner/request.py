@@ -15,6 +15,7 @@ from nlp_pipeline.errors.run import InvalidTimeout, TimeoutNeedsWorkers, Workers
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.error_limit import ErrorLimit
 from nlp_pipeline.runner.limits import MAX_SECONDS, check_numbers
+from nlp_pipeline.runner.tracking_uri import check_tracking_uri
 
 if TYPE_CHECKING:
     from nlp_pipeline.run_folder.files import Format
@@ -148,6 +149,7 @@ class RunRequest:
             UnknownExecutor: There is no such executor.
             OptionNeedsRay: An option of a cluster without one.
             ObjectStorePath: The folder is an object store.
+            TrackingUriMistaken: `mlflow` is no address.
             InvalidMaxErrors: `max_errors` is no limit.
             InvalidNumber: A number is out of its range.
             InvalidTimeout: `document_timeout` is no time.
@@ -159,6 +161,8 @@ class RunRequest:
         self._check_cluster()
         if address := _OBJECT_STORE.match(str(self.out)):
             raise ObjectStorePath(f"{address[1]}://{address[2]}")
+        if self.mlflow is not None:
+            check_tracking_uri(self.mlflow)
         ErrorLimit(self.max_errors)
         check_numbers(self)
         workers = 1 if self.n_process is None else self.n_process

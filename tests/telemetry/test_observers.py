@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,8 @@ import pytest
 
 from nlp_pipeline import read_run, run
 from nlp_pipeline.errors.run import TooManyErrors
-from nlp_pipeline.errors.telemetry import TelemetryNotInstalled
+from nlp_pipeline.errors.telemetry import TelemetryNotInstalled, TrackingUriMistaken
+from nlp_pipeline.runner.tracking_uri import check_tracking_uri
 from nlp_pipeline.telemetry import observers, otel_observer
 from nlp_pipeline.telemetry.run_observer import facts
 
@@ -91,6 +92,41 @@ def test_nobody_is_told_by_default(
     run(corpus(*TEXTS), tmp_path / "out", pipeline=quick())
     assert exporter.get_finished_spans() == ()
     assert reader.get_metrics_data() is None
+
+
+def test_the_next_word_is_no_address_of_mlflow(
+    tmp_path: Path, corpus: Callable[..., str], cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus("Ada.")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    for command, what in {
+        "run --mlflow corpus.jsonl": "'corpus.jsonl' is the name of a file",
+        "run --mlflow gone.csv.gz": "'gone.csv.gz' is the name of a file",
+        "run --mlflow runs.db corpus.jsonl": "'runs.db' is the name of a file",
+        "run --mlflow -p en_qa corpus.jsonl": "'-p' is an option",
+        "run corpus.jsonl --mlflow=": "'' is nothing",
+        "retry --mlflow runs": "'runs' is a folder in which MLflow has no runs",
+    }.items():
+        ended = cli(*command.split())
+        assert ended.code == 1
+        assert ended.err == (
+            f"Error: --mlflow takes the address of MLflow, and {what}. Write it as "
+            "--mlflow=ADDRESS: a folder for MLflow alone, a database such as sqlite:///runs.db, or "
+            "the address of a tracking server.\n"
+        )
+    with pytest.raises(TrackingUriMistaken, match=r"'corpus\.jsonl' is the name of a file"):
+        run("corpus.jsonl", "out", mlflow="corpus.jsonl")
+
+
+def test_addresses_of_mlflow(tmp_path: Path) -> None:
+    store = tmp_path / "mlruns"
+    check_tracking_uri(str(store))
+    (store / "0").mkdir(parents=True)
+    (store / "0" / "meta.yaml").write_text("")
+    uris = [store, tmp_path / "new", "http://127.0.0.1:5000", "sqlite:///runs.db", "databricks"]
+    for uri in uris:
+        check_tracking_uri(str(uri))
 
 
 def test_a_run_of_mlflow(
