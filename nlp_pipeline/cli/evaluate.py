@@ -190,9 +190,11 @@ def _show(report: dict[str, Any]) -> None:
         ]
         print_table(["summaries", "n", "F1"], rows, "Summaries (ROUGE, percent)")
     if labels := report["labels"]:
-        print_table(
-            ["labels", "n"], [[_percent(labels["accuracy"]), labels["n"]]], "Label accuracy"
-        )
+        row = [_percent(labels["accuracy"]), labels["n"]]
+        names = ["labels", "n"]
+        if unknown := labels["unknown"]:
+            row, names = [*row, unknown["n"]], [*names, "unknown label"]
+        print_table(names, [row], "Label accuracy")
     if entities := report["entities"]:
         print_table(
             ["entities", "n"], [[_percent(entities["accuracy"]), entities["n"]]], "Judged entities"

@@ -18,7 +18,7 @@ from nlp_pipeline.evaluation.outcomes import Outcome, outcomes
 from nlp_pipeline.evaluation.references import References, read_references
 from nlp_pipeline.evaluation.review_references import read_review_references
 from nlp_pipeline.run_folder.read import is_run, run_manifest
-from nlp_pipeline.runner.manifest import named_by_stem
+from nlp_pipeline.runner.manifest import known_inputs, named_by_stem
 
 
 def read_judgements(runs: tuple[Path, Path], source: str | Path | None) -> tuple[References, str]:
@@ -48,6 +48,7 @@ def _corpus_references(run: Path, corpus: str | Path | None) -> References:
             **reading,
             on_warning=lambda _: None,
             named_by_stem=named_by_stem(manifest),
+            known_files=known_inputs(manifest),
         )
         references = read_references(items) if str(source) != "-" else References()
     except NlpPipelineError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nlp_pipeline.errors.base import NlpPipelineError
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 
@@ -89,6 +89,30 @@ def two_label_schemes(relations: Sequence[str]) -> str:
         "dep_las counts them as wrong, and where schemes disagree on heads so does dep_uas. "
         "Compare a pipeline that was trained on the same scheme."
     )
+
+
+def unknown_labels(n: int, labels: Mapping[str, int], run_labels: Sequence[str]) -> str:
+    """That documents have labels that no run with these labels could give.
+
+    Args:
+        n: Such documents.
+        labels: Their labels, each with the number of documents.
+        run_labels: Those that the run has.
+    """
+    names = listing(
+        f"'{escaped(label, 60)}' ({count}{_meant(label, run_labels)})"
+        for label, count in labels.items()
+    )
+    return (
+        f"The label accuracy leaves out {counted(n, 'document')} with a label that the run does "
+        f"not know: {names}. It knows: {listing(escaped(label, 60) for label in run_labels)}. "
+        "Correct the label in the corpus, or add it to the labels of the classifier."
+    )
+
+
+def _meant(label: str, choices: Sequence[str]) -> str:
+    hint = did_you_mean(label, choices).lstrip()
+    return f". {hint}" if hint else ""
 
 
 def too_few_cases(setting: str, counts: Sequence[int], fewest: int) -> str:

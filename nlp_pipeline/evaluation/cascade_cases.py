@@ -12,6 +12,7 @@ from nlp_pipeline.components.labels import parse_labels
 from nlp_pipeline.errors.cascade import NoCascade, RunHasFirst
 from nlp_pipeline.evaluation.cascade import CascadeCase
 from nlp_pipeline.evaluation.references import References
+from nlp_pipeline.evaluation.scored_labels import documents_of_other_labels
 from nlp_pipeline.pipeline.overrides import components
 from nlp_pipeline.run_folder.read import iter_rows
 
@@ -51,7 +52,10 @@ def cascade_cases(
         if row["component"] == name
     }
     cases = []
+    unknown_ids, _ = documents_of_other_labels(references.labels, frozenset(labels))
     for document_id, text in texts.items():
+        if document_id in unknown_ids:  # neither of the two can be right
+            continue
         right = references.labels[document_id]
         probabilities = student.probabilities(text)
         best = max(probabilities, key=probabilities.__getitem__)

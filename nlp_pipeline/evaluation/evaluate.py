@@ -13,7 +13,7 @@ from nlp_pipeline.corpus.data_set import is_data_set
 from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.errors.cascade import WantedAccuracyInvalid
-from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare
+from nlp_pipeline.errors.evaluation import NoReferences, NothingToCompare, unknown_labels
 from nlp_pipeline.evaluation.bootstrap import Bootstrap
 from nlp_pipeline.evaluation.cascade import judge_cascade
 from nlp_pipeline.evaluation.cascade_cases import cascade_cases
@@ -27,11 +27,12 @@ from nlp_pipeline.evaluation.review_references import (
     value_score,
 )
 from nlp_pipeline.evaluation.rouge import KEYS, rouge
+from nlp_pipeline.evaluation.scored_labels import documents_of_other_labels, scored_labels
 from nlp_pipeline.evaluation.thresholds import advised_threshold
 from nlp_pipeline.keywords import known_keywords
 from nlp_pipeline.run_folder.folder import read_manifest
 from nlp_pipeline.run_folder.read import is_run, read_run
-from nlp_pipeline.runner.manifest import named_by_stem
+from nlp_pipeline.runner.manifest import known_inputs, named_by_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,8 @@ def evaluate_run(
         Plain JSON: `answers`, `summaries`, `labels`, `entities`, `values` and `annotation`, each
         null where there is nothing to compare, `warnings`, `fits` (null without `fitted_config`)
         and `cascade` (null without `first`; else a `CascadeReport` and the `component`). A mean
-        is `{"value", "low", "high", "n"}`.
+        is `{"value", "low", "high", "n"}`. `labels` has `unknown` (null, or `n` documents whose
+        `labels`, each with its count, are none of the `run_labels`), which its accuracy leaves out.
 
     Raises:
         UnknownKeyword: There is no argument of that name; the message says which is near.
@@ -100,9 +102,10 @@ def evaluate_run(
     else:
         reading: dict[str, Any] = {"text_key": text_key, "id_key": id_key, "limit": limit}
         reading |= {"max_length": max_length, "on_warning": lambda _: None}
-        stems = named_by_stem(read_manifest(Path(run)))
+        manifest = read_manifest(Path(run))
+        reading |= {"named_by_stem": named_by_stem(manifest), "known_files": known_inputs(manifest)}
         store = RemoteStore(allow_private=allow_private)
-        items = list(read_corpus(corpus, **reading, named_by_stem=stems, store=store))
+        items = list(read_corpus(corpus, **reading, store=store))
         references = read_references(items)
         gold = _gold(corpus, [item for item in items if isinstance(item, Record)], store)
         if not references and not gold:
@@ -112,14 +115,17 @@ def evaluate_run(
     names += ["extraction_fields"] if references.values or references.wrong_values else []
     tables = read_run(run, names)
     annotation, more_warnings = _annotation(tables, gold)
+    labels = _labels(tables, references, bootstrap)
     report = {
         "answers": _answers(tables, references, bootstrap),
         "summaries": _summaries(tables["summaries"], references, bootstrap) if with_rouge else None,
-        "labels": _labels(tables, references, bootstrap),
+        "labels": labels,
         "entities": entity_score(tables, references, bootstrap),
         "values": value_score(tables, references, bootstrap),
         "annotation": annotation,
     }
+    if labels is not None and labels["unknown"]:
+        more_warnings = [*more_warnings, unknown_labels(**labels["unknown"])]
     if not any(report.values()):
         raise NothingToCompare(str(corpus), str(run))
     fits = None
@@ -224,25 +230,37 @@ def _summaries(
 def _labels(
     tables: dict[str, pd.DataFrame], references: References, bootstrap: Bootstrap
 ) -> dict[str, Any] | None:
-    """Whether the label with the highest score is one of those that are right."""
+    """Whether the label with the highest score is one of those that are right.
+
+    A document whose labels the run does not know can be neither right nor wrong: `unknown`.
+    """
     best: dict[str, dict[str, Any]] = {}
-    for row in _rows(tables["categories"]):
+    rows = _rows(tables["categories"])
+    for row in rows:
         name = row["document_id"]
         is_judged = name in references.labels or name in references.wrong_labels
         if is_judged and row["score"] > best.get(name, {"score": -1.0})["score"]:
             best[name] = row
     if not best:
         return None
-    # A document that got no label at all counts as wrong.
     ran = set(tables["documents"]["document_id"])
-    ids = [name for name in references.labels if name in ran]
+    labelled = {name: labels for name, labels in references.labels.items() if name in ran}
+    run_labels = scored_labels(rows)
+    unknown_ids, counts = documents_of_other_labels(labelled, run_labels)
+    # A document that got no label at all counts as wrong.
+    ids = [name for name in labelled if name not in unknown_ids]
     right = [float(name in best and best[name]["label"] in references.labels[name]) for name in ids]
     for name, wrong in references.wrong_labels.items():
         if name in best and best[name]["label"] in wrong:
             ids.append(name)
             right.append(0.0)
     mean = bootstrap.mean(right, ids)
-    return {"n": len(ids), "accuracy": asdict(mean) if mean else None}
+    unknown = {"n": len(unknown_ids), "labels": counts, "run_labels": sorted(run_labels)}
+    return {
+        "n": len(ids),
+        "accuracy": asdict(mean) if mean else None,
+        "unknown": unknown if unknown_ids else None,
+    }
 
 
 def _gold(

@@ -289,6 +289,51 @@ def test_labels(tmp_path: Path) -> None:
     found = _labels(tables, references, Bootstrap())
     assert found is not None
     assert (found["n"], found["accuracy"]["value"]) == (3, pytest.approx(1 / 3))
+    assert found["unknown"] is None, "no document has all labels: the run may know more"
+
+
+CLASSIFIER = """\
+from spacy.language import Language
+
+@Language.component("newsroom")
+def newsroom(doc):
+    doc.cats = {"sport": 0.75 if "goal" in doc.text else 0.25, "money": 0.5}
+    return doc
+"""
+
+
+def test_labels_that_the_run_does_not_know(tmp_path, cli, quick, corpus, register) -> None:
+    register("newsroom_of_a_test", CLASSIFIER)
+    source = corpus(
+        {"id": "a", "text": "A goal.", "label": "sport"},
+        {"id": "b", "text": "A goal!", "label": "money"},
+        {"id": "c", "text": "A goal?", "label": "Sport"},
+        {"id": "d", "text": "Rain.", "label": "weather"},
+        {"id": "e", "text": "Snow.", "label": "weather"},
+        {"id": "f", "text": "Rain.", "labels": ["weather", "money"]},
+    )
+    pipeline, out = quick("newsroom"), tmp_path / "out"
+    run(source, out, pipeline=pipeline)
+    report = evaluate_run(out, source)
+    assert (report["labels"]["n"], report["labels"]["accuracy"]["value"]) == (
+        3,
+        pytest.approx(2 / 3),
+    )
+    assert report["labels"]["unknown"] == {
+        "n": 3,
+        "labels": {"weather": 2, "Sport": 1},
+        "run_labels": ["money", "sport"],
+    }
+    message = (
+        "The label accuracy leaves out 3 documents with a label that the run does not know: "
+        "'weather' (2), 'Sport' (1. Did you mean 'sport'?). It knows: money, sport. Correct the "
+        "label in the corpus, or add it to the labels of the classifier."
+    )
+    assert report["warnings"] == [message]
+    done = cli("evaluate", source, "--out", out, "-p", pipeline, "--quiet")
+    assert f"Warning: {message}" in done.err
+    (line,) = (line for line in done.out.splitlines() if "unknown label" in line.lower())
+    assert line.split()[0].lower() == "labels"
 
 
 def test_the_command(tmp_path: Path, cli: Callable[..., Any]) -> None:
