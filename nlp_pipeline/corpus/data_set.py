@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nlp_pipeline.errors.corpus import NoTextColumn
+from nlp_pipeline.corpus.text_field import require_text_column
 from nlp_pipeline.errors.data_set import DataSetFailed, SplitMissing
 from nlp_pipeline.errors.documents import ReaderNotInstalled
 
@@ -50,9 +50,7 @@ def data_set_records(corpus: str, text_key: str = "text") -> Iterator[Mapping[st
         if wanted not in names:
             raise SplitMissing(corpus, names, split)
         loaded = loaded[wanted]
-    columns = loaded.column_names
-    if columns is not None and not {text_key, text_key.split(".")[0]} & set(columns):
-        raise NoTextColumn(corpus, text_key, columns)
+    require_text_column(loaded.column_names or (), text_key, corpus)
     rows: Iterator[Mapping[str, Any]] = iter(loaded)
     return rows
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,10 +23,14 @@ from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.sources import MEMORY
 from nlp_pipeline.corpus.streams import line_limit, open_stream, read_lines
+from nlp_pipeline.corpus.text_field import require_text_column, with_text_field
 from nlp_pipeline.errors.corpus import NotACorpus
 from nlp_pipeline.errors.records import BadRecord, ItemNotRecord, Place
 
 _BATCH_ROWS = 1024
+_SETTING = "text_key"
+"""What names the field with the text, for a program."""
+_ARROW_TABLES = ("Table", "Dataset", "RecordBatch", "RecordBatchReader")
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
@@ -47,6 +52,9 @@ def record_lines(corpus: Any, options: ReadOptions, notes: Notes) -> Iterator[by
 
     Raises:
         NotACorpus: It is none of these; raised by the call itself.
+        NoTextColumn: It is a table without the text; raised by the call itself.
+        NoTextField: None of its records has the text; raised by the call, and of what can be read
+            but once with the first line.
     """
     items = _items(corpus, options, notes)
     return (_line(item, options) for item in items)
@@ -72,7 +80,7 @@ def memory_fields(
         source: What messages call the corpus.
 
     Raises:
-        NotACorpus: As in `record_lines`.
+        NotACorpus: As in `record_lines`; likewise the others.
     """
     lines = record_lines(corpus, options, notes)
     return (
@@ -95,10 +103,14 @@ def _fields(
 
 def _items(corpus: Any, options: ReadOptions, notes: Notes) -> Iterable[Any]:
     """The records of a corpus, as mappings where it is a table."""
-    if _is(corpus, "pandas", "DataFrame"):
-        return _frame_rows(corpus, options, notes)
     if _is(corpus, "polars", "LazyFrame"):
         corpus = corpus.collect()
+    columns = _columns(corpus)
+    if columns is not None:
+        title = f"The {type(corpus).__name__}"
+        require_text_column(columns, options.text_key, title, setting=_SETTING)
+    if _is(corpus, "pandas", "DataFrame"):
+        return _frame_rows(corpus, options, notes)
     if _is(corpus, "polars", "DataFrame"):
         rows: Iterator[dict[str, Any]] = corpus.iter_rows(named=True)
         return rows
@@ -116,7 +128,38 @@ def _items(corpus: Any, options: ReadOptions, notes: Notes) -> Iterable[Any]:
         items: Iterator[Any] = iter(corpus)
     except TypeError:
         raise NotACorpus(type(corpus).__name__) from None
-    return items
+    if items is corpus:  # can be read but once: nothing is taken from it before it is wanted
+        return _looked_at_later(items, options)
+    return _with_text(items, options)
+
+
+def _columns(corpus: Any) -> list[str] | None:
+    """The columns of a table; None of what is no table, or does not know them yet."""
+    if _is(corpus, "pandas", "DataFrame"):
+        return [str(column) for column in corpus.columns]
+    if _is(corpus, "polars", "DataFrame"):
+        return list(corpus.columns)
+    if any(_is(corpus, "pyarrow", name) for name in _ARROW_TABLES):
+        return list(corpus.schema.names)
+    if _is(corpus, "datasets", "Dataset") or _is(corpus, "datasets", "IterableDataset"):
+        return corpus.column_names and list(corpus.column_names)
+    return None
+
+
+def _with_text(items: Iterable[Any], options: ReadOptions) -> Iterator[Any]:
+    fields_of = partial(_fields_of, options=options)
+    return with_text_field(items, fields_of, options.text_key, "The corpus", setting=_SETTING)
+
+
+def _fields_of(item: Any, options: ReadOptions) -> dict[Any, Any] | None:
+    try:
+        return _record(item, options)
+    except TypeError:
+        return None
+
+
+def _looked_at_later(items: Iterator[Any], options: ReadOptions) -> Iterator[Any]:
+    yield from _with_text(items, options)
 
 
 def _is(value: object, library: str, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nlp_pipeline.errors.corpus import corpus_warning, files_unread
+from nlp_pipeline.errors.corpus import corpus_warning, files_unread, id_shared
 from nlp_pipeline.errors.records import Place
 
 _log = logging.getLogger("nlp_pipeline.corpus")
@@ -28,6 +28,20 @@ class Notes:
         if warning not in self._warnings:
             self._warnings.add(warning)
             self._emit(corpus_warning(warning, place, names=names))
+
+    def shared_id(self, place: Place, key: str, id: str, *, owner: str, name: str) -> None:
+        """Says once that records of several files have one id, and what the later ones are called.
+
+        Args:
+            place: The later record.
+            key: The field of the id.
+            id: What both call themselves.
+            owner: The file of the first.
+            name: What the later one is called.
+        """
+        if "shared_id" not in self._warnings:
+            self._warnings.add("shared_id")
+            self._emit(id_shared(place, key, id, owner=owner, name=name))
 
     def no_documents(self, source: str) -> None:
         """Says that a file was read and held nothing."""

@@ -29,6 +29,7 @@ from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import MEMORY, check_together, find_sources
 from nlp_pipeline.corpus.streams import has_windows_bytes
+from nlp_pipeline.corpus.text_field import with_text_field
 from nlp_pipeline.corpus.xlsx_table import read_xlsx
 from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.documents import ConverterUnusable
@@ -43,6 +44,9 @@ _log = logging.getLogger(__name__)
 FormatReader: TypeAlias = Callable[[CorpusFile, ReadOptions, Notes], Iterator[NumberedFields]]
 
 _Fields = TypeVar("_Fields")
+
+_FIELDS_OF_THEIR_OWN = ("jsonl", "squad")
+"""Formats in which every record names its fields: no header says whether there is the text."""
 
 READERS: dict[str, FormatReader] = {
     "jsonl": read_jsonl,
@@ -73,6 +77,7 @@ def read_corpus(
     converter: Converter | None = None,
     query: str | None = None,
     further_sources: Iterable[str] = (),
+    known_files: Collection[str] = (),
     allow_private: bool = False,
     store: RemoteStore | None = None,
 ) -> Iterator[Record | Reject]:
@@ -104,6 +109,7 @@ def read_corpus(
         query: What is read of a `.sqlite`, `.db` or `.duckdb` file: one SELECT.
         further_sources: Files, folders, patterns and URLs that are read after it. The ids of their
             records begin with the source as it is named here.
+        known_files: As in `find_sources`.
         allow_private: Whether a URL may lead into the own network, or be redirected elsewhere.
         store: Opens URLs and remembers what was fetched; by default that goes when it was read.
 
@@ -125,7 +131,12 @@ def read_corpus(
         return _limited(_read_memory(items, Builder(options, notes)), limit, notes)
     store = store or RemoteStore(allow_private=allow_private)
     sources = find_sources(
-        source, stdin, named_by_stem, further_sources=further_sources, store=store
+        source,
+        stdin,
+        named_by_stem,
+        further_sources=further_sources,
+        known_files=known_files,
+        store=store,
     )
     notes.passed_over(str(source), sources.passed_over)
     notes.left_out(str(source), sources.left_out)
@@ -168,6 +179,8 @@ def _read(
         for file in sources.files:
             empty = True
             items = READERS[file.format](file, options, notes)
+            if file.format in _FIELDS_OF_THEIR_OWN and not sources.is_folder:
+                items = _with_text(items, file, options)
             for row in _read_file(file, items, builder, in_folder=sources.is_folder):
                 empty = False
                 yield row
@@ -177,6 +190,17 @@ def _read(
         store.close()
         if options.converter is not None:
             options.converter.close()
+
+
+def _with_text(
+    items: Iterator[NumberedFields], file: CorpusFile, options: ReadOptions
+) -> Iterator[NumberedFields]:
+    """The same items, once some of them have the text: raises `NoTextField` where none has."""
+    yield from with_text_field(items, _fields_of, options.text_key, file.source)
+
+
+def _fields_of(item: NumberedFields) -> dict[str, Any] | None:
+    return item[1] if isinstance(item[1], dict) else None
 
 
 def _read_file(

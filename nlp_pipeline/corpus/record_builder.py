@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from nlp_pipeline.corpus.corpus_file import CorpusFile
 from nlp_pipeline.corpus.documents.document_file import LaidOutFields
@@ -14,6 +14,7 @@ from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.record import Record, Reject
 from nlp_pipeline.corpus.record_questions import parse_questions
+from nlp_pipeline.corpus.xlsx_table import SheetFields
 from nlp_pipeline.errors import NlpPipelineError
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.records import (
@@ -35,10 +36,22 @@ MAX_ID_LENGTH = 500
 """Characters; an id stands in every row of every table and in messages."""
 
 
+class _Group(NamedTuple):
+    """Records among which an id stands once: those of a file, or of a sheet of several.
+
+    Attributes:
+        source: How messages name it.
+        name: What the ids of its records begin with, where others have the same.
+    """
+
+    source: str
+    name: str
+
+
 class Builder:
     """Makes the rows of a corpus, numbers them, and gives each an id that no other has.
 
-    Only 16 bytes are kept of an id, so that ten million fit into memory.
+    Only 16 bytes are kept of an id, and a number, so that ten million fit into memory.
 
     Args:
         options: Names of the fields, and the length limit.
@@ -48,7 +61,8 @@ class Builder:
     def __init__(self, options: ReadOptions, notes: Notes) -> None:
         self._options = options
         self._notes = notes
-        self._ids: set[bytes] = set()
+        self._ids: dict[bytes, int] = {}
+        self._groups: list[_Group] = []
         self._index = 0
 
     def build(
@@ -61,24 +75,36 @@ class Builder:
             line: Its line or row there.
             fields: Its fields, or why there are none.
         """
+        self._enter(file, fields.sheet if isinstance(fields, SheetFields) else "")
         if isinstance(fields, BadRecord):
-            return self.reject(file, line, fields)
+            return self._reject(file, line, fields)
         for key in (self._options.text_key, self._options.id_key):
             fields = lifted(fields, key)
         own = fields.get(self._options.id_key)
         try:
             record = self._record(file, line, fields)
         except BadRecord as error:
-            return self.reject(file, line, error, own)
+            return self._reject(file, line, error, own)
         except Exception as error:  # no record may end the reading, whatever it holds
             _log.debug("%s:%s could not be read.", file.source, line, exc_info=True)
-            return self.reject(
+            return self._reject(
                 file, line, UnreadableRecord(Place(file.source, line), described(error))
             )
         self._index += 1
         return record
 
-    def reject(
+    def reject(self, file: CorpusFile, line: int, error: NlpPipelineError) -> Reject:
+        """The next row where no record can be, for the file is at fault.
+
+        Args:
+            file: The file.
+            line: Where no more of it can be read.
+            error: Why.
+        """
+        self._enter(file, "")
+        return self._reject(file, line, error)
+
+    def _reject(
         self, file: CorpusFile, line: int, error: NlpPipelineError, own: Any = None
     ) -> Reject:
         """The next row where no record can be.
@@ -109,10 +135,7 @@ class Builder:
         id = checked_id(fields, place, self._options.id_key)
         questions = parse_questions(fields.pop("questions", None), place)
         meta = self._meta(fields, place)
-        if id is None:
-            id = self._own_id(file, line)
-        elif not self._take(id):
-            raise DuplicateId(place, self._options.id_key, id)
+        id = self._own_id(file, line) if id is None else self._given_id(id, place)
         return Record(
             self._index,
             id,
@@ -132,12 +155,37 @@ class Builder:
             id, repeat = f"{base}~{repeat}", repeat + 1
         return id
 
+    def _given_id(self, id: str, place: Place) -> str:
+        """The id that a record has; behind the name of its file where one of another has it too.
+
+        Files that were numbered each by itself stand in one folder, and none of their records is
+        to be lost for it. The first to have an id keeps it.
+
+        Raises:
+            DuplicateId: A record of the same file has it.
+        """
+        if self._take(id):
+            return id
+        now, owner = self._groups[-1], self._groups[self._ids[_digest(id)]]
+        longer = f"{now.name}#{id}"
+        if owner == now or len(longer) > MAX_ID_LENGTH or not self._take(longer):
+            raise DuplicateId(place, self._options.id_key, id)
+        self._notes.shared_id(place, self._options.id_key, id, owner=owner.source, name=longer)
+        return longer
+
     def _take(self, id: str) -> bool:
-        digest = blake2b(id.encode("utf-8"), digest_size=16).digest()
+        digest = _digest(id)
         if digest in self._ids:
             return False
-        self._ids.add(digest)
+        self._ids[digest] = len(self._groups) - 1
         return True
+
+    def _enter(self, file: CorpusFile, sheet: str) -> None:
+        """Notes which file, or which of its sheets, the rows from here on stand in."""
+        suffix = f"#{sheet}" if sheet else ""
+        group = _Group(file.source + suffix, file.name + suffix)
+        if not self._groups or self._groups[-1] != group:
+            self._groups.append(group)
 
     def _meta(self, fields: dict[str, Any], place: Place) -> dict[str, Any]:
         """The record's `meta` with its other fields folded in; what stands in `meta` wins.
@@ -153,6 +201,10 @@ class Builder:
         if own is None:
             fields.pop("meta", None)
         return fields
+
+
+def _digest(id: str) -> bytes:
+    return blake2b(id.encode("utf-8"), digest_size=16).digest()
 
 
 def checked_text(fields: dict[str, Any], place: Place, options: ReadOptions) -> str:

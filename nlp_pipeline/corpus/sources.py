@@ -55,6 +55,7 @@ def find_sources(
     named_by_stem: Collection[str] = (),
     *,
     further_sources: Iterable[str] = (),
+    known_files: Collection[str] = (),
     store: RemoteStore | None = None,
 ) -> Sources:
     """The files behind what the user named.
@@ -68,6 +69,8 @@ def find_sources(
             them (`stem_names`).
         further_sources: What is read after it. The ids of their records begin with the source as
             it is named, whatever is read beside it.
+        known_files: Files that a run has read before, as `CorpusFile.source` names them: they
+            come first, in this order, so that a file more moves none of its records.
         store: Opens URLs, and remembers what they stand for; one of its own by default.
 
     Returns:
@@ -89,7 +92,9 @@ def find_sources(
     for file in listing.files:
         if file.compression == ".zst":
             require_zstd(file.source)
-    return listing
+    ranks = {name: rank for rank, name in enumerate(known_files)}
+    files = sorted(listing.files, key=lambda file: ranks.get(file.source, len(ranks)))
+    return replace(listing, files=tuple(files))
 
 
 def check_together(source: Any, further_sources: Iterable[str]) -> None:

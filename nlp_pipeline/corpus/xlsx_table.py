@@ -18,6 +18,18 @@ from nlp_pipeline.errors.documents import ReaderNotInstalled
 from nlp_pipeline.errors.records import Place
 
 
+class SheetFields(dict[str, Any]):
+    """The cells of a row of one of several sheets, and the sheet's name as a field.
+
+    Attributes:
+        sheet: The sheet's name.
+    """
+
+    def __init__(self, cells: dict[str, Any], sheet: str) -> None:
+        super().__init__(cells, sheet=sheet)
+        self.sheet = sheet
+
+
 def read_xlsx(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[NumberedFields]:
     """The cells of every row of every sheet that has the text column, by column name.
 
@@ -53,7 +65,7 @@ def read_xlsx(file: CorpusFile, options: ReadOptions, notes: Notes) -> Iterator[
             for number, cells in enumerate(sheets[title], 2):
                 fields = _fields(names, cells, options)
                 if fields:
-                    yield number, fields | ({"sheet": title} if len(usable) > 1 else {})
+                    yield number, SheetFields(fields, title) if len(usable) > 1 else fields
     finally:
         book.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.errors.records import Place, field_names, source_name
@@ -102,10 +102,32 @@ class EmptyCorpusFolder(CorpusError):
 class NoTextColumn(CorpusError):
     """A table whose columns do not include the text."""
 
-    def __init__(self, source: str, text_key: str, columns: Iterable[str]) -> None:
+    def __init__(
+        self, source: str, text_key: str, columns: Iterable[str], setting: str = "--text-key"
+    ) -> None:
+        names = list(columns)
         super().__init__(
             f"{source_name(source)} has no column '{escaped(text_key)}'; it has: "
-            f"{field_names(columns)}. Name the column with --text-key."
+            f"{field_names(names)}.{did_you_mean(text_key, names)} Name the column with {setting}."
+        )
+
+
+class NoTextField(CorpusError):
+    """Records of which none has the field with the text."""
+
+    def __init__(
+        self,
+        source: str,
+        text_key: str,
+        fields: Iterable[str],
+        records: int,
+        setting: str = "--text-key",
+    ) -> None:
+        names = list(fields)
+        super().__init__(
+            f"{source_name(source)} has no '{escaped(text_key)}' in any of its first "
+            f"{counted(records, 'record')}; they have: {field_names(names)}."
+            f"{did_you_mean(text_key, names)} Name the field with {setting}."
         )
 
 
@@ -124,9 +146,11 @@ class NoFrameColumn(CorpusError):
 
     def __init__(self, column: object, columns: Iterable[object], count: int = 0) -> None:
         how = f"{count} columns" if count else "no column"
+        names = list(map(str, columns))
+        hint = "" if count else did_you_mean(str(column), names)
         super().__init__(
             f"The frame has {how} '{escaped(str(column), 60)}'; it has: "
-            f"{field_names(map(str, columns))}. Name the one that holds the texts."
+            f"{field_names(names)}.{hint} Name the one that holds the texts."
         )
 
 
@@ -235,4 +259,22 @@ def files_unread(source: str, extra: str, names: Iterable[str]) -> str:
     return (
         f"Files in '{source_name(source)}' were not read, as a package is not installed: "
         f"{field_names(names)}. Type `{pip_install(extra)}`."
+    )
+
+
+def id_shared(place: Place, key: str, id: str, *, owner: str, name: str) -> str:
+    """What is said of the first record whose id a record of another file has.
+
+    Args:
+        place: The record.
+        key: The field of the id.
+        id: What both call themselves.
+        owner: The file of the other record, which keeps the id.
+        name: What the record is called.
+    """
+    return (
+        f"{place} has the {escaped(key)} '{escaped(id)}', which a record of {source_name(owner)} "
+        f"has too: it is called '{escaped(name, 200)}', and so is every record whose id an earlier "
+        "file has. Where that is one document twice, leave one out; --id-key names another field. "
+        "Said once; there may be more."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -84,9 +84,10 @@ class MissingText(BadRecord):
     """A record without the field that holds the text."""
 
     def __init__(self, place: Place, text_key: str, fields: Iterable[str]) -> None:
+        names = list(fields)
         super().__init__(
-            f"{place} has no '{escaped(text_key)}'; it has: {field_names(fields)}. "
-            "Name the field with --text-key."
+            f"{place} has no '{escaped(text_key)}'; it has: {field_names(names)}."
+            f"{did_you_mean(text_key, names)} Name the field with --text-key."
         )
 
 

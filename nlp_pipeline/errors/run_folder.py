@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -127,7 +127,11 @@ class TableNotFound(OutputError):
     """A table name that there is none of."""
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
-        super().__init__(f"There is no table '{name}'; the tables are: {listing(choices, 20)}.")
+        names = list(choices)
+        super().__init__(
+            f"There is no table '{name}'; the tables are: {listing(names, 20)}."
+            f"{did_you_mean(name, names)}"
+        )
 
 
 class DocumentNotFound(OutputError):
@@ -144,9 +148,25 @@ class ColumnNotFound(OutputError):
     """A column name that the table has none of."""
 
     def __init__(self, table: str, name: str, choices: Iterable[str]) -> None:
+        names = list(choices)
         super().__init__(
-            f"The table '{table}' has no column '{name}'; it has: {listing(choices, 40)}."
+            f"The table '{table}' has no column '{name}'; it has: {listing(names, 40)}."
+            f"{did_you_mean(name, names)}"
         )
+
+
+class FileChanges(NamedTuple):
+    """What has become of the files of a corpus since a run read them.
+
+    Attributes:
+        new: Names of files that it has not read.
+        missing: Of those that are not there any more.
+        changed: Of those that hold something else.
+    """
+
+    new: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class DifferentRun(OutputError):
@@ -155,7 +175,12 @@ class DifferentRun(OutputError):
     exit_code = 65
 
     def __init__(
-        self, path: str, differences: Mapping[str, tuple[Any, Any]], *, is_old: bool = False
+        self,
+        path: str,
+        differences: Mapping[str, tuple[Any, Any]],
+        *,
+        is_old: bool = False,
+        files: FileChanges | None = None,
     ) -> None:
         lines = "".join(
             f"\n  {escaped(name, 200)}: {' → '.join(_differing_texts(*values))}"
@@ -170,8 +195,26 @@ class DifferentRun(OutputError):
             )
         super().__init__(
             f"The output folder '{path}' holds a different run. What differs (then → now):{lines}"
-            f"\n{advice}"
+            f"{_changed_files(files or FileChanges())}\n{advice}"
         )
+
+
+def _changed_files(files: FileChanges) -> str:
+    """What has become of the files, and what would let the run go on, a line each."""
+    lines = (
+        (files.missing, "Missing files", "Put them back."),
+        (
+            files.changed,
+            "Changed files",
+            "Records may change in their places; further ones go into a file of their own.",
+        ),
+        (files.new, "New files", "They are read after the others and are not what is in the way."),
+    )
+    return "".join(
+        f"\n{title}: {listing((escaped(name, 200) for name in names), 5)}. {step}"
+        for names, title, step in lines
+        if names
+    )
 
 
 class ComponentCost(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nlp_pipeline.errors.escapes import escaped
-from nlp_pipeline.errors.run_folder import DifferentRun
+from nlp_pipeline.errors.run_folder import DifferentRun, FileChanges
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.run_folder.further_questions import FurtherQuestions
 from nlp_pipeline.run_folder.journal import journals
@@ -55,6 +55,7 @@ def plan_resume(
     retry_when: RetryWhen,
     settings: RunSettings,
     further_questions: FurtherQuestions,
+    file_changes: Callable[[], FileChanges] = FileChanges,
 ) -> ResumePlan:
     """Compares a corpus with what was made of it, before anything is written.
 
@@ -65,6 +66,7 @@ def plan_resume(
         retry_when: Which failed documents are tried again.
         settings: With which rows are made.
         further_questions: What documents are asked beside the pipeline's questions.
+        file_changes: Says what has become of the corpus' files, where the run cannot go on.
 
     Raises:
         DifferentRun: Records were removed, put in between or reordered: their neighbours would
@@ -106,7 +108,7 @@ def plan_resume(
         if position + 1 < n_done:
             plan._differences["corpus"] = (f"{n_done} records", f"{position + 1} records")
     if plan._differences:
-        raise DifferentRun(str(run), plan._differences)
+        raise DifferentRun(str(run), plan._differences, files=file_changes())
     return plan
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
@@ -14,6 +14,7 @@ from nlp_pipeline.corpus.remote_copy import RemoteCopy
 from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import find_sources
 from nlp_pipeline.environment import installed_version
+from nlp_pipeline.errors.run_folder import FileChanges
 from nlp_pipeline.generation.settings import UNSEEN
 from nlp_pipeline.grounding.language_coverage import language_coverage
 from nlp_pipeline.models.digests import sha256
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 CODE = "code"
 """The manifest's list of files that the pipeline's components are registered by."""
+INPUTS = "inputs"
+"""The manifest's digests of the files that were read, in the order in which they were."""
 NAMED_BY_STEM = "named_by_stem"
 """The manifest's list of files whose records keep the ids of version 0.1 (`stem_names`)."""
 
@@ -143,6 +146,7 @@ def input_digests(
     stdin: Path | None = None,
     *,
     further_sources: Iterable[str] = (),
+    known_files: Collection[str] = (),
     store: RemoteStore | None = None,
 ) -> dict[str, str]:
     """SHA-256 of every file of a corpus, or by what its store knows it, for the manifest.
@@ -151,10 +155,36 @@ def input_digests(
         corpus: As in `RunRequest`.
         stdin: The copy of standard input, where that is the corpus.
         further_sources: As in `RunRequest`.
+        known_files: Those that the run has read before, in its order.
         store: Holds the copies of what lies elsewhere.
     """
-    files = find_sources(corpus, stdin, further_sources=further_sources, store=store).files
-    return {file.source: _input_digest(file.path) for file in files if file.path is not None}
+    sources = find_sources(
+        corpus, stdin, further_sources=further_sources, known_files=known_files, store=store
+    )
+    return {f.source: _input_digest(f.path) for f in sources.files if f.path is not None}
+
+
+def known_inputs(manifest: Mapping[str, Any] | None) -> dict[str, str]:
+    """The digests of the files that a run has read, by their names, in the order of the run.
+
+    Args:
+        manifest: Of the run that goes on; None where it begins.
+    """
+    return dict((manifest or {}).get(INPUTS, {}))
+
+
+def input_changes(recorded: Mapping[str, str], current: Mapping[str, str]) -> FileChanges:
+    """Which files of a corpus are new, missing or not what they were, in the order of the corpus.
+
+    Args:
+        recorded: What `input_digests` said of them when the run was begun.
+        current: What it says now.
+    """
+    return FileChanges(
+        new=tuple(name for name in current if name not in recorded),
+        missing=tuple(name for name in recorded if name not in current),
+        changed=tuple(n for n in current if n in recorded and recorded[n] != current[n]),
+    )
 
 
 def _input_digest(path: Path | RemoteCopy) -> str:
@@ -186,7 +216,7 @@ def named_by_stem(manifest: Mapping[str, Any] | None) -> list[str]:
     if not manifest or NAMED_BY_STEM in manifest:
         return list((manifest or {}).get(NAMED_BY_STEM, ()))
     corpus = PurePath(str(manifest.get("corpus", "")))
-    files = [PurePath(file) for file in manifest.get("inputs", {})]
+    files = [PurePath(file) for file in manifest.get(INPUTS, {})]
     return [f.relative_to(corpus).as_posix() for f in files if corpus in f.parents]
 
 

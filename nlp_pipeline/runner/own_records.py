@@ -11,6 +11,7 @@ from typing import Any
 from nlp_pipeline.corpus import Record
 from nlp_pipeline.corpus.record import Question
 from nlp_pipeline.errors.ask import RunUnfinished
+from nlp_pipeline.errors.run_folder import FileChanges
 from nlp_pipeline.run_folder.failed_records import layouts_of, ledger_entries
 from nlp_pipeline.run_folder.folder import FINISHED
 from nlp_pipeline.run_folder.further_questions import FurtherQuestion
@@ -67,6 +68,10 @@ class OwnRecords:
         if self._question is not None:
             folder.ask(self._question)
         return ledger_entries(folder, self._request.corpus)
+
+    def file_changes(self) -> FileChanges:
+        """See `RecordSource.file_changes`: no file is read."""
+        return FileChanges()
 
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether every document has been asked, and the books are closed."""

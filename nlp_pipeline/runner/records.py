@@ -23,6 +23,7 @@ from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import STDIN, check_together, find_sources
 from nlp_pipeline.errors.database import QueryNeedsADatabase
 from nlp_pipeline.errors.run import CorpusNeeded
+from nlp_pipeline.errors.run_folder import FileChanges
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
 from nlp_pipeline.run_folder.ledger import Entry, RetryWhen, entry_of, failed_ones, retry_nothing
@@ -38,8 +39,18 @@ from nlp_pipeline.run_folder.stdin import (
     spooled,
 )
 from nlp_pipeline.run_folder.writer import RunFolder
-from nlp_pipeline.runner.manifest import NAMED_BY_STEM, input_digests, named_by_stem
+from nlp_pipeline.runner.manifest import (
+    INPUTS,
+    NAMED_BY_STEM,
+    input_changes,
+    input_digests,
+    known_inputs,
+    named_by_stem,
+)
 from nlp_pipeline.runner.request import Progress, RunRequest
+
+_TABULAR = ("csv", "parquet", "xlsx", "database", "jsonl", "squad")
+"""Formats of records, in which the text is a column or a field with a name."""
 
 
 class RecordSource(Protocol):
@@ -69,6 +80,10 @@ class RecordSource(Protocol):
 
     def entries(self, folder: RunFolder) -> Iterable[Entry]:
         """The records as the ledger knows them, from the first. Nothing is written yet."""
+        ...
+
+    def file_changes(self) -> FileChanges:
+        """What has become of the files of the corpus, where `plan_resume` finds other records."""
         ...
 
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
@@ -110,6 +125,7 @@ class CorpusRecords:
         self._converter = Converter(request.out / CONVERSIONS, request.conversion)
         self._store = RemoteStore(request.out / FETCHED, allow_private=request.allow_private)
         self._stems: list[str] = []
+        self._inputs: dict[str, str] = {}
         self.retry_when: RetryWhen = failed_ones if request.retry else retry_nothing
 
     def check(self) -> None:
@@ -119,8 +135,14 @@ class CorpusRecords:
             CorpusError: The corpus cannot be read.
             OutputError: The folder holds something else than a run.
         """
-        require_models(_checked_sources(self._request, self._store), self._converter)
+        listing = _checked_sources(self._request, self._store)
+        require_models(listing, self._converter)
         refuse_strangers(self._request.out)
+        # The first row tells whether there is the text. To a run that goes on it matters first
+        # whether the name of the text is the one that the run knows.
+        begins = self._request.fresh or read_manifest(self._request.out) is None
+        if begins and _has_a_header(listing):
+            next(self.silently(), None)
 
     def open(self) -> AbstractContextManager[None]:
         """Copies standard input into the run's folder, where that is the corpus."""
@@ -135,8 +157,15 @@ class CorpusRecords:
 
     def entries(self, folder: RunFolder) -> Iterable[Entry]:
         """See `RecordSource.entries`. Warnings come with the records, which are read later."""
-        self._stems = named_by_stem(read_manifest(folder.path))
+        manifest = read_manifest(folder.path)
+        self._stems, self._inputs = named_by_stem(manifest), known_inputs(manifest)
         return map(entry_of, self.silently())
+
+    def file_changes(self) -> FileChanges:
+        """See `RecordSource.file_changes`; what is kept as one file in the run has no files."""
+        if self._stdin is not None:
+            return FileChanges()
+        return input_changes(self._inputs, self._input_digests())
 
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether the manifest says that all is done, and no part was found damaged."""
@@ -153,13 +182,16 @@ class CorpusRecords:
             self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
         if self._stdin is not None:
             self._stdin = keep(self._stdin, self._copy)
-        inputs = input_digests(
+        return {**description, INPUTS: self._input_digests(), NAMED_BY_STEM: self._stems}
+
+    def _input_digests(self) -> dict[str, str]:
+        return input_digests(
             self._request.corpus,
             self._stdin,
             further_sources=self._request.further_sources,
+            known_files=self._inputs,
             store=self._store,
         )
-        return {**description, "inputs": inputs, NAMED_BY_STEM: self._stems}
 
     def total(self, folder: RunFolder) -> int | None:
         """See `RecordSource.total`."""
@@ -193,6 +225,7 @@ class CorpusRecords:
             on_warning=on_warning,
             stdin=self._stdin,
             named_by_stem=self._stems,
+            known_files=self._inputs,
             converter=self._converter,
             query=request.query,
             further_sources=request.further_sources,
@@ -241,8 +274,8 @@ class MemoryRecords(CorpusRecords):
         if is_data_set(corpus):
             corpus = data_set_records(str(corpus), request.text_key)
         options = ReadOptions(request.text_key, request.id_key)
-        self._lines = record_lines(corpus, options, Notes(self._progress.warn))
         refuse_strangers(request.out)
+        self._lines = record_lines(corpus, options, Notes(self._progress.warn))
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -298,6 +331,10 @@ class FailedRecords:
             raise CorpusNeeded(str(folder.path), self._request.corpus)
         return ledger_entries(folder, self._request.corpus)
 
+    def file_changes(self) -> FileChanges:
+        """See `RecordSource.file_changes`: no file is read."""
+        return FileChanges()
+
     def is_complete(self, folder: RunFolder, plan: ResumePlan) -> bool:
         """Whether nothing that failed is to be computed again, and the books are closed."""
         return not plan.failed and self._finished == (self._manifest.get("state") == FINISHED)
@@ -332,6 +369,12 @@ def _checked_sources(request: RunRequest, store: RemoteStore) -> Sources:
     if request.query is not None and not databases:
         raise QueryNeedsADatabase(request.corpus)
     return listing
+
+
+def _has_a_header(listing: Sources) -> bool:
+    """Whether a corpus is one file that can be opened now and is wrong as a whole or not at all."""
+    formats = {file.format for file in listing.files if isinstance(file.path, Path)}
+    return not listing.is_folder and bool(formats & set(_TABULAR))
 
 
 def _identity(item: Record | Reject) -> Record | Reject:

@@ -354,6 +354,7 @@ def execute(
                 retry_when=records.retry_when,
                 settings=folder.settings,
                 further_questions=folder.further_questions,
+                file_changes=records.file_changes,
             )
             if records.is_complete(folder, plan):
                 return _result(folder, plan.kept, started)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
-from nlp_pipeline.errors.corpus import NotACorpus
+from nlp_pipeline.errors.corpus import NotACorpus, NoTextColumn, NoTextField
 
 ROWS = [
     {"id": "a", "text": "Ada met Grace.", "n": 1, "day": "2024-01-02", "tags": ["x", "é"]},
@@ -205,3 +205,74 @@ def test_it_is_read_no_further_than_asked() -> None:
 
     assert len(read(endless(), limit=3)) == 3
     assert len(taken) == 3
+
+
+BODIES = [{"id": 1, "Body": "Ada met Grace."}, {"id": 2, "Body": "Grace left."}]
+MAKERS = {
+    "DataFrame": lambda: pd.DataFrame(BODIES),
+    "Table": lambda: pa.Table.from_pylist(BODIES),
+    "RecordBatch": lambda: pa.RecordBatch.from_pylist(BODIES),
+    "RecordBatchReader": lambda: pa.Table.from_pylist(BODIES).to_reader(),
+    "Dataset": lambda: pytest.importorskip("datasets").Dataset.from_list(BODIES),
+    "LazyFrame": lambda: pytest.importorskip("polars").DataFrame(BODIES).lazy(),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_table_without_the_text_is_refused_once(name: str) -> None:
+    title = name.replace("Lazy", "Data")
+    message = (
+        f"The {title} has no column 'body'; it has: id, Body. Did you mean 'Body'? Name the column "
+        "with text_key."
+    )
+    with pytest.raises(NoTextColumn) as caught:
+        read_corpus(MAKERS[name](), text_key="body")  # nothing is read yet
+    assert str(caught.value) == message
+    assert [item.id for item in read_corpus(MAKERS[name](), text_key="Body")] == ["1", "2"]
+
+
+def test_a_table_without_columns_is_a_corpus_of_nothing() -> None:
+    assert read(pd.DataFrame()) == []
+    with pytest.raises(NoTextColumn, match=r"it has: a\. Name the column with text_key\.$"):
+        read(pd.DataFrame(columns=["a"]))
+
+
+def test_a_column_that_holds_objects_may_hold_the_text() -> None:
+    frame = pd.DataFrame({"content": [{"body": "Ada."}, {"body": "Grace."}]})
+    assert [item.text for item in read(frame, text_key="content.body")] == ["Ada.", "Grace."]
+
+
+def test_records_of_which_none_has_the_text_are_refused_once() -> None:
+    message = (
+        r"^The corpus has no 'body' in any of its first 2 records; they have: id, Body\. Did you "
+        r"mean 'Body'\? Name the field with text_key\.$"
+    )
+    with pytest.raises(NoTextField, match=message):
+        read_corpus(BODIES, text_key="body")
+    later = read_corpus(iter(BODIES), text_key="body")  # of a stream nothing is taken yet
+    with pytest.raises(NoTextField, match=message):
+        next(later)
+    with pytest.raises(NoTextField, match=r"in any of its first 100 records; they have: id"):
+        next(read_corpus({"id": n} for n in range(1000)))
+
+
+def test_one_record_without_the_text_costs_no_other() -> None:
+    records = [{"id": 1, "body": "a"}, "Ada.", {"id": 2, "body": "b"}]
+    assert [getattr(item, "kind", "") for item in read(records)] == [
+        *("missing_text", "", "missing_text")
+    ]
+    assert [item.kind for item in read([{"id": 1}]) if isinstance(item, Reject)] == ["missing_text"]
+
+
+def test_a_stream_is_read_no_further_than_its_first_text() -> None:
+    taken: list[int] = []
+
+    def texts() -> Iterator[str]:
+        for number in range(9):
+            taken.append(number)
+            yield "Ada."
+
+    items = read_corpus(texts())
+    assert taken == []
+    next(items)
+    assert taken == [0]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlp_pipeline.corpus import Question, Record, read_corpus
+from nlp_pipeline.errors.corpus import NoTextField
 
 
 def test_a_record_holds_all_of_its_line(read):
@@ -239,3 +240,26 @@ def test_rows_of_csv_may_end_with_cr_lf(read):
     said: list[str] = []
     (record,) = read("x.csv", b"id,text\r\n1,a\r\n", on_warning=said.append)
     assert (record.text, said) == ("a", [])
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_a_file_of_records_of_which_none_has_the_text(read, name):
+    records = [{"id": n, "txt": "a"} for n in range(150)]
+    lines = "\n".join(map(json.dumps, records))
+    content = lines if name == "x.jsonl" else json.dumps(records)
+    with pytest.raises(NoTextField) as caught:
+        read(name, content)
+    assert str(caught.value) == (
+        f"{name} has no 'text' in any of its first 100 records; they have: id, txt. Did you mean "
+        "'txt'? Name the field with --text-key."
+    )
+    broken = read("y.jsonl", "{]\n" + lines.splitlines()[0])
+    assert [row.kind for row in broken] == ["invalid_json", "missing_text"]
+
+
+def test_a_file_of_a_folder_without_the_text_costs_no_other(write):
+    write("d/a.jsonl", '{"body": "a"}\n{"body": "b"}\n')
+    write("d/b.jsonl", '{"text": "c"}')
+    assert [getattr(row, "kind", "") for row in read_corpus("d")] == [
+        *("missing_text", "missing_text", "")
+    ]

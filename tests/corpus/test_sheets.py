@@ -54,6 +54,18 @@ def test_every_sheet_with_the_column(read) -> None:
     ]
 
 
+def test_sheets_that_are_numbered_each_by_itself(read) -> None:
+    rows = [["id", "text"], [1, "One."], [1, "Again."]]
+    warnings: list[str] = []
+    items = read("a.xlsx", workbook(A=rows, B=rows), on_warning=warnings.append)
+    assert [(item.id, getattr(item, "kind", "")) for item in items] == [
+        *(("1", ""), ("a:3", "duplicate_id"), ("a#B#1", ""), ("a:3~2", "duplicate_id"))
+    ]
+    assert warnings[0].startswith(
+        "a.xlsx:2 has the id '1', which a record of a.xlsx#A has too: it is called 'a#B#1', "
+    )
+
+
 def altered(book: bytes, before: bytes, after: bytes) -> bytes:
     """A workbook whose first sheet is written otherwise."""
     with zipfile.ZipFile(io.BytesIO(book)) as archive:

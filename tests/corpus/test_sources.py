@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -205,12 +206,39 @@ def test_files_of_an_old_run_keep_their_names(write):
     ]
 
 
-def test_an_id_in_two_files_is_a_duplicate(write):
-    write("d/a.jsonl", '{"id": 1, "text": "a"}')
-    write("d/b.jsonl", '{"id": 1, "text": "b"}')
+def test_files_that_are_numbered_each_by_itself(write):
+    write("d/a.csv", "id,text\n1,a\n2,b\n2,again\n")
+    write("d/b/b.jsonl", '{"id": 1, "text": "c"}\n{"text": "d"}\n{"id": 1, "text": "again"}\n')
+    write("d/c.csv", "id,text\n1,e\n3,f\n")
+    warnings: list[str] = []
+    rows = list(read_corpus("d", on_warning=warnings.append))
+    assert [getattr(row, "kind", None) or (row.id, row.text) for row in rows] == [
+        *(("1", "a"), ("2", "b"), "duplicate_id"),
+        *(("b/b.jsonl#1", "c"), ("b/b.jsonl:2", "d"), "duplicate_id"),
+        *(("c.csv#1", "e"), ("3", "f")),
+    ]
+    assert warnings == [
+        "d/b/b.jsonl:1 has the id '1', which a record of d/a.csv has too: it is called "
+        "'b/b.jsonl#1', and so is every record whose id an earlier file has. Where that is one "
+        "document twice, leave one out; --id-key names another field. Said once; there may be more."
+    ]
+
+
+def test_sources_that_are_numbered_each_by_itself(write):
+    for name in ("a.jsonl", "b.jsonl"):
+        write(name, '{"nr": 1, "text": "a"}')
+    rows = read_corpus("a.jsonl", id_key="nr", further_sources=["b.jsonl"])
+    assert [row.id for row in rows] == ["1", "b.jsonl#1"]
+
+
+def test_an_id_that_is_too_long_with_the_name_of_its_file(write):
+    id = "x" * 499
+    for name in ("a", "b"):
+        write(f"d/{name}.jsonl", json.dumps({"id": id, "text": "a"}))
     first, second = read_corpus("d")
+    assert (first.id, second.id) == (id, "b.jsonl:1")
     assert isinstance(second, Reject)
-    assert (first.id, second.id, second.kind) == ("1", "b.jsonl:1", "duplicate_id")
+    assert second.kind == "duplicate_id"
 
 
 def test_a_bad_file_of_a_folder_costs_no_other(write):

@@ -439,3 +439,53 @@ def test_a_retry_of_an_interrupted_run_leaves_it_so(tmp_path, go, mood, corpus) 
     assert run_status(tmp_path / "out").state == "interrupted"
     assert go(source).failed == 0
     assert run_status(tmp_path / "out").state == "finished"
+
+
+def write_file(folder: Path, name: str, *texts: str) -> None:
+    folder.mkdir(exist_ok=True)
+    rows = [{"text": text, "id": 1} if n == 0 else {"text": text} for n, text in enumerate(texts)]
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_folder_may_grow_anywhere(tmp_path, go, mood) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_file(folder, "b.jsonl", "b1.", "b2.")
+    write_file(folder, "d.jsonl", "d1.", "d2.")
+    with pytest.raises(KeyboardInterrupt):
+        go(str(folder), progress=Stop(2))
+    mood.seen()
+    for name in "ac":
+        write_file(folder, f"{name}.jsonl", f"{name}1.", f"{name}2.")
+    assert go(str(folder)).documents == 8
+    assert not {"b1.", "b2."} & set(mood.seen())
+    documents = read_run(out)["documents"]
+    assert documents["text"].tolist() == [f"{name}{n}." for name in "bdac" for n in (1, 2)]
+    assert documents["document_id"].tolist()[::2] == ["1", *(f"{n}.jsonl#1" for n in "dac")]
+    write_file(folder, "aa.jsonl", "aa1.")
+    assert (go(str(folder)).resumed, mood.seen()) == (8, ["aa1."])
+    assert list(read_run(out)["documents"]["source"].str[-8:])[-2:] == ["/c.jsonl", "aa.jsonl"]
+    assert (go(str(folder)).resumed, mood.seen()) == (9, [])
+
+
+def test_files_that_are_in_the_way_of_going_on_are_named(tmp_path, go) -> None:
+    folder = tmp_path / "in"
+    for name in "abc":
+        write_file(folder, f"{name}.jsonl", f"{name}1.", f"{name}2.")
+    go(str(folder))
+    (folder / "a.jsonl").unlink()
+    write_file(folder, "b.jsonl", "b0.", "b1.", "b2.")
+    write_file(folder, "d.jsonl", "d1.")
+    with pytest.raises(DifferentRun) as error:
+        go(str(folder))
+    lines = str(error.value).splitlines()
+    assert lines[-4:] == [
+        f"Missing files: {folder}/a.jsonl. Put them back.",
+        f"Changed files: {folder}/b.jsonl. Records may change in their places; further ones go "
+        "into a file of their own.",
+        f"New files: {folder}/d.jsonl. They are read after the others and are not what is in the "
+        "way.",
+        "Name another folder with --out, or start over in this one with --fresh.",
+    ]
+    write_file(folder, "a.jsonl", "a1.", "a2.")
+    write_file(folder, "b.jsonl", "b1.", "b0.")
+    assert go(str(folder)).resumed == 5

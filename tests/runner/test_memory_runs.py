@@ -11,7 +11,7 @@ import pytest
 
 import nlp_pipeline
 from nlp_pipeline.errors.config import OptionsOfALoadedPipeline, UnknownKeyword
-from nlp_pipeline.errors.corpus import CorpusNotFound, NotACorpus
+from nlp_pipeline.errors.corpus import CorpusNotFound, NotACorpus, NoTextColumn, NoTextField
 from nlp_pipeline.errors.run_folder import DifferentRun
 from nlp_pipeline.pipeline import PipelineSpec, load_pipeline
 from nlp_pipeline.tables.schemas import TABLES
@@ -47,6 +47,26 @@ def test_no_records_are_a_run_of_none(quick, tmp_path: Path) -> None:
     assert nlp_pipeline.run([], tmp_path / "out2", pipeline=pipeline).documents == 0
     with pytest.raises(DifferentRun, match="corpus: 1 records → 0 records"):
         nlp_pipeline.run([], tmp_path / "out", pipeline=pipeline)
+
+
+@pytest.mark.parametrize("kind", ["frame", "records", "x.csv", "x.parquet", "x.jsonl"])
+def test_without_the_text_nothing_begins(quick, tmp_path: Path, kind: str, monkeypatch) -> None:
+    frame, source = pd.DataFrame({"id": [1, 2], "body": ["Ada.", "Grace."]}), tmp_path / kind
+    if kind == "x.csv":
+        frame.to_csv(source, index=False)
+    elif kind == "x.parquet":
+        frame.to_parquet(source)
+    elif kind == "x.jsonl":
+        frame.to_json(source, orient="records", lines=True)
+    corpora = {"frame": frame, "records": frame.to_dict("records")}
+    pipeline, out, setting = quick(), tmp_path / "out", "--text-key" if "x" in kind else "text_key"
+    monkeypatch.setattr("nlp_pipeline.runner.run._EXECUTORS", {})  # no pipeline is built
+    error = NoTextField if kind in ("records", "x.jsonl") else NoTextColumn
+    with pytest.raises(
+        error, match=rf"ha(s|ve): id, body\. Name the (column|field) with {setting}\."
+    ):
+        nlp_pipeline.run(corpora.get(kind, source), out, pipeline=pipeline)
+    assert not out.exists()
 
 
 def test_limit_takes_no_more_than_it_says(quick, tmp_path: Path) -> None:

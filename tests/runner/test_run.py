@@ -16,7 +16,9 @@ import pytest
 
 from nlp_pipeline import read_run, run, to_frames
 from nlp_pipeline.corpus import Record, read_corpus
+from nlp_pipeline.corpus.record_builder import Builder
 from nlp_pipeline.errors.corpus import CorpusNotFound, NoTextColumn
+from nlp_pipeline.errors.records import DuplicateId, Place
 from nlp_pipeline.errors.run_folder import DifferentRun, OutputNotARun, RunLocked
 from nlp_pipeline.pipeline import PipelineSpec
 from nlp_pipeline.run_folder.folder import open_run, read_manifest
@@ -251,6 +253,14 @@ def test_a_wrong_column_can_be_corrected_without_fresh(tmp_path, quick) -> None:
     assert run(tmp_path / "x.csv", tmp_path / "out", pipeline=quick(), text_key="body").failed == 0
 
 
+def test_a_wrong_column_throws_no_run_away(tmp_path, quick) -> None:
+    (tmp_path / "x.csv").write_text("text\na\n")
+    run(tmp_path / "x.csv", tmp_path / "out", pipeline=quick())
+    with pytest.raises(NoTextColumn):
+        run(tmp_path / "x.csv", tmp_path / "out", pipeline=quick(), text_key="body", fresh=True)
+    assert len(read_run(tmp_path / "out")["documents"]) == 1
+
+
 def test_what_cannot_begin_makes_no_folder(tmp_path, quick, corpus) -> None:
     with pytest.raises(CorpusNotFound):
         run(tmp_path / "nowhere.jsonl", tmp_path / "out", pipeline=quick())
@@ -434,3 +444,26 @@ def test_the_linguistic_half_of_a_pipeline_without_llama(tmp_path, corpus) -> No
     frames = read_run(tmp_path / "out")
     assert len(frames["answers"]) == 0
     assert "Charles" in frames["entities"].text.tolist()
+
+
+def test_a_run_of_before_computes_what_it_had_taken_for_duplicates(
+    tmp_path, quick, monkeypatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{name}.csv").write_text(f"id,text\n1,{name}.\n2,{name}!\n")
+    source, out, pipeline = tmp_path / "in", tmp_path / "out", quick()
+    with monkeypatch.context() as patch:
+        patch.setattr(Builder, "_given_id", given_id_of_before)
+        assert run(source, out, pipeline=pipeline).failed == 2
+    result = run(source, out, pipeline=pipeline)
+    assert (result.documents, result.failed, result.resumed) == (4, 0, 2)
+    ids = read_run(out, "documents")["documents"]["document_id"]
+    assert list(ids) == ["1", "2", "b.csv#1", "b.csv#2"]
+    assert run(source, out, pipeline=pipeline).resumed == 4
+
+
+def given_id_of_before(builder: Builder, id: str, place: Place) -> str:
+    if not builder._take(id):
+        raise DuplicateId(place, "id", id)
+    return id
