@@ -75,11 +75,11 @@ def test_a_name_that_is_near_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ColumnNotFound("answers", "anser", ["answer"]), "it has: answer. Did you mean 'answer'?"),
-        (TableNotFound("anwsers", ["answers"]), "are: answers. Did you mean 'answers'?"),
+        (ColumnNotFound("answers", "answerx", ["answer"]), "it has: answer. Did you mean 'answer'?"),
+        (TableNotFound("answersx", ["answers"]), "are: answers. Did you mean 'answers'?"),
         (UnknownTarget("parqet", ["parquet"]), "are: parquet. Did you mean 'parquet'?"),
         (SplitMissing("hf://datasets/a#trainn", ["train"], "trainn"), "Did you mean 'train'? Name"),
-        (UnknownExecutor("locall", ["local"]), "are: local. Did you mean 'local'?"),
+        (UnknownExecutor("localx", ["local"]), "are: local. Did you mean 'local'?"),
         (ModelNotFound("smol", ["smoll"]), "was not found. Did you mean 'smoll'? Give a folder"),
         (PipelineNotFound("en_qaa", ["en_qa"]), "Did you mean 'en_qa'? Give a path"),
         (PromptTemplateNotFound("qaa", ["qa"]), "Did you mean 'qa'? Give a path"),
