@@ -75,7 +75,10 @@ def test_a_name_that_is_near_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ColumnNotFound("answers", "answerx", ["answer"]), "it has: answer. Did you mean 'answer'?"),
+        (
+            ColumnNotFound("answers", "answerx", ["answer"]),
+            "it has: answer. Did you mean 'answer'?",
+        ),
         (TableNotFound("answersx", ["answers"]), "are: answers. Did you mean 'answers'?"),
         (UnknownTarget("parqet", ["parquet"]), "are: parquet. Did you mean 'parquet'?"),
         (SplitMissing("hf://datasets/a#trainn", ["train"], "trainn"), "Did you mean 'train'? Name"),
