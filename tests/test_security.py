@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import spacy
@@ -33,40 +33,52 @@ CONTROLS = {
 }
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+class Code(NamedTuple):
+    """What the package's modules call and import, each with the name of its file."""
+
+    calls: list[tuple[str, str, ast.Call]]
+    imports: list[tuple[str, ast.Import | ast.ImportFrom]]
+
+
+@pytest.fixture(scope="module")
+def code() -> Code:
+    """The package's code, parsed once."""
+    found = Code([], [])
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
-                yield file.name, ast.unparse(node.func), node
+                found.calls.append((file.name, ast.unparse(node.func), node))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found.imports.append((file.name, node))
+    return found
 
 
-def test_nothing_is_unpickled_or_evaluated() -> None:
+def test_nothing_is_unpickled_or_evaluated(code: Code) -> None:
     banned = {"eval", "exec", "os.system", "joblib.load", "dill.load", "marshal.load"}
     banned |= {f"pickle.{n}" for n in ("load", "loads", "Unpickler")}
-    assert not [(file, name) for file, name, _ in calls() if name in banned]
+    assert not [(file, name) for file, name, _ in code.calls if name in banned]
     imported = set()
-    for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "dill", "joblib"):
-                imported.add(file.name)
-            if isinstance(node, ast.Import):
-                names = {alias.name for alias in node.names}
-                imported |= {file.name} if names & {"dill", "joblib"} else set()
+    for file, node in code.imports:
+        if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "dill", "joblib"):
+            imported.add(file)
+        if isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+            imported |= {file} if names & {"dill", "joblib"} else set()
     assert not imported
 
 
-def test_weights_are_read_as_tensors_alone() -> None:
-    found = [(file, node) for file, name, node in calls() if name == "torch.load"]
+def test_weights_are_read_as_tensors_alone(code: Code) -> None:
+    found = [(file, node) for file, name, node in code.calls if name == "torch.load"]
     assert found, "the test looks for the wrong thing"
     for file, node in found:
         options = {word.arg: ast.unparse(word.value) for word in node.keywords}
         assert options.get("weights_only") == "True", file
 
 
-def test_code_of_a_model_is_never_run() -> None:
+def test_code_of_a_model_is_never_run(code: Code) -> None:
     asked = [
         (file, ast.unparse(word.value))
-        for file, _, node in calls()
+        for file, _, node in code.calls
         for word in node.keywords
         if word.arg == "trust_remote_code"
     ]

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nlp_pipeline"
 
@@ -56,12 +58,15 @@ COMMANDS = "cli"
 MESSAGES = "errors"
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """The modules outside the exempt rooms, each by its path in the package."""
-    for file in sorted(PACKAGE.rglob("*.py")):
-        name = file.relative_to(PACKAGE).as_posix()
-        if not name.startswith(EXEMPT):
-            yield name, ast.parse(file.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def modules() -> dict[str, ast.Module]:
+    """The modules outside the exempt rooms, each by its path in the package; parsed once."""
+    files = {file.relative_to(PACKAGE).as_posix(): file for file in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        name: ast.parse(file.read_text(encoding="utf-8"))
+        for name, file in files.items()
+        if not name.startswith(EXEMPT)
+    }
 
 
 def bindings(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -84,10 +89,10 @@ def is_empty(name: str) -> bool:
     return not name.startswith("__") and name.strip("_").lower() in EMPTY_WORDS
 
 
-def module_names() -> dict[str, list[str]]:
+def module_names(modules: Collection[str]) -> dict[str, list[str]]:
     """The rooms that hold a module of a name."""
     rooms: dict[str, list[str]] = defaultdict(list)
-    for path, _ in modules():
+    for path in modules:
         room, _, file = path.rpartition("/")
         if not file.startswith("__"):
             rooms[file.removesuffix(".py")].append(room)
@@ -110,9 +115,9 @@ def test_what_counts_as_an_empty_word() -> None:
     assert not any(map(is_empty, ("__all__", "matches", "found_rows", "n_kept")))
 
 
-def test_names_say_what_they_hold() -> None:
+def test_names_say_what_they_hold(modules: dict[str, ast.Module]) -> None:
     total, empty = 0, []
-    for path, tree in modules():
+    for path, tree in modules.items():
         for name, line in bindings(tree):
             total += 1
             if is_empty(name):
@@ -120,9 +125,9 @@ def test_names_say_what_they_hold() -> None:
     assert len(empty) <= LIMIT * total, "\n".join(empty)
 
 
-def test_a_class_name_stands_once() -> None:
+def test_a_class_name_stands_once(modules: dict[str, ast.Module]) -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for path, tree in modules():
+    for path, tree in modules.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{path}:{node.lineno}")
@@ -130,24 +135,24 @@ def test_a_class_name_stands_once() -> None:
     assert {name: where for name, where in twins.items() if name not in TWIN_CLASSES} == {}
 
 
-def test_no_module_is_named_by_what_happens() -> None:
-    rooms = {room.rpartition("/")[2] for rooms in module_names().values() for room in rooms}
-    gerunds = [name for name in {*module_names(), *rooms} if name.endswith("ing")]
+def test_no_module_is_named_by_what_happens(modules: dict[str, ast.Module]) -> None:
+    rooms = {room.rpartition("/")[2] for rooms in module_names(modules).values() for room in rooms}
+    gerunds = [name for name in {*module_names(modules), *rooms} if name.endswith("ing")]
     assert sorted(set(gerunds) - FIELD_NOUNS) == []
 
 
-def test_a_module_name_stands_once_or_is_a_documented_pair() -> None:
+def test_a_module_name_stands_once_or_is_a_documented_pair(modules: dict[str, ast.Module]) -> None:
     pairs = documented_pairs()
-    for name, rooms in module_names().items():
+    for name, rooms in module_names(modules).items():
         # A command has the name of what it calls, the messages of a room that of the room.
         others = [room for room in rooms if room not in (COMMANDS, MESSAGES)]
         assert len(others) < 2 or name in pairs, f"{name} stands in {rooms}"
 
 
-def test_modules_import_in_no_circle() -> None:
+def test_modules_import_in_no_circle(modules: dict[str, ast.Module]) -> None:
     files = {
         "nlp_pipeline." + path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree
-        for path, tree in modules()
+        for path, tree in modules.items()
     }
     imports = {name: set(_imports(tree, files)) - {name} for name, tree in files.items()}
     while leaves := [name for name, targets in imports.items() if not targets & imports.keys()]:
@@ -156,17 +161,21 @@ def test_modules_import_in_no_circle() -> None:
     assert sorted(imports) == [], "these import each other, directly or on a way round"
 
 
-def test_no_constructor_takes_more_than_three_arguments_by_position() -> None:
+def test_no_constructor_takes_more_than_three_arguments_by_position(
+    modules: dict[str, ast.Module],
+) -> None:
     classes = {
         node.name
-        for _, tree in modules()
+        for tree in modules.values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
     assert list(
         long_calls(ast.parse("Row(1, 2, 3)\nRow(1, *pair, 2, 3)\nrow(1, 2, 3, 4)"), {"Row"})
     ) == ["2 Row(1, *pair, 2, 3)"]
-    calls = [f"{path}:{call}" for path, tree in modules() for call in long_calls(tree, classes)]
+    calls = [
+        f"{path}:{call}" for path, tree in modules.items() for call in long_calls(tree, classes)
+    ]
     assert calls == [], "name the arguments behind the third"
 
 

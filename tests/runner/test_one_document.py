@@ -19,7 +19,7 @@ TEXTS = ("Graz is an old town.", "CULPRIT knows Graz very well.", "Wels is a wet
 
 PIPELINE = """\
 [nlp]
-lang = "en"
+lang = "xx"
 pipeline = ["sentencizer", "llama_qa", "llama_summarizer", "llama_prompt", "behind"]
 
 [components]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -104,60 +104,72 @@ def wait_for_documents(out: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def test_two_processes_write_what_one_writes(
-    tmp_path: Path, corpus: Any, launch: Launch, cli: Any
-) -> None:
-    source = corpus(*texts(6), "", "word " * 3000, "Ada.")
-    both = launch(source, tmp_path / "out2", 2)
-    config = tmp_path / "two_llamas.cfg"
-    alone = cli("run", source, "-p", config, "-o", tmp_path / "out1", "--json")
-    printed, said = both.communicate(timeout=200)
-    same_run(tmp_path / "out1", tmp_path / "out2")
-    for out in (alone.out, printed):
-        result = json.loads(out)  # one object: nobody else printed
-        assert (result["documents"], result["failed"]) == (9, 1)
-    assert (alone.code, both.returncode) == (3, 1)  # torchrun makes a 1 of all
-    assert said.count("2 processes work together over gloo (no CUDA here)") == 1
-    assert said.count("9/9 documents, 8 ok, 1 failed") == 1
-    assert "rank      : 0" in said
-    assert "exitcode  : 3" in said
-    assert "RunLocked" not in said
-
-
 EVERY_COMMAND = """\
-import json, os, sys, time
+import json, os, runpy, sys, time
 from pathlib import Path
-from nlp_pipeline.cli import main
 rank = int(os.environ["RANK"])
 for number, words in enumerate(json.loads(sys.argv[1])):
+    for name, handle in (("out", 1), ("err", 2)):
+        with open(f"{number}.{rank}.{name}", "w") as file:
+            os.dup2(file.fileno(), handle)
     sys.argv = ["nlp-pipeline", *words]
+    code = 0
     try:
-        main()
+        runpy.run_module("nlp_pipeline", run_name="__main__")
     except SystemExit as end:
-        Path(f"{number}.{rank}").write_text(str(end.code or 0))
+        code = end.code or 0
+    sys.stdout.flush()
+    Path(f"{number}.{rank}.new").write_text(str(code))
+    Path(f"{number}.{rank}.new").replace(f"{number}.{rank}")
     while not Path(f"{number}.{1 - rank}").exists():
         time.sleep(0.01)
+sys.exit(code)
 """
 """Types command after command on every rank, as `torchrun -m nlp_pipeline` does with one."""
 
+COMMANDS = {
+    "long run": ["run", "long.jsonl", "-o", "long", "--json"],
+    "run": ["run", "corpus.jsonl", "-o", "out", "--json"],
+    "evaluate": ["evaluate", "corpus.jsonl", "-o", "evaluated", "--no-rouge"],
+    "record": ["golden", "record", "corpus.jsonl", "-d", "golden"],
+    "check": ["golden", "check", "golden"],
+    "retry": ["retry", "out", "--json"],
+}
+"""The first finds processes that have done nothing yet; they exit with the code of the last."""
 
-def test_every_command_works_in_two_processes(
-    tmp_path: Path, launch: Launch, cli: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+
+class Ranks(NamedTuple):
+    """What two processes left behind that torchrun had started."""
+
+    folder: Path
+    config: Path
+    launch: subprocess.CompletedProcess[str]
+
+    def said(self, name: str, rank: int = 0) -> tuple[str, str, str]:
+        """The exit code of a command on a rank, its output and its errors."""
+        files = (f"{list(COMMANDS).index(name)}.{rank}{end}" for end in ("", ".out", ".err"))
+        code, out, err = ((self.folder / file).read_text() for file in files)
+        return code, out, err
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory, tiny_llama: str) -> Ranks:
+    """Two processes that have worked off all commands: they need seconds to import everything."""
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "two_llamas.cfg").write_text(CONFIG.format(model=tiny_llama))
     records = [
         {"id": "ada", "text": "Ada.", "questions": [{"text": "Who?", "answers": ["Ada"]}]},
         {"id": "long", "text": "Bo.", "questions": [{"text": "why " * 5000}]},
     ]
-    Path("corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    Path("every.py").write_text(EVERY_COMMAND)
-    pipeline = ("corpus.jsonl", "-p", "two_llamas.cfg")
+    long_records = [{"text": text} for text in (*texts(6), "", "word " * 3000, "Ada.")]
+    for name, lines in {"corpus": records, "long": long_records}.items():
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text)
+    (folder / "every.py").write_text(EVERY_COMMAND)
+    takes_pipeline = {"run", "evaluate", "record"}
     commands = [
-        ["run", *pipeline, "-o", "out", "--json"],
-        ["retry", "out", "--json"],
-        ["evaluate", *pipeline, "-o", "evaluated", "--no-rouge"],
-        ["golden", "record", *pipeline, "-d", "golden"],
-        ["golden", "check", "golden"],
+        [*words, *(["-p", "two_llamas.cfg"] * bool(takes_pipeline & set(words)))]
+        for words in COMMANDS.values()
     ]
     words = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
@@ -165,16 +177,47 @@ def test_every_command_works_in_two_processes(
     ]
     done = subprocess.run(
         words,
+        cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=250,
     )
-    codes = [[Path(f"{i}.{rank}").read_text() for i in range(len(commands))] for rank in (0, 1)]
-    assert codes == [["3", "3", "0", "0", "0"], ["0"] * 5], done.stderr  # the first one speaks
-    first, second, *others = done.stdout.splitlines()
-    assert (json.loads(first)["failed"], json.loads(second)["resumed"]) == (1, 1)
-    assert sum("Recorded" in line for line in others) == 1
+    return Ranks(folder, folder / "two_llamas.cfg", done)
+
+
+def test_two_processes_write_what_one_writes(
+    ranks: Ranks, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ranks.folder)
+    alone = cli("run", "long.jsonl", "-p", "two_llamas.cfg", "-o", "alone", "--json")
+    code, printed, said = ranks.said("long run")
+    same_run(Path("alone"), Path("long"))
+    for out in (alone.out, printed):
+        result = json.loads(out)  # one object
+        assert (result["documents"], result["failed"]) == (9, 1)
+    assert (alone.code, code) == (3, "3")
+    assert said.count("2 processes work together over gloo (no CUDA here)") == 1
+    assert said.count("9/9 documents, 8 ok, 1 failed") == 1
+
+
+def test_every_command_works_in_two_processes(
+    ranks: Ranks, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ranks.folder)
+    codes = {name: ranks.said(name)[0] for name in COMMANDS}
+    expected = dict.fromkeys(COMMANDS, "0") | dict.fromkeys(("run", "retry", "long run"), "3")
+    assert codes == expected, [ranks.said(name)[2] for name in COMMANDS]
+    others = [ranks.said(name, rank=1) for name in COMMANDS]
+    assert [(code, out) for code, out, _ in others] == [("0", "")] * len(COMMANDS)
+    first, second = (json.loads(ranks.said(name)[1]) for name in ("run", "retry"))
+    assert (first["failed"], second["resumed"]) == (1, 1)
+    assert ranks.said("record")[1].count("Recorded") == 1
+    errors = [ranks.said(name)[2] for name in COMMANDS] + [err for _, _, err in others]
+    assert "RunLocked" not in "".join(errors)
+    assert ranks.launch.returncode == 1  # torchrun makes a 1 of all
+    assert "rank      : 0" in ranks.launch.stderr
+    assert "exitcode  : 3" in ranks.launch.stderr
     assert read_run("out", "errors")["errors"]["attempt"].tolist() == [2]
     same_run(Path("out"), Path("evaluated"), but=["attempt", "reused_tokens"])
     assert cli("golden", "check", "golden").code == 0  # one process finds what two have recorded
