@@ -142,7 +142,6 @@ class Ranks(NamedTuple):
     """What two processes left behind that torchrun had started."""
 
     folder: Path
-    config: Path
     launch: subprocess.CompletedProcess[str]
 
     def said(self, name: str, rank: int = 0) -> tuple[str, str, str]:
@@ -157,12 +156,14 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, tiny_llama: str) -> Ranks:
     """Two processes that have worked off all commands: they need seconds to import everything."""
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "two_llamas.cfg").write_text(CONFIG.format(model=tiny_llama))
-    records = [
-        {"id": "ada", "text": "Ada.", "questions": [{"text": "Who?", "answers": ["Ada"]}]},
-        {"id": "long", "text": "Bo.", "questions": [{"text": "why " * 5000}]},
-    ]
-    long_records = [{"text": text} for text in (*texts(6), "", "word " * 3000, "Ada.")]
-    for name, lines in {"corpus": records, "long": long_records}.items():
+    records: dict[str, list[dict[str, Any]]] = {
+        "corpus": [
+            {"id": "ada", "text": "Ada.", "questions": [{"text": "Who?", "answers": ["Ada"]}]},
+            {"id": "long", "text": "Bo.", "questions": [{"text": "why " * 5000}]},
+        ],
+        "long": [{"text": text} for text in (*texts(6), "", "word " * 3000, "Ada.")],
+    }
+    for name, lines in records.items():
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / f"{name}.jsonl").write_text(text)
     (folder / "every.py").write_text(EVERY_COMMAND)
@@ -183,7 +184,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, tiny_llama: str) -> Ranks:
         text=True,
         timeout=250,
     )
-    return Ranks(folder, folder / "two_llamas.cfg", done)
+    return Ranks(folder, done)
 
 
 def test_two_processes_write_what_one_writes(
