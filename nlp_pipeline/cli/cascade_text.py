@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nlp_pipeline.cli.output import print_table
+from nlp_pipeline.errors.base import counted
 
 _ROWS = 8
 """Points of the curve that are shown."""
@@ -28,7 +29,7 @@ def show_cascade(report: Mapping[str, Any]) -> None:
         ]
         for point in _spread(report["curve"])
     ]
-    title = f"Cascade: `first` answers where it is sure ({report['n']} documents)"
+    title = f"Cascade: `first` answers where it is sure ({counted(report['n'], 'document')})"
     print_table(["first_threshold", "Llama asked", "right"], rows, title)
     click.echo(cascade_advice(report))
 
@@ -37,8 +38,8 @@ def cascade_advice(report: Mapping[str, Any]) -> str:
     """The proposed threshold with what it does on the other half, or why there is none."""
     goal = f"{100 * report['goal']:.1f}%"
     figures = (
-        f"{report['accuracy']['n']} documents: together {_percent(report['accuracy'])}, the Llama "
-        f"alone {_percent(report['llama_accuracy'])}, `first` alone "
+        f"{counted(report['accuracy']['n'], 'document')}: together {_percent(report['accuracy'])}, "
+        f"the Llama alone {_percent(report['llama_accuracy'])}, `first` alone "
         f"{_percent(report['first_accuracy'])}; together less the Llama "
         f"{_percent(report['difference'])}"
     )

@@ -9,6 +9,7 @@ import click
 
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.output import note, print_json, print_table
+from nlp_pipeline.errors.base import counted
 
 if TYPE_CHECKING:
     from nlp_pipeline.comparison import RunComparison
@@ -94,8 +95,9 @@ def _show(comparison: RunComparison, limit: int) -> None:
     facts.append(["documents a second", _rounded(a[pace]), _rounded(b[pace])])
     print_table(["", f"A {a['run']}", f"B {b['run']}"], facts)
     title = (
-        f"\n{documents['shared']:,} documents compared; only in A {documents['only_a']:,}, only in "
-        f"B {documents['only_b']:,}, with another text {documents['changed_texts']:,}"
+        f"\n{counted(documents['shared'], 'document')} compared; only in A "
+        f"{documents['only_a']:,}, only in B {documents['only_b']:,}, with another text "
+        f"{documents['changed_texts']:,}"
     )
     rows = [
         [row["question"] or row["component"], *(f"{row[name]:,}" for name in _COUNTS)]

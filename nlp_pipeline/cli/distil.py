@@ -13,6 +13,7 @@ import click
 from nlp_pipeline.cli.completion import complete_file
 from nlp_pipeline.cli.log_handlers import show_notes
 from nlp_pipeline.cli.output import note, print_json, print_table
+from nlp_pipeline.errors.base import counted
 
 
 @click.command(short_help="Train a fast spaCy component on what a run says.")
@@ -146,7 +147,8 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
     """How good teacher and student are, and how to use the component."""
     counts = report["documents"]
     click.echo(
-        f"{report['what']} from {report['source']}: trained on {counts['train']} documents, best "
+        f"{report['what']} from {report['source']}: trained on "
+        f"{counted(counts['train'], 'document')}, best "
         f"step by {counts['dev']}, compared on {counts['test']}; {report['seconds']} s"
     )
     if report["reviewed"]:

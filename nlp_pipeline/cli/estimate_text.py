@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nlp_pipeline.cli.output import print_table, size
+from nlp_pipeline.errors.base import noun_form
 
 if TYPE_CHECKING:
     from nlp_pipeline.runner.estimate import RunEstimate
@@ -30,7 +31,8 @@ def show_estimate(estimate: RunEstimate, corpus: str) -> None:
     if estimate.money is not None:
         rows.append(_row("money", estimate.money, "{:,.2f}".format))
     title = (
-        f"Estimate for {corpus}: {estimate.n_generated} of its documents were answered on this "
+        f"Estimate for {corpus}: {estimate.n_generated} of its documents "
+        f"{noun_form(estimate.n_generated, 'was', 'were')} answered on this "
         f"machine, of {estimate.n_annotated} the prompts counted"
     )
     print_table(["", "estimate", "95% interval"], rows, title)

@@ -17,6 +17,7 @@ from nlp_pipeline.cli.output import note, print_table
 from nlp_pipeline.cli.run import ESTIMATE_OPTIONS, run
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import run_request, watched_run
+from nlp_pipeline.errors.base import counted
 
 if TYPE_CHECKING:
     from nlp_pipeline.evaluation.bootstrap import Bootstrap
@@ -245,14 +246,14 @@ def threshold_advice(title: str, advice: dict[str, Any]) -> str:
     """
     keys = ("mean_before", "mean_after", "none_always")
     mean_before, mean_after, none_always = (f"{100 * advice[key]:.1f}" for key in keys)
-    n_left = f"{advice['answered_after']} of {advice['answered_before']} answers left"
+    n_left = f"{advice['answered_after']} of {counted(advice['answered_before'], 'answer')} left"
     figures = f"{title} {mean_before} to {mean_after}, {n_left}; none always: {none_always}"
     match advice["verdict"]:
         case "better":
             setting = f"--set components.llama_qa.no_answer_threshold={advice['threshold']:.4g}"
             return (
                 f"{setting} is better on the half of the documents that it was not chosen on "
-                f"({advice['n']} questions: {figures})."
+                f"({counted(advice['n'], 'question')}: {figures})."
             )
         case "too few questions":
             return f"Too few questions to choose a threshold for {title} on one half ({figures})."

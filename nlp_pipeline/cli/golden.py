@@ -15,6 +15,7 @@ from nlp_pipeline.cli.output import print_json
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import device_of, fetch_models, show_progress
 from nlp_pipeline.errors import NlpPipelineError
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.golden import GoldenMismatch
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def record(
         print_json({"folder": str(folder), "tables": tables, "portable": portable})
         return
     kind = "portable" if golden_output.portable else "for this platform"
-    click.echo(f"Recorded {len(golden_output.tables)} tables in {folder}/ ({kind}).")
+    click.echo(f"Recorded {counted(len(golden_output.tables), 'table')} in {folder}/ ({kind}).")
     click.echo(f"Check them with: nlp-pipeline golden check {folder}")
 
 
@@ -203,8 +204,11 @@ def _fetch(folder: Path, *, quiet: bool) -> None:
 
 def _say(folder: Path, result: Checked, *, quiet: bool) -> None:
     if result.updated:
-        click.echo(f"{folder}: updated, {len(result.differences)} differences accepted.")
+        click.echo(f"{folder}: updated, {counted(len(result.differences), 'difference')} accepted.")
         if result.report:
             click.echo(result.report)
     elif not quiet:
-        click.echo(f"{folder}: as recorded ({result.tables} tables, {result.rows} rows).")
+        click.echo(
+            f"{folder}: as recorded ({counted(result.tables, 'table')}, "
+            f"{counted(result.rows, 'row')})."
+        )

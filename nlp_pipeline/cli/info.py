@@ -8,6 +8,7 @@ import click
 
 from nlp_pipeline import __version__, environment
 from nlp_pipeline.cli.output import print_json, print_table, size
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.packages import namesake_warning
 
 
@@ -93,7 +94,12 @@ def device_rows(devices: dict[str, Any] | None) -> list[tuple[str, str]]:
     if devices is None:
         return [("unknown", "torch is not installed")]
     cpu = devices["cpu"]
-    rows = [("cpu", f"{cpu['cores']} cores, {cpu['threads']} threads used by torch")]
+    rows = [
+        (
+            "cpu",
+            f"{counted(cpu['cores'], 'core')}, {counted(cpu['threads'], 'thread')} used by torch",
+        )
+    ]
     rows += [
         (f"cuda:{i}", f"{gpu['name']}, {size(gpu['memory_bytes'])}")
         for i, gpu in enumerate(devices["cuda"])

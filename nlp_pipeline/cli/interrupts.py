@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from nlp_pipeline.cli import INTERRUPTED
+from nlp_pipeline.errors.base import noun_form
 from nlp_pipeline.errors.run import TooManyErrors
 
 
@@ -69,7 +70,8 @@ def _safe(out: Path) -> str:
     from nlp_pipeline.run_folder.status import run_status
 
     try:
-        return f"{run_status(out).done} documents are safe in {out}/."
+        n_done = run_status(out).done
+        return f"{n_done} {noun_form(n_done, 'document is', 'documents are')} safe in {out}/."
     except RunNotFound:
         return "Nothing was done yet."
     except OutputError as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from nlp_pipeline.errors.base import counted
+
 COLUMNS = {
     "answers": ["document_id", "question", "answer", "status"],
     "summaries": ["document_id", "summary", "status"],
@@ -26,7 +28,7 @@ def show_preview(out: Path, rows: int) -> None:
         # Where all of them failed there is nothing to look at; the reasons are said below.
         if len(frame) and (frame["status"] != "error").any():
             rest = "" if len(frame) == counts[name] else f", the first {len(frame)}"
-            click.echo(f"\n{name} ({counts[name]} rows){rest}:")
+            click.echo(f"\n{name} ({counted(counts[name], 'row')}){rest}:")
             _print(frame.fillna(pd.NA).astype("string").fillna(""))
 
 

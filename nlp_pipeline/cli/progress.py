@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nlp_pipeline.cli.estimate_text import estimate_line
+from nlp_pipeline.errors.base import counted, noun_form
 from nlp_pipeline.errors.escapes import escaped
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ class Figures:
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = (self.ok + self.failed) / seconds
         of = f"/{self.total}" if self.total is not None else ""
+        noun = noun_form(self.total or self.done, "document")
         note = f" ({self.done_before} from before)" if self.done_before else ""
         text = (
-            f"{self.done}{of} documents{note}, {self.ok} ok, {self.failed} failed, "
+            f"{self.done}{of} {noun}{note}, {self.ok} ok, {self.failed} failed, "
             f"{rate:.1f} documents/s, {self.tokens / seconds:.0f} tokens/s"
         )
         if self.total is not None and rate > 0 and self.done < self.total:
@@ -75,7 +77,7 @@ class PlainProgress:
         self._figures.start(total, done)
         self._last_line = time.monotonic()
         if done:
-            click.echo(f"Going on after {done} documents.", err=True)
+            click.echo(f"Going on after {counted(done, 'document')}.", err=True)
 
     def expect(self, estimate: RunEstimate, left: int) -> None:
         """Says what the run will take."""

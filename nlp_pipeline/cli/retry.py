@@ -12,6 +12,7 @@ import click
 from nlp_pipeline.cli.options import pace
 from nlp_pipeline.cli.output import note
 from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS, as_dict, watched_run
+from nlp_pipeline.errors.base import counted
 
 
 @click.command()
@@ -47,7 +48,8 @@ def retry(out: Path, *, quiet: bool, as_json: bool, debug_log: Path | None, **op
         if not tried:
             _say_which_types_are_absent(out, options["types"])
         click.echo(
-            f"{tried} documents tried again; of {result.documents} now {result.failed} failed."
+            f"{counted(tried, 'document')} tried again; of {result.documents} now {result.failed} "
+            "failed."
         )
     if result.failed:
         sys.exit(FAILED_DOCUMENTS)

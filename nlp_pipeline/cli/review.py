@@ -10,6 +10,7 @@ import click
 
 from nlp_pipeline.cli.output import note, print_json
 from nlp_pipeline.cli.watched_run import FAILED_DOCUMENTS
+from nlp_pipeline.errors.base import counted
 
 if TYPE_CHECKING:
     from nlp_pipeline.reviews.run_review import ReviewResult
@@ -50,6 +51,6 @@ def _show(result: ReviewResult) -> None:
     for problem in result.problems:
         note(problem)
     click.echo(
-        f"{result.n_taken:,} reviews taken, {result.n_open:,} left open, "
+        f"{counted(result.n_taken, 'review')} taken, {result.n_open:,} left open, "
         f"{len(result.problems):,} not usable; the run has {result.n_reviews:,}."
     )

@@ -27,6 +27,7 @@ from nlp_pipeline.cli.watched_run import (
     run_request,
     watched_run,
 )
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.config import PriceNeedsEstimate, dry_run_is_an_estimate
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _show(result: RunResult) -> None:
 
     ok = result.documents - result.failed
     click.echo(
-        f"{result.documents} documents ({ok} ok, {result.failed} failed) in "
+        f"{counted(result.documents, 'document')} ({ok} ok, {result.failed} failed) in "
         f"{result.seconds:.1f} s. The tables lie in {result.out}/"
     )
     show_preview(result.out, PREVIEW_ROWS)

@@ -9,6 +9,7 @@ import click
 
 from nlp_pipeline.cli.interrupts import command_line
 from nlp_pipeline.cli.output import print_json
+from nlp_pipeline.errors.base import counted, noun_form
 from nlp_pipeline.errors.escapes import escaped
 
 _RUNS = ("run", "retry", "evaluate")
@@ -34,7 +35,8 @@ def status(out: Path, *, as_json: bool) -> None:
         print_json(asdict(state))
         return
     of = "" if state.total is None else f" of {state.total}"
-    click.echo(f"{state.state}: {state.done}{of} documents, {state.ok} ok, {state.failed} failed")
+    documents = noun_form(state.done if state.total is None else state.total, "document")
+    click.echo(f"{state.state}: {state.done}{of} {documents}, {state.ok} ok, {state.failed} failed")
     if state.left:
         click.echo(f"{state.left} left")
     rates = (state.documents_per_second, "documents"), (state.tokens_per_second, "tokens")
@@ -58,7 +60,9 @@ def _show_training(out: Path, *, as_json: bool) -> bool:
     if as_json:
         print_json(asdict(state))
         return True
-    click.echo(f"{state.state}: {state.n_done} of {state.steps} steps, {state.saved} safe")
+    click.echo(
+        f"{state.state}: {state.n_done} of {counted(state.steps, 'step')}, {state.saved} safe"
+    )
     if state.loss is not None and state.tokens_per_second is not None:
         rest = "" if state.state != "running" else f", {state.seconds_left:.0f} s left"
         click.echo(f"loss {state.loss:.3f}, {state.tokens_per_second:.0f} tokens/s{rest}")

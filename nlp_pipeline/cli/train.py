@@ -20,6 +20,7 @@ from nlp_pipeline.cli.options import gpu_id_option
 from nlp_pipeline.cli.output import note, print_json, print_table, size
 from nlp_pipeline.cli.setting_arguments import SettingsCommand
 from nlp_pipeline.cli.watched_run import device_of, fetch_models
+from nlp_pipeline.errors.base import counted
 
 if TYPE_CHECKING:
     from nlp_pipeline.training.trainer import StepFigures
@@ -266,7 +267,9 @@ def safe_steps(out: Path) -> str:
     from nlp_pipeline.training.training_status import training_status
 
     state = training_status(out)
-    return f"{state.saved} steps are safe in {out}/." if state else "Nothing was done yet."
+    if state is None:
+        return "Nothing was done yet."
+    return f"{counted(state.saved, 'step is', 'steps are')} safe in {out}/."
 
 
 class TrainingLines:
@@ -286,11 +289,11 @@ class TrainingLines:
         """Says what the steps will take."""
         self._n_left, self._steps = estimate.steps, estimate.steps + n_done
         if n_done:
-            note(f"Going on after {n_done} steps.")
+            note(f"Going on after {counted(n_done, 'step')}.")
         shared = estimate.plain_tokens / max(1, estimate.tokens)
         note(
-            f"{estimate.steps} steps of {estimate.tokens // max(1, estimate.steps)} tokens "
-            f"({shared:.1f} times fewer, as prompts share their documents), about "
+            f"{counted(estimate.steps, 'step')} of {estimate.tokens // max(1, estimate.steps)} "
+            f"tokens ({shared:.1f} times fewer, as prompts share their documents), about "
             f"{_clock(estimate.seconds)} and {size(estimate.bytes)} of memory."
         )
 
@@ -324,7 +327,7 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
     if steps:
         best_step = report["best_step"]
         end = f"; kept: step {best_step}" if best_step else ""
-        click.echo(f"Loss over {len(steps)} steps: {loss_line(steps)}{end}")
+        click.echo(f"Loss over {counted(len(steps), 'step')}: {loss_line(steps)}{end}")
         click.echo(
             f"{report['seconds']:.0f} s ({report['cpu_seconds']:.0f} of CPU), "
             f"{report['tokens_per_second']:.0f} tokens/s, "

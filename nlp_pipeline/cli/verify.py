@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from nlp_pipeline.cli.output import note, print_json
+from nlp_pipeline.errors.base import counted
+from nlp_pipeline.errors.review import reviews_outdated
+from nlp_pipeline.errors.run_folder import files_undigested
 
 
 @click.command(short_help="Check every byte of a run against its receipts.")
@@ -38,18 +41,12 @@ def verify(out: Path, *, as_json: bool) -> None:
         )
         return
     click.echo(
-        f"All is whole: {report.documents} documents in {report.parts} parts, {report.files} files."
+        f"All is whole: {counted(report.documents, 'document')} in "
+        f"{counted(report.parts, 'part')}, {counted(report.files, 'file')}."
     )
     if report.reviews:
-        click.echo(f"{report.reviews} reviews can be read.")
+        click.echo(f"{counted(report.reviews, 'review')} can be read.")
     if report.outdated_reviews:
-        note(
-            f"{report.outdated_reviews} of the reviews are of documents that the run lacks, or of "
-            "texts that have changed: they count for nothing until the text is back."
-        )
+        note(reviews_outdated(report.outdated_reviews))
     if report.undigested:
-        note(
-            f"{report.undigested} of the files have no digest, since they were written before "
-            "there "
-            "were any: of them only size and rows were checked."
-        )
+        note(files_undigested(report.undigested))

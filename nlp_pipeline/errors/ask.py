@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 
@@ -81,8 +81,8 @@ class NoDocumentMatches(AskError):
 
     def __init__(self, expression: str, documents: int) -> None:
         super().__init__(
-            f"--where {escaped(expression, 200)} fits none of the {documents:,} documents of the "
-            "run: nothing is asked."
+            f"--where {escaped(expression, 200)} fits none of the {counted(documents, 'document')} "
+            "of the run: nothing is asked."
         )
 
 

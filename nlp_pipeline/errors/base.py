@@ -71,7 +71,18 @@ def counted(count: int, noun: str, plural: str = "") -> str:
         noun: What is counted, in the singular.
         plural: The same in the plural, where that is not the singular with an `s`.
     """
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+    return f"{count:,} {noun_form(count, noun, plural)}"
+
+
+def noun_form(count: int, noun: str, plural: str = "") -> str:
+    """The noun that stands behind a number: `"document"` behind 1, else `"documents"`.
+
+    Args:
+        count: The number.
+        noun: What is counted, in the singular.
+        plural: The same in the plural, where that is not the singular with an `s`.
+    """
+    return noun if count == 1 else plural or f"{noun}s"
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 
@@ -92,9 +92,9 @@ class TooFewGpus(ClusterError):
 
     def __init__(self, actors: int, gpus: int, available: int, *, machines: int) -> None:
         super().__init__(
-            f"{actors} {_actors(actors)} with {gpus} {'GPU' if gpus == 1 else 'GPUs'} each do not "
-            f"fit on {machines} {_machines(machines)} with {available} GPUs in all. Ask for fewer "
-            "with --actors or --gpus-per-actor."
+            f"{counted(actors, 'actor')} with {counted(gpus, 'GPU')} each do not "
+            f"fit on {counted(machines, 'machine')} with {counted(available, 'GPU')} in all. Ask "
+            "for fewer with --actors or --gpus-per-actor."
         )
 
 
@@ -105,9 +105,9 @@ class TooFewCpus(ClusterError):
 
     def __init__(self, actors: int, cpus: int, available: int, *, machines: int) -> None:
         super().__init__(
-            f"{actors} {_actors(actors)} with {cpus} {'CPU' if cpus == 1 else 'CPUs'} each do not "
-            f"fit on {machines} {_machines(machines)} with {available} CPUs in all. Ask for fewer "
-            "with --actors or --cpus-per-actor."
+            f"{counted(actors, 'actor')} with {counted(cpus, 'CPU')} each do not "
+            f"fit on {counted(machines, 'machine')} with {counted(available, 'CPU')} in all. Ask "
+            "for fewer with --actors or --cpus-per-actor."
         )
 
 
@@ -163,7 +163,7 @@ class ActorsMissing(ClusterError):
 
     def __init__(self, ready: int, actors: int, seconds: float) -> None:
         super().__init__(
-            f"Only {ready} of {actors} {_actors(actors)} could be started in {seconds:g} seconds: "
+            f"Only {ready} of {counted(actors, 'actor')} could be started in {seconds:g} seconds: "
             "machines are missing or others hold what they ask for. What is done is safe; look "
             "with `ray status`, and type the same command again."
         )
@@ -174,8 +174,8 @@ class UnitFailed(ClusterError):
 
     def __init__(self, part: int, crashes: int, reason: str) -> None:
         super().__init__(
-            f"Part {part} has ended its actor {crashes} times ({escaped(reason, 200)}), and no "
-            "document of it alone does. What is done is safe. See the logs of the actors in "
+            f"Part {part} has ended its actor {counted(crashes, 'time')} ({escaped(reason, 200)}), "
+            "and no document of it alone does. What is done is safe. See the logs of the actors in "
             "Ray's session folder."
         )
 
@@ -188,8 +188,9 @@ class ObjectStoreFull(ClusterError):
 
     def __init__(self, safe: int) -> None:
         super().__init__(
-            f"Ray's object store is full, or the disk that it spills to. {safe} documents are "
-            "safe. Make room and run the same command again: it goes on after them."
+            "Ray's object store is full, or the disk that it spills to. "
+            f"{counted(safe, 'document is', 'documents are')} safe. Make room and run the same "
+            "command again: it goes on after them."
         )
 
 
@@ -230,11 +231,3 @@ class ObjectStorePath(ClusterError):
             "or appended to. Name with --out a folder of a file system, for several machines one "
             "that they share (NFS, Lustre), and copy the finished run."
         )
-
-
-def _actors(number: int) -> str:
-    return "actor" if number == 1 else "actors"
-
-
-def _machines(number: int) -> str:
-    return "machine" if number == 1 else "machines"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing, noun_form
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.errors.records import Place, field_names, source_name
@@ -145,7 +145,7 @@ class NoFrameColumn(CorpusError):
     """A column that a frame has none of, or more than one of."""
 
     def __init__(self, column: object, columns: Iterable[object], count: int = 0) -> None:
-        how = f"{count} columns" if count else "no column"
+        how = counted(count, "column") if count else "no column"
         names = list(map(str, columns))
         hint = "" if count else did_you_mean(str(column), names)
         super().__init__(
@@ -172,8 +172,8 @@ def rows_without_answer(failed: int, rows: int) -> str:
         rows: Of so many.
     """
     return (
-        f"{failed} of {rows} rows failed and have no answer; details=True gives a column that says "
-        "why."
+        f"{failed:,} of {counted(rows, 'row')} failed and {noun_form(failed, 'has', 'have')} no "
+        "answer; details=True gives a column that says why."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, listing, noun_form
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -26,7 +26,7 @@ class NothingToDistil(DistillationError):
     """A run without what a component could be trained on."""
 
     def __init__(self, run: str, kind: str, *, needed: str, rows: Mapping[str, int]) -> None:
-        counts = listing(f"{name} ({n} rows)" for name, n in rows.items() if n)
+        counts = listing(f"{name} ({counted(n, 'row')})" for name, n in rows.items() if n)
         super().__init__(
             f"{_place(run)} holds nothing that a {kind} could be trained on: it needs {needed}. "
             f"The run has: {counts}."
@@ -50,8 +50,8 @@ class TooFewExamples(DistillationError):
     def __init__(self, n: int, needed: int, left_out: Mapping[str, int]) -> None:
         reasons = listing(f"{reason}: {count}" for reason, count in left_out.items() if count)
         super().__init__(
-            f"{n} documents of the run can be trained on, and at least {needed} are needed. Left "
-            f"out are: {reasons}. Run more documents, or lower --min-confidence."
+            f"{counted(n, 'document')} of the run can be trained on, and at least {needed} are "
+            f"needed. Left out are: {reasons}. Run more documents, or lower --min-confidence."
         )
 
 
@@ -82,9 +82,9 @@ class NoneHeldOut(DistillationError):
 
     def __init__(self, corpus: str, n: int, held_out: float) -> None:
         super().__init__(
-            f"The run has all {n} labelled documents of {_place(corpus)}, and by --held-out "
-            f"{held_out} none of them is kept from the training. Raise --held-out, or label "
-            "documents that the run does not have."
+            f"The run has all {counted(n, 'labelled document')} of {_place(corpus)}, and by "
+            f"--held-out {held_out} none of them is kept from the training. Raise --held-out, or "
+            "label documents that the run does not have."
         )
 
 
@@ -94,9 +94,10 @@ class TeacherBelowBar(DistillationError):
     def __init__(self, value: float, bar: float, *, n: int, commonest: float | None) -> None:
         guess = "" if commonest is None else f" (the commonest label alone: {100 * commonest:.1f}%)"
         super().__init__(
-            f"The teacher is right in {100 * value:.1f}% of {n} labelled cases{guess}, and the bar "
-            f"is {100 * bar:.1f}%: a student learns its errors too. Better the run first (another "
-            "model, `nlp-pipeline train`, other labels), set another --bar, or type --anyway."
+            f"The teacher is right in {100 * value:.1f}% of {counted(n, 'labelled case')}{guess}, "
+            f"and the bar is {100 * bar:.1f}%: a student learns its errors too. Better the run "
+            "first (another model, `nlp-pipeline train`, other labels), set another --bar, or type "
+            "--anyway."
         )
 
 
@@ -148,8 +149,8 @@ def few_labelled(n: int) -> str:
         n: Labelled documents.
     """
     return (
-        f"{n} labelled documents are few: the intervals say how little they show. Label more, or "
-        "raise --held-out where the run has them."
+        f"{counted(n, 'labelled document is', 'labelled documents are')} few: the intervals say "
+        "how little they show. Label more, or raise --held-out where the run has them."
     )
 
 
@@ -161,8 +162,9 @@ def labels_unknown(n: int, labels: Iterable[str]) -> str:
         labels: Those of the teacher.
     """
     return (
-        f"{n} labelled documents have only labels that the teacher does not know, and are left "
-        f"out; it knows: {listing(map(escaped, labels))}."
+        f"{counted(n, 'labelled document has', 'labelled documents have')} only labels that the "
+        f"teacher does not know, and {noun_form(n, 'is', 'are')} left out; it "
+        f"knows: {listing(map(escaped, labels))}."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.base import counted, listing
 from nlp_pipeline.errors.corpus import CorpusError
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
@@ -126,7 +126,8 @@ class DocumentScanned(BadRecord):
                 "what it is written in, or leave it out."
             )
         super().__init__(
-            f"{_file(place)} has {pages} pages and no text: it is a scan, or drawn. {advice}"
+            f"{_file(place)} has {counted(pages, 'page')} and no text: it is a scan, or drawn. "
+            f"{advice}"
         )
 
 

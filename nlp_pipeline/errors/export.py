@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import did_you_mean, listing
+from nlp_pipeline.errors.base import counted, did_you_mean, listing, noun_form
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.packages import pip_install
 from nlp_pipeline.errors.run_folder import OutputError
@@ -177,7 +177,7 @@ class SheetFull(OutputError):
 
     def __init__(self, table: str, rows: int, limit: int) -> None:
         super().__init__(
-            f"The table '{table}' has {rows:,} rows and a sheet of a workbook has at most "
+            f"The table '{table}' has {counted(rows, 'row')} and a sheet of a workbook has at most "
             f"{limit:,}. Name other tables with --table, or export to parquet or duckdb."
         )
 
@@ -191,27 +191,38 @@ def cells_cut(table: str, cells: int, limit: int) -> str:
         limit: Characters that a cell can hold.
     """
     return (
-        f"{table}: {cells} texts were changed for the workbook, which holds at most {limit:,} "
-        "characters a cell and no control characters; the other forms have them whole."
+        f"{table}: {counted(cells, 'text was', 'texts were')} changed for the workbook, which "
+        f"holds at most {limit:,} characters a cell and no control characters; the other forms "
+        "have them whole."
     )
 
 
 def spans_left_out(n: int) -> str:
     """How many entities and spans a Doc cannot have, since they cover no whole token."""
-    return f"{n} entities or spans cover no token of their document: they are left out."
+    return counted(
+        n,
+        "entity or span covers no token of its document: it is left out.",
+        "entities or spans cover no token of their document: they are left out.",
+    )
 
 
 def answers_left_out_of_squad(n: int) -> str:
     """How many questions SQuAD's form has no place for."""
+    reason = counted(
+        n,
+        "question is left out: it failed, or its answer stands",
+        "questions are left out: they failed, or their answer stands",
+    )
     return (
-        f"{n} questions are left out: they failed, or their answer stands nowhere in the text, and "
-        "SQuAD knows only pieces of it. The table answers (--to jsonl) has them all."
+        f"{reason} nowhere in the text, and SQuAD knows only pieces of it. The table answers "
+        "(--to jsonl) has them all."
     )
 
 
 def spans_beyond_argilla(n: int) -> str:
     """How many pieces Argilla's server would refuse."""
     return (
-        f"{n} pieces of texts with characters beyond U+FFFF, such as emoji, are left out: "
+        f"{counted(n, 'piece', 'pieces')} of texts with characters beyond U+FFFF, such as emoji, "
+        f"{noun_form(n, 'is', 'are')} left out: "
         "Argilla's page counts these twice and its server once, which refuses pieces near the end."
     )

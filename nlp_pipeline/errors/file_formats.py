@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.records import BadRecord, Place
 
@@ -161,7 +162,7 @@ class BadConllu(BadRecord):
 
     def __init__(self, place: Place, *, columns: int = 0, id: str = "") -> None:
         reason = (
-            f"{columns} columns; a line of CoNLL-U has ten, parted by tabs."
+            f"{counted(columns, 'column')}; a line of CoNLL-U has ten, parted by tabs."
             if columns
             else f"'{escaped(id, 40)}' as its id. Write a number such as 3, a range of words such "
             "as 3-4, or an empty node such as 3.1."

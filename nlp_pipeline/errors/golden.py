@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -149,7 +149,7 @@ class GoldenMismatch(NlpPipelineError):
         self, folder: str, count: int, report: str, notes: Sequence[str], update: str
     ) -> None:
         self.report = report
-        differences = f"{count} difference{'s' if count != 1 else ''}"
+        differences = counted(count, "difference")
         lines = [f"{folder} is not as it was recorded: {differences}.", "", report, ""]
         lines += [f"Note: {note}" for note in notes]
         lines += [f"If this is the output that you want, accept it: {update}"]

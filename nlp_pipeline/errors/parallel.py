@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, listing
 from nlp_pipeline.errors.generation import ModelError
 
 
@@ -46,8 +46,8 @@ class TooFewDevices(ModelError):
 
     def __init__(self, processes: int, gpus: int) -> None:
         super().__init__(
-            f"{processes} processes were started on this machine, which has {gpus} "
-            f"{'GPU' if gpus == 1 else 'GPUs'}, and each needs its own. Start {gpus or 1} with "
+            f"{processes} processes were started on this machine, which has "
+            f"{counted(gpus, 'GPU')}, and each needs its own. Start {gpus or 1} with "
             f"`torchrun --nproc-per-node {gpus or 1} …`, or run on the CPU with device cpu."
         )
 

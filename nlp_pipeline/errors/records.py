@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -45,7 +45,8 @@ class TooDeep(BadRecord):
 
     def __init__(self, place: Place, limit: int) -> None:
         super().__init__(
-            f"{place} is nested deeper than {limit} levels. Flatten its fields or leave them out."
+            f"{place} is nested deeper than {counted(limit, 'level')}. Flatten its fields or leave "
+            "them out."
         )
 
 
@@ -73,7 +74,7 @@ class LineTooLong(BadRecord):
     """A line, or a row of a CSV file, that is too long to be read into memory."""
 
     def __init__(self, place: Place, limit: int, size: int | None = None) -> None:
-        length = f"{size:,} bytes" if size is not None else "more bytes than that"
+        length = counted(size, "byte") if size is not None else "more bytes than that"
         super().__init__(
             f"{place} is too long: at most {limit:,} bytes are read as one record and it has "
             f"{length}. Split the document, close an open quote, or raise --max-chars."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nlp_pipeline.errors.base import NlpPipelineError, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -31,8 +31,9 @@ class NoReviewFits(ReviewError):
     def __init__(self, path: str, run: str, problems: Sequence[str]) -> None:
         first = f" The first: {problems[0]}" if problems else ""
         super().__init__(
-            f"None of the {len(problems):,} reviews in '{escaped(path, 300)}' fits the run in "
-            f"'{escaped(run, 300)}'; nothing was taken. Is it the review of another run?{first}"
+            f"None of the {counted(len(problems), 'review')} in '{escaped(path, 300)}' fits the "
+            f"run in '{escaped(run, 300)}'; nothing was taken. Is it the review of another "
+            f"run?{first}"
         )
 
 
@@ -180,9 +181,11 @@ def review_problem(place: str, reason: str) -> str:
 
 def texts_of_reviews_changed(n: int) -> str:
     """How many reviews are left out because their text has changed."""
-    return (
-        f"{n} reviews are of texts that this run does not have, or has in another form: they are "
-        "left out."
+    return counted(
+        n,
+        "review is of a text that this run does not have, or has in another form: it is left out.",
+        "reviews are of texts that this run does not have, or has in another form: they are left "
+        "out.",
     )
 
 
@@ -218,3 +221,14 @@ def damaged_task(reason: str) -> str:
         reason: Of the error that it made.
     """
     return f"it is of another form than the tool's own exports ({escaped(reason, 120)})"
+
+
+def reviews_outdated(n: int) -> str:
+    """How many reviews of a run count for nothing."""
+    return f"{n:,} of the reviews " + (
+        "is of a document that the run lacks, or of a text that has changed: it counts for "
+        "nothing until the text is back."
+        if n == 1
+        else "are of documents that the run lacks, or of texts that have changed: they count for "
+        "nothing until the text is back."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, noun_form
 from nlp_pipeline.errors.escapes import described, escaped
 
 
@@ -113,7 +113,11 @@ class RecordsLost(NlpPipelineError):
     """A run that came to its end without the rows of some records."""
 
     def __init__(self, missing: int | None) -> None:
-        what = "some records were never asked for" if missing is None else f"{missing} are missing"
+        what = (
+            "some records were never asked for"
+            if missing is None
+            else f"{missing:,} {noun_form(missing, 'is', 'are')} missing"
+        )
         super().__init__(
             f"The run has not the rows of all its records: {what}. What is done is safe; a "
             "component of the pipeline drops documents, or a batch holds none."
@@ -170,8 +174,9 @@ class TooManyErrors(NlpPipelineError):
     def __init__(self, failed: int, documents: int, limit: str | None) -> None:
         why = "--on-error stop" if limit is None else f"--max-errors {limit}"
         super().__init__(
-            f"Stopped: {failed} of {documents} documents failed ({why}). What is done is safe, and "
-            "`nlp-pipeline errors` says what failed. The same command goes on and tries it again."
+            f"Stopped: {failed} of {counted(documents, 'document')} failed ({why}). What is done "
+            "is safe, and `nlp-pipeline errors` says what failed. The same command goes on and "
+            "tries it again."
         )
 
 
@@ -214,8 +219,8 @@ def cells_quoted(file: str, cells: int) -> str:
         cells: How many texts.
     """
     return (
-        f"{file}: a quote (') was put before {cells} texts that a spreadsheet would run as "
-        "formulas; --raw leaves them as they are."
+        f"{file}: a quote (') was put before {counted(cells, 'text')} that a spreadsheet would run "
+        "as formulas; --raw leaves them as they are."
     )
 
 
@@ -227,3 +232,14 @@ def no_errors_of_type(kind: str, types: Iterable[str]) -> str:
         types: Those that the run has.
     """
     return f"No errors of type {escaped(kind, 60)}.{did_you_mean(kind, types)}"
+
+
+def records_changed(n: int) -> str:
+    """How many records of a run that goes on are not what they were."""
+    changed = counted(n, "record has", "records have")
+    return f"{changed} changed and {noun_form(n, 'is', 'are')} computed again."
+
+
+def documents_tried_again(n: int) -> str:
+    """How many documents of a run that goes on had failed."""
+    return f"{counted(n, 'document')} failed before and {noun_form(n, 'is', 'are')} tried again."

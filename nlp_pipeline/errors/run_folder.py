@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 
 
@@ -73,10 +73,11 @@ class ReceiptDamaged(OutputError):
         command: Sequence[str] = (),
         corpus: str = "",
     ) -> None:
-        of = "" if total is None else f" of {total}"
+        n_whole = counted(documents if total is None else total, "document")
+        amount = n_whole if total is None else f"{documents:,} of {n_whole}"
         super().__init__(
             f"The run in '{path}' is damaged: its receipt {receipt} {problem}, and what comes "
-            f"before it is {documents}{of} documents. Nothing is shown, for that would look like "
+            f"before it is {amount}. Nothing is shown, for that would look like "
             "all of "
             f"it. To make the rest anew, {_call(command, corpus)}"
         )
@@ -244,7 +245,8 @@ def settings_changed(
         costs: What each component has to compute; empty where that is not known.
     """
     what = f" ({listing([escaped(name, 80) for name in names], 4)})" if names else ""
-    text = f"The settings are not those of before{what}: {documents:,} documents are made anew. "
+    text = f"The settings are not those of before{what}: "
+    text += f"{counted(documents, 'document is', 'documents are')} made anew. "
     counts = [
         f"{escaped(name)}: {'up to ' * cost.is_most}{cost.computed:,} of "
         f"{cost.computed + cost.kept:,} {cost.unit} are computed, {cost.kept:,} kept."
@@ -275,8 +277,9 @@ class DiskFull(OutputError):
 
     def __init__(self, path: str, safe: int) -> None:
         super().__init__(
-            f"The disk that holds '{path}' is full. {safe} documents are safe. Make room and run "
-            "the same command again: it goes on after them."
+            f"The disk that holds '{path}' is full. "
+            f"{counted(safe, 'document is', 'documents are')} safe. Make room and run the same "
+            "command again: it goes on after them."
         )
 
 
@@ -287,3 +290,14 @@ def _differing_texts(recorded: Any, current: Any) -> tuple[str, str]:
     start = max(0, n_common - 20) if max(len(old), len(new)) > 80 else 0
     mark = "…" if start else ""
     return mark + escaped(old[start:]), mark + escaped(new[start:])
+
+
+def files_undigested(n: int) -> str:
+    """Of how many files of a run nobody knows whether they are what was written."""
+    return f"{n:,} of the files " + (
+        "has no digest, since it was written before there were any: of it only size and rows were "
+        "checked."
+        if n == 1
+        else "have no digest, since they were written before there were any: of them only size and "
+        "rows were checked."
+    )

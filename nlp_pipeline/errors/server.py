@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import listing
+from nlp_pipeline.errors.base import counted, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError, RequestError
 from nlp_pipeline.errors.packages import pip_install
@@ -124,10 +124,10 @@ class ServerGone(ModelError):
 
     def __init__(self, base_url: str, failures: int, reason: str) -> None:
         super().__init__(
-            f"The server at {base_url} no longer serves: {failures} requests in a row failed, the "
-            f"last with: {quoted_reason(reason)}. Look after the server, or where it is only slow "
-            "set the generator's timeout_s higher or its max_concurrency lower, then type the same "
-            "command again."
+            f"The server at {base_url} no longer serves: {counted(failures, 'request')} in a row "
+            f"failed, the last with: {quoted_reason(reason)}. Look after the server, or where it "
+            "is only slow set the generator's timeout_s higher or its max_concurrency lower, then "
+            "type the same command again."
         )
 
 

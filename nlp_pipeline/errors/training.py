@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.generation import ModelError
 from nlp_pipeline.errors.packages import pip_install
@@ -57,9 +57,9 @@ class AnswersNotInText(TrainingError):
 
     def __init__(self, corpus: str, n: int, document_id: str, answer: str) -> None:
         super().__init__(
-            f"None of the {n} reference answers in {_place(corpus)} can be trained on: the "
-            f"component answers by pieces of the document, and '{escaped(answer, 60)}' does not "
-            f"stand in document '{escaped(document_id)}'. Copy answers from the text, or train "
+            f"None of the {counted(n, 'reference answer')} in {_place(corpus)} can be trained on: "
+            f"the component answers by pieces of the document, and '{escaped(answer, 60)}' does "
+            f"not stand in document '{escaped(document_id)}'. Copy answers from the text, or train "
             "the free mode: --set components.llama_qa.mode=free."
         )
 
@@ -78,10 +78,9 @@ class TooFewDocuments(TrainingError):
     """A corpus that cannot be split."""
 
     def __init__(self, corpus: str, n: int) -> None:
-        documents = "one document" if n == 1 else f"{n} documents"
         super().__init__(
-            f"{_place(corpus)} holds references for {documents} only, and a training is "
-            "proved on documents that it has not seen. Add documents, or type --held-out 0 "
+            f"{_place(corpus)} holds references for {counted(n, 'document')} only, and a training "
+            "is proved on documents that it has not seen. Add documents, or type --held-out 0 "
             "--early-stopping 0 to train without a proof."
         )
 

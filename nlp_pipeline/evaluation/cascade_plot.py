@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nlp_pipeline.errors.base import counted
+
 SIDE, MARGIN, TOP = 320, 56, 40
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
@@ -16,7 +18,7 @@ def cascade_svg(report: Mapping[str, Any]) -> str:
         report: A `CascadeReport` as a dict.
     """
     width, height = SIDE + MARGIN + 24, SIDE + TOP + 56
-    title = f"Accuracy against calls of the Llama, {report['n']} documents"
+    title = f"Accuracy against calls of the Llama, {counted(report['n'], 'document')}"
     points = " ".join(f"{_x(p['llama_share'])},{_y(p['accuracy'])}" for p in report["curve"])
     middle, goal = _x(0.5), _y(report["goal"])
     parts = [

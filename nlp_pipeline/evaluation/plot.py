@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.evaluation.reliability import Bin, Reliability
 
 SIDE, LEFT, TOP = 320, 56, 40
@@ -14,7 +15,8 @@ _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 def reliability_svg(curve: Reliability) -> str:
     """Accuracy over probability: bars on the diagonal would be perfect."""
     width, height = SIDE + LEFT + 24, SIDE + TOP + 56
-    title = f"{curve.n} answers, expected calibration error {curve.expected_calibration_error:.3f}"
+    error = curve.expected_calibration_error
+    title = f"{counted(curve.n, 'answer')}, expected calibration error {error:.3f}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img">',
@@ -66,6 +68,7 @@ def _bar(bin_: Bin, total: int) -> Iterator[str]:
     yield (
         f'<rect x="{_x(bin_.low)}" y="{_y(bin_.accuracy)}" width="{width}" '
         f'height="{height}" fill="#36c" fill-opacity="{opacity}">'
-        f"<title>{bin_.n} answers, probability {bin_.confidence:.3f}, right {bin_.accuracy:.3f}"
+        f"<title>{counted(bin_.n, 'answer')}, probability {bin_.confidence:.3f}, right "
+        f"{bin_.accuracy:.3f}"
         "</title></rect>"
     )

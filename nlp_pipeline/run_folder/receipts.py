@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.escapes import described
 from nlp_pipeline.errors.run_folder import PartDamaged
 from nlp_pipeline.run_folder.files import Format, file_digest, read_table, write_json
@@ -190,11 +191,11 @@ def _check_size(run: Path, receipt: Receipt, table: str, format_: Format) -> Non
     file = part_file(run, table, receipt.part, format_)
     size = receipt.bytes.get(table)
     if not file.is_file():
-        rows = f"{receipt.rows[table]} rows"
+        rows = counted(receipt.rows[table], "row")
         raise PartDamaged(str(run), _short(file), rows, actual="the file is missing")
     if size is not None and file.stat().st_size != size:
         reason = f"it has {file.stat().st_size}"
-        raise PartDamaged(str(run), _short(file), f"{size} bytes", actual=reason)
+        raise PartDamaged(str(run), _short(file), counted(size, "byte"), actual=reason)
 
 
 def compare_digest(run: Path, file: Path, digest: str | None) -> None:
@@ -209,14 +210,14 @@ def compare_digest(run: Path, file: Path, digest: str | None) -> None:
         )
 
 
-def compare_rows(run: Path, file: Path, rows: int, counted: int) -> None:
+def compare_rows(run: Path, file: Path, rows: int, n_read: int) -> None:
     """Looks whether a table has the rows that its receipt says.
 
     Raises:
         PartDamaged: It has others.
     """
-    if counted != rows:
-        raise PartDamaged(str(run), _short(file), f"{rows} rows", actual=f"it has {counted}")
+    if n_read != rows:
+        raise PartDamaged(str(run), _short(file), counted(rows, "row"), actual=f"it has {n_read:,}")
 
 
 @contextmanager
@@ -230,7 +231,7 @@ def unreadable_is_damage(run: Path, file: Path, rows: int) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = f"it cannot be read ({described(error)[:200]})"
-        raise PartDamaged(str(run), _short(file), f"{rows} rows", actual=reason) from error
+        raise PartDamaged(str(run), _short(file), counted(rows, "row"), actual=reason) from error
 
 
 def _rows(file: Path, schema: pa.Schema, format_: Format) -> int:

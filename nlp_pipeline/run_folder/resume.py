@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.errors.run_folder import DifferentRun, FileChanges
 from nlp_pipeline.generation.settings import UNSEEN
@@ -106,7 +107,10 @@ def plan_resume(
             break
     else:
         if position + 1 < n_done:
-            plan._differences["corpus"] = (f"{n_done} records", f"{position + 1} records")
+            plan._differences["corpus"] = (
+                counted(n_done, "record"),
+                counted(position + 1, "record"),
+            )
     if plan._differences:
         raise DifferentRun(str(run), plan._differences, files=file_changes())
     return plan

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.review import ReviewsDamaged
 from nlp_pipeline.errors.run_folder import (
     BooksDamaged,
@@ -129,5 +130,5 @@ def _part_problems(run: Path, receipt: Receipt, format_: Format) -> Iterator[Out
     ledger = ledger_path(run, receipt.part)
     entries = len(read_ledger(run, receipt.part))
     if ledger.exists() and entries != receipt.documents:  # runs of before have none
-        problem = f"it has {entries} of {receipt.documents} records"
+        problem = f"it has {entries:,} of {counted(receipt.documents, 'record')}"
         yield BooksDamaged(str(run), f"{LEDGER}/{ledger.name}", problem)

@@ -22,7 +22,7 @@ from nlp_pipeline.corpus.read_options import ReadOptions
 from nlp_pipeline.corpus.remote_store import RemoteStore
 from nlp_pipeline.corpus.sources import STDIN, check_together, find_sources
 from nlp_pipeline.errors.database import QueryNeedsADatabase
-from nlp_pipeline.errors.run import CorpusNeeded
+from nlp_pipeline.errors.run import CorpusNeeded, documents_tried_again, records_changed
 from nlp_pipeline.errors.run_folder import FileChanges
 from nlp_pipeline.run_folder.failed_records import ledger_entries, records_again, retry_chosen
 from nlp_pipeline.run_folder.folder import FINISHED, read_manifest, refuse_strangers
@@ -177,9 +177,9 @@ class CorpusRecords:
     def begin(self, plan: ResumePlan, description: Mapping[str, Any]) -> dict[str, Any]:
         """See `RecordSource.begin`; the copy of standard input becomes the run's."""
         if plan.changed:
-            self._progress.warn(f"{plan.changed} records have changed and are computed again.")
+            self._progress.warn(records_changed(plan.changed))
         if plan.failed:
-            self._progress.warn(f"{plan.failed} documents failed before and are tried again.")
+            self._progress.warn(documents_tried_again(plan.failed))
         if self._stdin is not None:
             self._stdin = keep(self._stdin, self._copy)
         return {**description, INPUTS: self._input_digests(), NAMED_BY_STEM: self._stems}

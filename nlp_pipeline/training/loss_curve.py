@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nlp_pipeline.errors.base import counted
+
 WIDTH, HEIGHT, MARGIN, TOP = 560, 280, 56, 40
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -45,7 +47,7 @@ def loss_svg(steps: Sequence[Mapping[str, Any]], best_step: int | None) -> str:
             'stroke-dasharray="4 4"><title>kept</title></line>'
         )
     width, height = MARGIN + WIDTH + 24, TOP + HEIGHT + 48
-    title = f"Loss over {last} steps: training (blue), documents not trained on (red)"
+    title = f"Loss over {counted(last, 'step')}: training (blue), documents not trained on (red)"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img">',

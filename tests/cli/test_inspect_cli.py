@@ -108,7 +108,7 @@ def test_a_run_that_is_still_going_on_can_be_looked_at(cli, tmp_path, quick, cor
 def test_retry(cli, out) -> None:
     done = cli("retry", out)
     assert done.code == 3
-    assert done.out == "1 documents tried again; of 3 now 2 failed.\n"
+    assert done.out == "1 document tried again; of 3 now 2 failed.\n"
     done = cli("retry", out, "--id", "b", "--json", "--quiet")
     assert json.loads(done.out)["resumed"] == 3
     assert done.err == ""

@@ -47,7 +47,7 @@ def test_no_total_no_time_left(clock) -> None:
     figures.start(None, 0)
     clock(1)
     figures.add(failed=False, output_tokens=0)
-    assert figures.line().startswith("1 documents, 1 ok")
+    assert figures.line().startswith("1 document, 1 ok")
     assert "left" not in figures.line()
 
 
@@ -61,7 +61,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end(clock, capsys) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "Going on after 1 documents.",
+        "Going on after 1 document.",
         "Warning: a \\x1b[31m[b]",
         "3/4 documents (1 from before), 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s, 0:00:06 left",
         "3/3 documents (1 from before), 2 ok, 0 failed, 0.2 documents/s, 0 tokens/s",
@@ -93,6 +93,6 @@ def test_a_bar_on_a_terminal(monkeypatch, capsys) -> None:
         shown.document(failed=False, output_tokens=1)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "1/1 documents, 1 ok, 0 failed" in err
+    assert "1/1 document, 1 ok, 0 failed" in err
     assert "Warning: [b] \\x1b]0;x" in err
     assert "━" in err

@@ -227,7 +227,7 @@ def test_too_many_errors_end_with_the_command_that_goes_on(cli, quick, corpus) -
     source = corpus("UNSPEAKABLE", "b")
     done = cli("run", source, "-p", quick(), "-o", "out", "--on-error", "stop")
     assert done.code == 1
-    assert "Error: Stopped: 1 of 1 documents failed (--on-error stop)." in done.err
+    assert "Error: Stopped: 1 of 1 document failed (--on-error stop)." in done.err
     assert f"\n  nlp-pipeline run {source} " in done.err
     assert cli("run", source, "-p", quick(), "-o", "out", "--max-errors", "1").code == 3
     done = cli("run", source, "-p", quick(), "-o", "out", "--max-errors", "many")
@@ -238,7 +238,7 @@ def test_too_many_errors_end_with_the_command_that_goes_on(cli, quick, corpus) -
 def test_no_retry(cli, quick, corpus) -> None:
     command = ["run", corpus("UNSPEAKABLE"), "-p", quick(), "-o", "out"]
     assert cli(*command).code == 3
-    assert "1 documents failed before and are tried again." in cli(*command).err
+    assert "1 document failed before and is tried again." in cli(*command).err
     assert read_run("out")["errors"].attempt.tolist() == [2]
     done = cli(*command, "--no-retry")
     assert (done.code, "tried again" in done.err) == (3, False)

@@ -101,7 +101,7 @@ def test_the_preview_is_no_wider_than_the_terminal(
     monkeypatch.setenv("COLUMNS", str(width))
     source = corpus({"id": "a-rather-long-id-of-a-document", "text": "Ada met Charles."})
     done = cli("run", source, "-p", quick(), "-o", tmp_path / "out")
-    table = done.out[done.out.index("answers (1 rows)") :].splitlines()
+    table = done.out[done.out.index("answers (1 row)") :].splitlines()
     assert max(map(cell_len, table)) <= width
 
 

@@ -320,7 +320,7 @@ def test_the_command(
     assert "teacher" in done.out
     assert "python -m spacy train" in done.out
     assert "10 labelled documents are few" in done.err
-    assert "1 labelled documents have only labels that the teacher does not know" in done.err
+    assert "1 labelled document has only labels that the teacher does not know" in done.err
     refused = cli("distil", teacher_folder, "--out", tmp_path / "fast", *options)
     assert refused.code == 1
     assert "--fresh" in refused.err

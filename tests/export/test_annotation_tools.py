@@ -176,7 +176,7 @@ def test_argilla_and_back(out: Path, tmp_path: Path, caplog: pytest.LogCaptureFi
     assert [piece(span) for span in spans] == ["Turin", "Ada"]
     # The answer, "😀😀😀" and a word before, ends where the server counts no character.
     assert "answers" not in first["suggestions"]
-    assert "1 pieces of texts with characters beyond U+FFFF" in caplog.text
+    assert "1 piece of texts with characters beyond U+FFFF" in caplog.text
     assert second["suggestions"]["answers"]["value"] == [
         {"start": 5, "end": 13, "label": "answer:who"}
     ]
@@ -266,4 +266,4 @@ def test_the_command_exports_and_takes_back(
     line = json.loads((tmp_path / "x.jsonl").read_text("utf-8").splitlines()[1])
     (tmp_path / "back.jsonl").write_text(json.dumps({**line, "answer": "accept"}), "utf-8")
     done = cli("review", out, tmp_path / "back.jsonl", "--reviewer", "ada")
-    assert done.out == "1 reviews taken, 0 left open, 0 not usable; the run has 1.\n"
+    assert done.out == "1 review taken, 0 left open, 0 not usable; the run has 1.\n"

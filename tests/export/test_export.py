@@ -52,7 +52,7 @@ def test_csv_says_what_it_changed_and_raw_changes_nothing(out, tmp_path, cli) ->
     options = ("--format", "csv", "--table", "documents")
     done = cli("export", out, tmp_path / "a", *options)
     assert done.err == (
-        "documents.csv: a quote (') was put before 1 texts that a spreadsheet would run as "
+        "documents.csv: a quote (') was put before 1 text that a spreadsheet would run as "
         "formulas; --raw leaves them as they are.\n"
     )
     raw = cli("export", out, tmp_path / "b", *options, "--raw")

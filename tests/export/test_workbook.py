@@ -29,7 +29,7 @@ def test_texts_are_texts_and_numbers_are_numbers(meta_run: Path, tmp_path: Path,
     assert third["text"].value == ("A\ufffdB " + "long " * 7000)[:32_767]
     assert (last["text"].value, last["status"].value) == (None, "error")
     assert caplog.messages[0] == (
-        "documents: 1 texts were changed for the workbook, which holds at most 32,767 characters "
+        "documents: 1 text was changed for the workbook, which holds at most 32,767 characters "
         "a cell and no control characters; the other forms have them whole."
     )
 

@@ -140,7 +140,7 @@ def test_nothing_of_another_run_is_taken(out: Path, review_file: WriteReview) ->
     file = review_file({"document_id": "x", "question_id": "who", "verdict": "accept"})
     with pytest.raises(NoReviewFits, match="Is it the review of another run") as caught:
         review_run(out, file)
-    assert "None of the 1 reviews" in str(caught.value)
+    assert "None of the 1 review in" in str(caught.value)
     assert not (out / "reviews").exists()
 
 
@@ -188,7 +188,7 @@ def test_the_command_says_what_it_took(
     sure, blank = {**PLAIN, "verdict": "accept"}, {**PLAIN, "verdict": None}
     done = cli("review", out, review_file(sure, blank), "--reviewer", "ada")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "1 reviews taken, 1 left open, 0 not usable; the run has 1.\n"
+    assert done.out == "1 review taken, 1 left open, 0 not usable; the run has 1.\n"
     done = cli("review", out, review_file(sure, "{"))
     assert done.code == 3
     assert done.err == "review.jsonl:2: it is no JSON object. Each line is one review.\n"

@@ -313,7 +313,7 @@ def test_verify_and_show_know_what_people_have_judged(out: Path, tmp_path: Path,
     pq.write_table(
         table.set_column(table.column_names.index("text_digest"), "text_digest", digests), reviews
     )
-    assert cli("verify", out).err.startswith("1 of the reviews are of documents that the run lacks")
+    assert cli("verify", out).err.startswith("1 of the reviews is of a document that the run lacks")
     assert "[of another text]" in cli("show", out, "d0").out
     empty(reviews)
     ended = cli("verify", out)

@@ -45,7 +45,7 @@ def test_no_records_are_a_run_of_none(quick, tmp_path: Path) -> None:
     pipeline = quick()
     nlp_pipeline.run(["One."], tmp_path / "out", pipeline=pipeline)
     assert nlp_pipeline.run([], tmp_path / "out2", pipeline=pipeline).documents == 0
-    with pytest.raises(DifferentRun, match="corpus: 1 records → 0 records"):
+    with pytest.raises(DifferentRun, match="corpus: 1 record → 0 records"):
         nlp_pipeline.run([], tmp_path / "out", pipeline=pipeline)
 
 

@@ -210,7 +210,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, quick, corpus) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"limit": 1}, "corpus: 2 records → 1 records"),
+        ({"limit": 1}, "corpus: 2 records → 1 record"),
         ({"max_length": 5}, "max_length: 100000 → 5"),
         ({"format": "csv"}, "format: parquet → csv"),
         ({"text_key": "body"}, "text_key: text → body"),
@@ -336,7 +336,7 @@ class TestStandardInput:
         result = execute(request)
         assert (result.documents, result.resumed) == (5, 3)
         typed('{"text": "other"}\n')
-        with pytest.raises(DifferentRun, match=r"\n  corpus: 5 records → 1 records\n"):
+        with pytest.raises(DifferentRun, match=r"\n  corpus: 5 records → 1 record\n"):
             execute(request)
         typed("")
         assert execute(request).documents == 5
