@@ -14,6 +14,7 @@ from nlp_pipeline.corpus.json_object import parse_value
 from nlp_pipeline.corpus.notes import Notes
 from nlp_pipeline.corpus.read_options import NumberedFields, ReadOptions
 from nlp_pipeline.corpus.streams import Line, line_limit, open_stream, read_lines
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.corpus import NoTextColumn
 from nlp_pipeline.errors.file_formats import BadCsvRow, InvalidUtf8
 from nlp_pipeline.errors.records import BadRecord, LineTooLong, Place
@@ -121,7 +122,9 @@ def _fields(
     header: list[str], cells: list[str], options: ReadOptions, place: Place, notes: Notes
 ) -> dict[str, Any]:
     if len(cells) != len(header):
-        reason = f"the first row names {len(header)} columns and this one has {len(cells)}"
+        reason = (
+            f"the first row names {counted(len(header), 'column')} and this one has {len(cells)}"
+        )
         raise BadCsvRow(place, reason)
     fields: dict[str, Any] = dict(zip(header, cells, strict=True))
     for key in (options.text_key, options.id_key, "questions"):

@@ -13,8 +13,8 @@ class WorldSizeDisagrees(ModelError):
 
     def __init__(self, size: int, started: int) -> None:
         super().__init__(
-            f"tensor_parallel_size={size} was asked for and {started} "
-            f"{'process was' if started == 1 else 'processes were'} started. Start {size} with "
+            f"tensor_parallel_size={size} was asked for and "
+            f"{counted(started, 'process was', 'processes were')} started. Start {size} with "
             f"`torchrun --nproc-per-node {size} …`, or leave tensor_parallel_size out."
         )
 

@@ -151,7 +151,7 @@ class ServerFailed(RequestError):
     retryable = True
 
     def __init__(self, reason: str, attempts: int) -> None:
-        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        times = counted(attempts, "attempt")
         super().__init__(f"The server gave no answer in {times}: {quoted_reason(reason)}.")
 
 

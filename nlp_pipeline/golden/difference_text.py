@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Any
 
+from nlp_pipeline.errors.base import counted
 from nlp_pipeline.errors.escapes import escaped
 from nlp_pipeline.golden.compare import Difference
 from nlp_pipeline.tables.equality import Tolerance, equal
@@ -29,7 +30,7 @@ def render(differences: Sequence[Difference], tolerance: Tolerance, per_table: i
     lines: list[str] = []
     for table, group in groupby(differences, key=lambda d: d.table):
         members = list(group)
-        lines.append(f"{table}: {_plural(len(members), 'difference')}")
+        lines.append(f"{table}: {counted(len(members), 'difference')}")
         lines += _table(members[:per_table], tolerance)
         if rest := members[per_table:]:
             kinds = Counter(d.column if d.kind == "value" else d.kind for d in rest)
@@ -175,7 +176,3 @@ def _shared(words: Sequence[str], *, first: bool = False, last: bool = False) ->
 
 def _json(value: Any, limit: int = 400) -> str:
     return escaped(json.dumps(value, ensure_ascii=False), limit)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count != 1 else ''}"
