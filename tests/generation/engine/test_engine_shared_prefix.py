@@ -45,6 +45,7 @@ DOCUMENTS = [NUMBERS.choices(range(VOCABULARY), k=60) for _ in range(3)]
 @pytest.fixture
 def _follow_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot_cache, "WORTH_FOLLOWING", 20)
+    monkeypatch.setattr(slot_cache, "PIECE_TOKENS", 0)
 
 
 def about(document: int, question: int, **params: Any) -> Sequence:
@@ -105,6 +106,24 @@ def test_suffix_span_equals_decode_span(
         assert torch.equal(stored, alone.memory[0][:, copy.row, :, slot.offset : length])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_parts_are_joined_in_every_dtype(dtype: torch.dtype) -> None:
+    torch.manual_seed(3)
+    shape = LayerShape(2, 16, dtype, torch.device("cpu"))
+    prefixes, suffixes, whole = (Slab([shape], 4, size, size) for size in (50, 20, 70))
+    for slab in (prefixes, suffixes):
+        slab.memory[0].normal_()
+    for row, (slot, copy) in enumerate(zip(suffixes.slots, whole.slots, strict=True)):
+        slot.share_prefix(prefixes.slots[row // 2], 30 + 3 * row)
+        copy.copy_from(slot, 0, slot.offset + 20)
+    lengths = [slot.offset + 5 * row + 1 for row, slot in enumerate(suffixes.slots)]
+    query = torch.randn(4, 6, 16).to(dtype)
+    found, expected = (torch.full_like(query, torch.nan) for _ in range(2))
+    SharedPrefixSpan(suffixes.slots, lengths, shape).attend(0, query, 0.25, found)
+    DecodeSpan(whole.slots, lengths, shape).attend(0, query, 0.25, expected)
+    torch.testing.assert_close(found, expected, rtol=0, atol=8 * torch.finfo(dtype).eps)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 30), st.integers(0, 9), st.integers(1, 10), st.integers(1, 3))
 def test_prefill_after_a_prefix_equals_prefill_of_all(
@@ -158,6 +177,7 @@ requests = st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(0, 8), s
     st.sampled_from([5, 40, 512]),
     st.sampled_from([1, 2, 100]),
     st.sampled_from([1, 24]),
+    st.sampled_from([0, 80]),
     st.sampled_from([0, 1, 3]),
     st.sampled_from([160, 256, 400, 4096]),
 )
@@ -167,6 +187,7 @@ def test_ids_are_those_of_transformers(
     chunk: int,
     arrive: int,
     follow: int,
+    piece: int,
     beams: int,
     memory: int,
 ) -> None:
@@ -182,6 +203,7 @@ def test_ids_are_those_of_transformers(
     settings: dict[str, Any] = {"max_batch_size": batch, "max_batched_tokens": chunk}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slot_cache, "WORTH_FOLLOWING", follow)
+        patch.setattr(slot_cache, "PIECE_TOKENS", piece)
         engine = make_engine(**settings, kv_cache_tokens=max(memory, 800 if beams else 0))
         finish(engine, [*sequences, *searched], arrive)
     assert_right(sequences)

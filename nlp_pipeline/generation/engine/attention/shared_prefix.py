@@ -1,9 +1,8 @@
 """Decoding after prefixes that several sequences share: each prefix is read once for all of them.
 
 The idea is that of Hydragen (Juravsky et al., 2024): the queries of all sequences meet the common
-prefix in one matrix product, and each meets the rest of its own. There the two parts are joined by
-their log-sum-exp; with few rows the scores are small enough to stand side by side under one
-softmax, which needs no joining.
+prefix in one call, and each meets the rest of its own; the two parts are joined by the log-sum-exp
+of their scores.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from nlp_pipeline.generation.engine.attention.masks import padding_mask
 from nlp_pipeline.generation.engine.attention.slot_spans import Neighbours, neighbours
@@ -27,7 +25,7 @@ NEAR = 32
 class SharedPrefixSpan:
     """One token each of sequences whose slots follow others.
 
-    Below, r are rows in the order of their slots, h KV heads, g the query heads of one. Products
+    Below, r are rows in the order of their slots, h KV heads, g the query heads of one. Calls
     with a prefix take the rows in the order of the prefixes.
 
     Args:
@@ -39,10 +37,8 @@ class SharedPrefixSpan:
     def __init__(self, slots: list[Slot], lengths: list[int], shape: LayerShape) -> None:
         self.size, self._kv_heads = len(slots), shape.kv_heads
         own = [length - slot.offset for slot, length in zip(slots, lengths, strict=True)]
-        self._longest = max(own)
-        ends = upload(own, shape.device)
-        self._mask = padding_mask(ends, self._longest, shape)
-        self._runs = [(rows, Neighbours(slots[rows])) for rows in neighbours(slots)]
+        stretches = list(neighbours(slots))
+        self._rests = [_Rest(slots[rows], own[rows], rows.start, shape) for rows in stretches]
         order = sorted(range(self.size), key=lambda row: _beginning(slots[row]))
         self._prefixes = list(_prefixes([slots[row] for row in order], shape))
         self._order = upload(order, shape.device)
@@ -50,65 +46,107 @@ class SharedPrefixSpan:
 
     def attend(self, layer: int, query: Tensor, scale: float, output: Tensor) -> None:
         """See `slot_spans.Span.attend`."""
-        queries = query.unflatten(1, (self._kv_heads, -1)) * scale  # r h g d
-        parts = []
-        for rows, run in self._runs:
-            keys, _ = run.stored(layer, self._longest)
-            # After slots with fewer places come zeros, which the mask hides.
-            parts.append(pad(queries[rows] @ keys.mT, (0, self._longest - keys.shape[2])))
-        own = self._by_prefix(torch.cat(parts) + self._mask)
-        queries = self._by_prefix(queries)
-        groups = queries.shape[1] // self.size
-        attended, weights = [], []
-        for prefix in self._prefixes:
-            lines = slice(prefix.start * groups, prefix.stop * groups)
-            common = prefix.scores(layer, queries[:, lines])
-            scores = torch.cat([common, own[:, lines]], dim=-1).softmax(dim=-1)
-            attended.append(prefix.attended(layer, scores))
-            weights.append(scores[..., prefix.longest :])
-        of_prefixes = self._by_slot(torch.cat(attended, dim=1))
-        rest = self._by_slot(torch.cat(weights, dim=1))
-        for rows, run in self._runs:
-            _, values = run.stored(layer, self._longest)
-            of_prefixes[rows] += rest[rows][..., : values.shape[2]] @ values
-        output.copy_(of_prefixes.flatten(1, 2))
-
-    def _by_prefix(self, tensor: Tensor) -> Tensor:
-        """From (r, h, g, n) to (h, r * g, n), rows with one prefix side by side."""
-        return tensor[self._order].transpose(0, 1).flatten(1, 2)
+        queries = query.unflatten(1, (self._kv_heads, -1))  # r h g d
+        by_prefix = queries[self._order].transpose(0, 1)  # h r g d
+        rests = [rest.attend(layer, queries, scale) for rest in self._rests]
+        prefixes = [prefix.attend(layer, by_prefix, scale) for prefix in self._prefixes]
+        of_rest, sum_of_rest = (torch.cat(parts) for parts in zip(*rests, strict=True))
+        of_prefix, sum_of_prefix = (
+            self._by_slot(torch.cat(parts, dim=1)) for parts in zip(*prefixes, strict=True)
+        )
+        share = (sum_of_prefix - sum_of_rest).sigmoid_()[..., None].to(query.dtype)
+        output.copy_(of_rest.lerp_(of_prefix, share).flatten(1, 2))
 
     def _by_slot(self, tensor: Tensor) -> Tensor:
-        """Reorders rows from the order of groups to that of slots."""
+        """From (h, r * g, …) in the order of prefixes to (r, h, g, …) in that of slots."""
         rows: Tensor = tensor.unflatten(1, (self.size, -1)).transpose(0, 1)
         return rows[self._slot_order]
 
 
+class _Rest:
+    """What sequences in neighbouring rows of a slab have after their prefixes.
+
+    Args:
+        slots: One per row.
+        lengths: Tokens of each after its prefix.
+        start: The first of the rows in the span.
+        shape: What a layer keeps.
+    """
+
+    def __init__(
+        self, slots: list[Slot], lengths: list[int], start: int, shape: LayerShape
+    ) -> None:
+        self._rows, self._longest = slice(start, start + len(slots)), max(lengths)
+        self._neighbours = Neighbours(slots)
+        self._mask = padding_mask(upload(lengths, shape.device), self._longest, shape)
+
+    def attend(self, layer: int, queries: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """Of these rows, shape (rows, h, g, d), and the log-sum-exp of the scores.
+
+        Args:
+            layer: 0-based index.
+            queries: Of all rows of the span. Shape (r, h, g, d).
+            scale: Of the scores.
+        """
+        keys, values = self._neighbours.stored(layer, self._longest)
+        return _attended(queries[self._rows], keys, values, self._mask, scale)
+
+
 class _Prefix:
-    """Sequences that begin with the same tokens, or nearly as many of them."""
+    """Sequences that begin with the same tokens, or nearly as many of them.
+
+    Args:
+        slots: One per row.
+        start: The first of the rows in the order of the prefixes.
+        shape: What a layer keeps.
+    """
 
     def __init__(self, slots: list[Slot], start: int, shape: LayerShape) -> None:
-        self.start, self.stop = start, start + len(slots)
         offsets = [slot.offset for slot in slots]
-        self.longest = max(offsets)
+        self._rows, self._longest = slice(start, start + len(slots)), max(offsets)
         self._slot = _prefix_of(slots[0])
         self._mask = None
-        if min(offsets) < self.longest:
-            ends = upload(offsets, shape.device)
-            self._mask = padding_mask(ends, self.longest, shape)[:, 0]
+        if min(offsets) < self._longest:
+            self._mask = padding_mask(upload(offsets, shape.device), self._longest, shape)[:, 0]
 
-    def scores(self, layer: int, queries: Tensor) -> Tensor:
-        """Of shape (h, lines, longest), for queries of shape (h, lines, d)."""
-        slot = self._slot
-        scores: Tensor = queries @ slot.slab.memory[layer][0, slot.row, :, : self.longest].mT
+    def attend(self, layer: int, queries: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """Of these rows, shape (h, rows * g, d), and the log-sum-exp of the scores.
+
+        Args:
+            layer: 0-based index.
+            queries: Of all rows, in the order of the prefixes. Shape (h, r, g, d).
+            scale: Of the scores.
+        """
+        keys, values = self._slot.slab.memory[layer][:, None, self._slot.row, :, : self._longest]
+        mask = None
         if self._mask is not None:
-            scores.unflatten(1, (self.stop - self.start, -1)).add_(self._mask)
-        return scores
+            mask = self._mask.expand(-1, queries.shape[2], -1).flatten(0, 1)
+        lines = queries[:, self._rows].flatten(1, 2)[None]
+        attended, log_sums = _attended(lines, keys, values, mask, scale)
+        return attended[0], log_sums[0]
 
-    def attended(self, layer: int, weights: Tensor) -> Tensor:
-        """Of shape (h, lines, d), for the weights of all tokens."""
-        slot = self._slot
-        values = slot.slab.memory[layer][1, slot.row, :, : self.longest]
-        return weights[..., : self.longest] @ values
+
+def _attended(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Attention, and the log-sum-exp of the scores, by which two parts of it can be joined.
+
+    What `scaled_dot_product_attention` calls on a CPU, which keeps the second to itself.
+
+    Args:
+        query: Shape (rows, h, lines, d).
+        keys: Shape (rows, h, tokens, d).
+        values: Like the keys.
+        mask: Added to the scores. Shape that can be broadcast to (rows, h, lines, tokens).
+        scale: Of the scores.
+
+    Returns:
+        Shapes (rows, h, lines, d) and (rows, h, lines).
+    """
+    attended, log_sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, keys, values, attn_mask=mask, scale=scale
+    )
+    return attended, log_sums
 
 
 def _prefixes(slots: list[Slot], shape: LayerShape) -> Iterator[_Prefix]:
