@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import Counter
 from collections.abc import Sequence as AnySequence
 from types import SimpleNamespace
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 from engine_doubles import VOCABULARY, finish, logits_after, make_engine, sequence
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import (
     LogitsProcessorList,
     MinPLogitsWarper,
@@ -19,7 +23,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from nlp_pipeline.generation.engine.sampling.choices import choose
+from nlp_pipeline.generation.engine.sampling.choices import choose, likeliest
 from nlp_pipeline.generation.engine.sampling.draws import uniform
 from nlp_pipeline.generation.engine.sampling.sampler import GREEDY, sampler_for
 
@@ -154,3 +158,19 @@ def test_a_constraint_that_allows_nothing_fails_alone() -> None:
     finish(make_engine(eos=frozenset()), [one, other])
     assert "allows no token" in str(one.error)
     assert (other.error, len(other.output_ids)) == (None, 2)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([7, 16, 48, 128, 640, 1000, 1002]),
+    st.lists(st.sampled_from([-math.inf, -1.0, 0.0, 2.0, math.inf, math.nan]), max_size=30),
+    st.integers(1, 3),
+)
+def test_the_likeliest_is_the_first_of_the_highest(
+    vocabulary: int, marks: list[float], rows: int
+) -> None:
+    logits = torch.full((rows, vocabulary), -2.0)
+    generator = random.Random(vocabulary + len(marks))
+    for mark in marks:
+        logits[generator.randrange(rows), generator.randrange(vocabulary)] = mark
+    assert torch.equal(likeliest(logits), logits.argmax(-1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from nlp_pipeline.generation.engine.sampling.sampler import GREEDY
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import HostCopy, upload
+
+BLOCK = 128
+"""Logits among which the place of the highest is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def choose(logits: Tensor, states: list[SequenceState]) -> Choices:
         states: One per row; rows with the same sampler are treated at once.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    tokens = logits.argmax(-1)
+    tokens = likeliest(logits)
     for sampler in dict.fromkeys(state.sampler for state in states):
         if sampler is not GREEDY:
             rows = [row for row, state in enumerate(states) if state.sampler is sampler]
@@ -66,6 +70,25 @@ def choose(logits: Tensor, states: list[SequenceState]) -> Choices:
             tokens[at] = sampler.choose(logits[at], tokens[at], [states[row] for row in rows])
     alternatives = [state.sequence.params.logprobs for state in states]
     return Choices(tokens, _table(logits, tokens, max(alternatives)), alternatives)
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """The first of the highest logits of every row, as `argmax` finds it. Shape: (rows,).
+
+    On a CPU torch looks for a place six times as slowly as for a maximum: here the maxima of
+    blocks are found first, and the place in one block alone.
+
+    Args:
+        logits: Shape (rows, vocabulary). One that is not a number is the highest.
+    """
+    size = math.gcd(logits.shape[-1], BLOCK)
+    if logits.device.type != "cpu" or size < BLOCK // 8:
+        return logits.argmax(-1)
+    blocks = logits.unflatten(-1, (-1, size))
+    highest = blocks.amax(-1).argmax(-1)
+    within = blocks[torch.arange(len(logits)), highest].argmax(-1)
+    tokens: Tensor = highest * size + within
+    return tokens
 
 
 def is_plain(states: list[SequenceState]) -> bool:
