@@ -15,7 +15,7 @@ SLICE = 1024
 """Vocabulary entries in a slice: its weights stay in the cache for all rows."""
 
 FEW_ROWS = 48
-"""Up to so many rows slices are faster than the whole product on a CPU."""
+"""Up to so many rows slices are faster than the whole product in float32 on a CPU."""
 
 SCORED_ROWS = 64
 """Logits of so many prompt positions at a time: they are the largest tensor by far."""
@@ -28,13 +28,17 @@ def head_of(model: Any) -> Head:
     """The model's own head, in slices where that is faster."""
     head: Any = model.get_output_embeddings()
     weight = getattr(head, "weight", None)
-    if type(head) is nn.Linear and type(weight) is nn.Parameter and weight.device.type == "cpu":
+    if type(head) is nn.Linear and type(weight) is nn.Parameter and _sliced_pays(weight):
         return SlicedHead(head)
     return head  # type: ignore[no-any-return]
 
 
+def _sliced_pays(weight: Tensor) -> bool:
+    return weight.device.type == "cpu" and weight.dtype == torch.float32
+
+
 class SlicedHead:
-    """A linear head on the CPU; the same weights, not a copy.
+    """A linear head in float32 on the CPU; the same weights, not a copy.
 
     A slice of the weights is multiplied with all rows while it is in the cache. Every logit is
     still one dot product over the same numbers.

@@ -63,8 +63,8 @@ def store_weights_by_columns(model: Any, memory: WeightMemory) -> None:
 
     On a CPU a product of few rows spends a good part of its time on turning the weights over;
     with columns side by side it need not (measured: decode steps of 16 rows 15% faster, prefill
-    4%). Shapes, values and modules stay; each weight is copied once. The embedding, and a head
-    that shares it, stay as they are.
+    4%; in bfloat16 on a CPU with AMX both about 6%). Shapes, values and modules stay; each weight
+    is copied once. The embedding, and a head that shares it, stay as they are.
 
     Args:
         model: A causal language model.
@@ -77,5 +77,5 @@ def store_weights_by_columns(model: Any, memory: WeightMemory) -> None:
 
 def by_columns(weight: Tensor, memory: WeightMemory) -> Tensor:
     """The same weight, stored by columns where that is known to pay."""
-    measured = weight.device.type == "cpu" and weight.dtype == torch.float32
+    measured = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16)
     return memory.copy(weight.t()).t() if measured and weight.is_contiguous() else weight
