@@ -3,6 +3,7 @@
     python benchmarks/generation.py                            # all of it takes an hour or two
     python benchmarks/generation.py --prompts 16 --documents 3 --repeats 3
     python benchmarks/generation.py --also llama.cpp openvino-genai spacy-llm
+    python benchmarks/generation.py --dtype bfloat16 --ways engine --also openvino-genai
     python benchmarks/generation.py --device cuda --shape 8b   # random weights in bfloat16
 
 Job one is many different prompts, job two five questions about each of some documents. Ways are
@@ -32,6 +33,7 @@ from roofline import Machine, Work, measure
 from transformers import AutoModelForCausalLM, LlamaConfig
 from ways import Prompt, Way, Ways
 
+from nlp_pipeline.generation.devices import resolve_dtype
 from nlp_pipeline.generation.loading.load import load
 from nlp_pipeline.generation.prompt_encoder import PromptEncoder
 from nlp_pipeline.models import DEFAULT_MODEL, resolve
@@ -60,10 +62,11 @@ class Bench:
         self.options = options
         self.device = torch.device(options.device)
         if options.shape:
-            self.model, self.eos = random_model(options.shape, self.device), frozenset[int]()
+            dtype = resolve_dtype(options.dtype, self.device)
+            self.model, self.eos = random_model(options.shape, dtype, self.device), frozenset[int]()
             self.prompts: Any = RandomPrompts(self.model.config.vocab_size)
         else:
-            loaded = load(options.model, device=options.device)
+            loaded = load(options.model, device=options.device, dtype=options.dtype)
             self.model, self.eos = loaded.model, loaded.eos_token_ids
             encoder = PromptEncoder(loaded.tokenizer, loaded.name)
             self.prompts = ChatPrompts(encoder, options.corpus)
@@ -157,15 +160,14 @@ class Bench:
         row["threads"] = threads
 
 
-def random_model(shape: str, device: torch.device) -> Any:
-    """A Llama of random weights: float32 on a CPU, else bfloat16."""
+def random_model(shape: str, dtype: torch.dtype, device: torch.device) -> Any:
+    """A Llama of random weights."""
     hidden, intermediate, layers, heads, kv_heads, vocabulary = SHAPES[shape]
     config = LlamaConfig(
         hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers,
         num_attention_heads=heads, num_key_value_heads=kv_heads, vocab_size=vocabulary,
         max_position_embeddings=8192, rope_theta=500_000.0, eos_token_id=None, bos_token_id=1,
     )  # fmt: skip
-    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     torch.manual_seed(3)
     with device:
         model = AutoModelForCausalLM.from_config(config, torch_dtype=dtype)
@@ -201,6 +203,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, default=ROOT / "corpora" / "varied.jsonl")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--dtype", default="auto", help="bfloat16 on a GPU, else float32")
     parser.add_argument("--shape", choices=SHAPES, help="random weights instead of --model")
     parser.add_argument("--prompts", type=int, default=64, help="of job one; 0 leaves it out")
     parser.add_argument("--documents", type=int, default=20, help="of job two; 0 leaves it out")
@@ -232,7 +235,8 @@ def main(arguments: list[str] | None = None) -> None:
         "gflops": round(usual.flops / 1e9, 1),
         "gb_per_s": round(usual.bandwidth / 1e9, 1),
     }
-    named = {"model": options.shape or options.model, "device": options.device}
+    named = {"model": options.shape or options.model, "device": options.device,
+             "dtype": str(bench.model.dtype).removeprefix("torch.")}  # fmt: skip
     print(json.dumps({"benchmark": "generation", **named, **measured_at, "rows": rows}))
 
 
