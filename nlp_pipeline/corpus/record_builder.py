@@ -63,6 +63,9 @@ class Builder:
         self._notes = notes
         self._ids: dict[bytes, int] = {}
         self._groups: list[_Group] = []
+        self._number = -1  # of the group; one object for all of its ids
+        self._file: CorpusFile | None = None
+        self._sheet = ""
         self._index = 0
 
     def build(
@@ -166,9 +169,9 @@ class Builder:
         """
         if self._take(id):
             return id
-        now, owner = self._groups[-1], self._groups[self._ids[_digest(id)]]
-        longer = f"{now.name}#{id}"
-        if owner == now or len(longer) > MAX_ID_LENGTH or not self._take(longer):
+        group, owner = self._groups[self._number], self._groups[self._ids[_digest(id)]]
+        longer = f"{group.name}#{id}"
+        if owner == group or len(longer) > MAX_ID_LENGTH or not self._take(longer):
             raise DuplicateId(place, self._options.id_key, id)
         self._notes.shared_id(place, self._options.id_key, id, owner=owner.source, name=longer)
         return longer
@@ -177,15 +180,17 @@ class Builder:
         digest = _digest(id)
         if digest in self._ids:
             return False
-        self._ids[digest] = len(self._groups) - 1
+        self._ids[digest] = self._number
         return True
 
     def _enter(self, file: CorpusFile, sheet: str) -> None:
         """Notes which file, or which of its sheets, the rows from here on stand in."""
+        if file is self._file and sheet == self._sheet:
+            return
+        self._file, self._sheet = file, sheet
         suffix = f"#{sheet}" if sheet else ""
-        group = _Group(file.source + suffix, file.name + suffix)
-        if not self._groups or self._groups[-1] != group:
-            self._groups.append(group)
+        self._groups.append(_Group(file.source + suffix, file.name + suffix))
+        self._number += 1
 
     def _meta(self, fields: dict[str, Any], place: Place) -> dict[str, Any]:
         """The record's `meta` with its other fields folded in; what stands in `meta` wins.

@@ -18,6 +18,7 @@ import pytest
 
 from nlp_pipeline import read_run
 from nlp_pipeline.cli.interrupts import command_line
+from nlp_pipeline.errors.base import noun_form
 from nlp_pipeline.run_folder.folder import open_run
 from nlp_pipeline.run_folder.status import run_status
 
@@ -193,7 +194,8 @@ def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
     assert "Traceback" not in shown
     said, command_line = (line.strip() for line in shown.strip().splitlines()[-2:])
     done = run_status(out).done
-    assert said == f"Interrupted. {done} documents are safe in {out}/. To go on, type:"
+    documents = noun_form(done, "document is", "documents are")
+    assert said == f"Interrupted. {done} {documents} safe in {out}/. To go on, type:"
     assert shlex.split(command_line) == ["nlp-pipeline", *command[2:], "--batch-size", "1"]
     assert done >= 1
     status = cli("status", out)
