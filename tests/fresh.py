@@ -6,6 +6,7 @@ process finds by itself, and what it has to import, is as in one that was starte
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -73,6 +74,7 @@ class Fresh:
 
 def _main(code: str, cwd: str, files: list[str], strict: bool, env: dict[str, str]) -> None:
     """In the process."""
+    gc.freeze()  # what was imported before is not searched for garbage again
     os.environ.update(env)
     os.chdir(cwd)
     for name, handle in zip(files, (1, 2), strict=True):

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import fresh
 import pytest
 
 from nlp_pipeline import read_run
@@ -32,6 +33,15 @@ def slow(doc):
     time.sleep(0.03)
     return doc
 """
+
+TYPED = """\
+import os, sys
+os.dup2(os.open({terminal!r}, os.O_RDWR | os.O_NOCTTY), 2)
+sys.argv = {words!r}
+from nlp_pipeline.cli import main
+main()
+"""
+"""A command whose errors and progress go to a terminal."""
 
 
 @pytest.fixture(autouse=True)
@@ -165,30 +175,26 @@ def test_what_cannot_be_used_is_one_line_and_1(cli, corpus, quick, arguments, sa
 def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
     cli, quick, corpus, register, tmp_path
 ) -> None:
-    folder = register("slow_of_a_test", SLOW)
+    register("slow_of_a_test", SLOW)
     source, out = corpus(*(f"Text {i}." for i in range(2000))), tmp_path / "out"
     ours, theirs = pty.openpty()
-    command = ["-m", "nlp_pipeline", "run", source, "-p", quick("slow"), "-o", str(out)]
-    child = subprocess.Popen(
-        [sys.executable, *command, "--batch-size", "1"],
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        env={**os.environ, "PYTHONPATH": str(folder), "TERM": "xterm", "COLUMNS": "150"},
-    )
-    os.close(theirs)
+    command = ["run", source, "-p", quick("slow"), "-o", str(out), "--batch-size", "1"]
+    code = TYPED.format(terminal=os.ttyname(theirs), words=["nlp-pipeline", *command])
+    child = fresh.start(code, tmp_path, env={"TERM": "xterm", "COLUMNS": "150"})
     seen: list[bytes] = []
     reader = threading.Thread(target=_read_all, args=(ours, seen))
     reader.start()
     deadline = time.monotonic() + 90
     while not re.search(rb"[1-9]\d*/2000 doc", b"".join(seen)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    printed = child.communicate(timeout=60)[0]
+    assert child.process.pid is not None
+    os.kill(child.process.pid, signal.SIGINT)
+    ended = child.wait(60)
+    os.close(theirs)
     reader.join(timeout=10)
     os.close(ours)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", b"".join(seen).decode())
-    assert child.returncode == 130
-    assert printed == b""
+    assert ended[:2] == (130, "")
     assert re.search(r"━ \d+/2000 documents, \d+ ok, 0 failed, [\d.]+ documents/s, \d+ tok", shown)
     assert re.search(r"\d+ tokens/s, 0:\d\d:\d\d left", shown)
     assert "Traceback" not in shown
@@ -196,7 +202,7 @@ def test_ctrl_c_on_a_terminal_leaves_a_bar_and_the_command_to_go_on(
     done = run_status(out).done
     documents = noun_form(done, "document is", "documents are")
     assert said == f"Interrupted. {done} {documents} safe in {out}/. To go on, type:"
-    assert shlex.split(command_line) == ["nlp-pipeline", *command[2:], "--batch-size", "1"]
+    assert shlex.split(command_line) == ["nlp-pipeline", *command]
     assert done >= 1
     status = cli("status", out)
     assert status.out.startswith(f"interrupted: {done} of 2000 documents, {done} ok, 0 failed\n")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import io
 import json
 import os
@@ -89,6 +90,7 @@ def prepare() -> None:
         return opened(path, mode, *rest, **options)
 
     Path.open = torn  # type: ignore[method-assign,assignment]
+    gc.freeze()  # else each child searches all that is imported for garbage, and copies it
 
 
 def child(job: dict[str, Any], said: str) -> None:
