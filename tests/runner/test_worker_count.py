@@ -34,7 +34,7 @@ def test_the_device_of_the_llama_decides(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    nlp = load_pipeline(PipelineSpec("en_qa", device=device))
+    nlp = load_pipeline(PipelineSpec("blank_qa", device=device))
     assert runs_on_cuda(nlp) is on_cuda
     assert worker_count(None, nlp) == (MOST_WORKERS if on_cuda else 1)
     assert worker_count(3, nlp) == 3
@@ -49,7 +49,7 @@ def test_the_device_of_the_llama_decides(
 
 def test_without_a_llama(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    nlp = load_pipeline(PipelineSpec("en_qa", echo=True))
+    nlp = load_pipeline(PipelineSpec("blank_qa", echo=True))
     assert worker_count(None, nlp) == 1
 
 
