@@ -21,7 +21,7 @@ BAG_OF_WORDS = {
 def saved_textcat(folder: Path) -> str:
     """A text categorizer of `sport`, which is "goal", and `money`, which is "bank"."""
     fix_random_seed(1)
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe("textcat", config={"model": BAG_OF_WORDS})
     examples = [
         Example.from_dict(nlp.make_doc(text), {"cats": {"sport": 1 - money, "money": money}})
@@ -33,7 +33,7 @@ def saved_textcat(folder: Path) -> str:
 def saved_spancat(folder: Path) -> str:
     """A span categorizer of `who`, which is Anna Berg."""
     fix_random_seed(1)
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe("spancat")
     examples = []
     for text in ("Anna Berg left", "Then Anna Berg came", "It rained here"):

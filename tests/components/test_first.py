@@ -42,7 +42,7 @@ def spancat(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def classifier(first: str | None, **settings: Any) -> Language:
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe(
         "llama_classifier",
         config={"labels": LABELS, "generator": ECHO, "first": first, **settings},
@@ -51,7 +51,7 @@ def classifier(first: str | None, **settings: Any) -> Language:
 
 
 def extractor(first: str | None, **settings: Any) -> Language:
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe(
         "llama_extractor",
         config={"schema": FORM, "generator": ECHO, "first": first, **settings},
@@ -135,7 +135,7 @@ QUESTIONS = [{"id": "who", "text": "Who came?"}, {"id": "why", "text": "Why?"}]
 
 
 def questioner(first: str | None, **settings: Any) -> Language:
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     nlp.add_pipe(
         "llama_qa",
         config={"questions": QUESTIONS, "generator": ECHO, "first": first, **settings},
