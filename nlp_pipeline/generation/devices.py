@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,11 @@ DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
 }
+
+CPUINFO = Path("/proc/cpuinfo")
+
+BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
+"""Of which a processor that multiplies bfloat16 itself has one: Intel and AMD, and ARM's."""
 
 
 def available_devices() -> list[str]:
@@ -117,3 +123,17 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in DTYPES:
         raise InvalidDtype(dtype, ["auto", *DTYPES])
     return DTYPES[dtype]
+
+
+def emulates_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are made of float32's here, as far as the system tells.
+
+    `False` for other devices than the CPU, and where Linux's list of its flags is not there.
+    """
+    if device.type != "cpu" or not CPUINFO.is_file():
+        return False
+    for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip().lower() in ("flags", "features"):
+            return not BFLOAT16_FLAGS & set(flags.split())
+    return False

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype, ModelDoesNotFit
+from nlp_pipeline.generation import devices
 from nlp_pipeline.generation.devices import (
     available_devices,
     fitting,
@@ -19,6 +22,7 @@ from nlp_pipeline.generation.engine.scheduled_tokens import ScheduledTokens
 from nlp_pipeline.generation.engine.sequence_state import SequenceState
 from nlp_pipeline.generation.engine.transfer import upload
 from nlp_pipeline.generation.interface import SamplingParams
+from nlp_pipeline.generation.loading.load import load
 from nlp_pipeline.generation.sequence import Sequence
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -158,4 +162,45 @@ def test_a_dtype_that_is_not_known(dtype: str) -> None:
         resolve_dtype(dtype, torch.device("cpu"))
     assert str(caught.value) == (
         f"dtype '{dtype}' is not known; use one of: auto, float16, bfloat16, float32, float64."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "emulated"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n", True),
+        ("flags\t\t: fpu avx512_bf16 amx_tile\n", False),
+        ("flags\t\t: amx_bf16 amx_int8\n", False),
+        ("Features\t: fp asimd i8mm bf16\n", False),
+        ("Features\t: fp asimd\n", True),
+        ("processor\t: 0\n", False),
+        (None, False),
+    ],
+)
+def test_who_multiplies_bfloat16_himself(
+    cpuinfo: str | None, emulated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cpuinfo"
+    if cpuinfo is not None:
+        path.write_text(cpuinfo)
+    monkeypatch.setattr(devices, "CPUINFO", path)
+    assert devices.emulates_bfloat16(torch.device("cpu")) is emulated
+    assert not devices.emulates_bfloat16(torch.device("meta"))
+
+
+def test_a_slow_dtype_is_told(
+    tiny_llama: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
+    devices.CPUINFO.write_text("flags : avx2\n")
+    load(tiny_llama, device="cpu", dtype="float32")
+    assert not caplog.records
+    load(tiny_llama, device="cpu", dtype="bfloat16")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "This processor does not multiply bfloat16 itself: dtype bfloat16 takes half of "
+        "float32's memory on it, and several times as long. To be fast leave dtype out."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ import torch
 
 from nlp_pipeline import models
 from nlp_pipeline.errors.generation import CheckpointUnreadable
-from nlp_pipeline.generation.devices import fitting, resolve_device, resolve_dtype
+from nlp_pipeline.generation.devices import (
+    emulates_bfloat16,
+    fitting,
+    resolve_device,
+    resolve_dtype,
+)
 from nlp_pipeline.generation.distributed import process_group
 from nlp_pipeline.generation.distributed.process_group import ALONE, World
 from nlp_pipeline.generation.loading.adapter import Adapter
@@ -28,6 +34,8 @@ from nlp_pipeline.generation.loading.plain_chat import give_plain_template
 from nlp_pipeline.generation.loading.quantization import DYNAMIC, check_quantization, quantize
 from nlp_pipeline.generation.loading.tokenizers import load_tokenizer, named_tokenizer
 from nlp_pipeline.generation.loading.weights import load_model
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,11 @@ def load(
     world = process_group.join(tensor_parallel_size, device)
     where = world.device or resolve_device(device)
     kind = resolve_dtype(dtype, where)
+    if kind == torch.bfloat16 and emulates_bfloat16(where):
+        logger.warning(
+            "This processor does not multiply bfloat16 itself: dtype bfloat16 takes half of "
+            "float32's memory on it, and several times as long. To be fast leave dtype out."
+        )
     check_quantization(quantization, where)
     check_device_map(device_map, device, world, quantization)
     with world.main_first():

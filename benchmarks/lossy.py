@@ -1,12 +1,12 @@
-"""What 8-bit products on the CPU do to speed and answers: a table, then one JSON line.
+"""What fewer bits on the CPU do to speed and answers: a table, then one JSON line.
 
-    python benchmarks/int8.py                       # default model, corpora/sample.jsonl
-    python benchmarks/int8.py --kinds int8_dynamic int8 --repeats 3
+    python benchmarks/lossy.py                       # default model, corpora/sample.jsonl
+    python benchmarks/lossy.py --kinds bfloat16 int8_dynamic int8 --repeats 3
 
-For every kind of `quantization` beside the plain float32 weights: CPU seconds of the same greedy
-answers (the kinds run in turn, medians), the share of answers with the very same text, and, over
-the texts of corpora/varied.jsonl, the perplexity and at how many positions the likeliest next
-token is the same.
+For every kind, a dtype or a `quantization`, beside the plain float32 weights: CPU seconds of the
+same greedy answers (the kinds run in turn, medians), the share of answers with the very same
+text, and, over the texts of corpora/varied.jsonl, the perplexity and at how many positions the
+likeliest next token is the same.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from nlp_pipeline.generation.chat import Chat, Message
+from nlp_pipeline.generation.devices import DTYPES
 from nlp_pipeline.generation.interface import GenerationRequest, SamplingParams
 from nlp_pipeline.generation.llama import Llama
 from nlp_pipeline.models import DEFAULT_MODEL
@@ -62,13 +63,15 @@ def reading(llama: Llama, documents: list[str], length: int) -> tuple[float, lis
     return loss, likeliest
 
 
+def setting(kind: str) -> dict[str, str]:
+    """The argument of `Llama.build` that a kind is a value of."""
+    return {"dtype" if kind in DTYPES else "quantization": kind}
+
+
 def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     kinds = [EXACT, *options.kinds]
     llamas = {
-        kind: Llama.build(
-            options.model, device="cpu", quantization=None if kind == EXACT else kind, threads=1
-        )
-        for kind in kinds
+        kind: Llama.build(options.model, device="cpu", threads=1, **setting(kind)) for kind in kinds
     }
     asked, read = texts("sample.jsonl", options.limit), texts("varied.jsonl", 5 * options.limit)
     said: dict[str, list[str]] = {}
@@ -101,7 +104,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--kinds", nargs="*", default=["int8_dynamic"])
+    parser.add_argument("--kinds", nargs="*", default=["bfloat16", "int8_dynamic"])
     parser.add_argument("--limit", type=int, default=12, help="documents of the sample corpus")
     parser.add_argument("--max-new-tokens", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=1)
@@ -113,7 +116,7 @@ def main() -> None:
             f"{row['kind']:<13}{row['cpu_s']:>8.1f}{row['speed']:>7.2f}x"
             f"{row['same_answers']:>14.0%}{row['perplexity']:>13.2f}{row['same_likeliest']:>16.0%}"
         )
-    print(json.dumps({"benchmark": "int8", "model": options.model, "rows": rows}))
+    print(json.dumps({"benchmark": "lossy", "model": options.model, "rows": rows}))
 
 
 if __name__ == "__main__":
