@@ -202,5 +202,5 @@ def test_a_slow_dtype_is_told(
     (record,) = caplog.records
     assert record.getMessage() == (
         "This processor does not multiply bfloat16 itself: dtype bfloat16 takes half of "
-        "float32's memory on it, and several times as long. To be fast leave dtype out."
+        "float32's memory on it, and twice as long or longer. To be fast leave dtype out."
     )

@@ -110,7 +110,7 @@ def load(
     if kind == torch.bfloat16 and emulates_bfloat16(where):
         logger.warning(
             "This processor does not multiply bfloat16 itself: dtype bfloat16 takes half of "
-            "float32's memory on it, and several times as long. To be fast leave dtype out."
+            "float32's memory on it, and twice as long or longer. To be fast leave dtype out."
         )
     check_quantization(quantization, where)
     check_device_map(device_map, device, world, quantization)
