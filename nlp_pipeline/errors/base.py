@@ -63,15 +63,16 @@ def listing(names: Iterable[object], limit: int = 8) -> str:
     return text if len(items) <= limit else f"{text} (and {len(items) - limit} more)"
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
+def counted(count: int, noun: str, plural: str = "", *, separator: str = ",") -> str:
     """A number with its noun, for messages: `"1 document"`, `"1,200 documents"`.
 
     Args:
         count: How many.
         noun: What is counted, in the singular.
         plural: The same in the plural, where that is not the singular with an `s`.
+        separator: Of thousands; nothing where the number stands beside others that have none.
     """
-    return f"{count:,} {noun_form(count, noun, plural)}"
+    return f"{count:{separator}} {noun_form(count, noun, plural)}"
 
 
 def noun_form(count: int, noun: str, plural: str = "") -> str:

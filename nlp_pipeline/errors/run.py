@@ -113,13 +113,13 @@ class RecordsLost(NlpPipelineError):
     """A run that came to its end without the rows of some records."""
 
     def __init__(self, missing: int | None) -> None:
-        what = (
+        reason = (
             "some records were never asked for"
             if missing is None
             else f"{missing:,} {noun_form(missing, 'is', 'are')} missing"
         )
         super().__init__(
-            f"The run has not the rows of all its records: {what}. What is done is safe; a "
+            f"The run has not the rows of all its records: {reason}. What is done is safe; a "
             "component of the pipeline drops documents, or a batch holds none."
         )
 

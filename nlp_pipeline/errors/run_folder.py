@@ -244,8 +244,8 @@ def settings_changed(
         documents: Whose rows are made anew.
         costs: What each component has to compute; empty where that is not known.
     """
-    what = f" ({listing([escaped(name, 80) for name in names], 4)})" if names else ""
-    text = f"The settings are not those of before{what}: "
+    change = f" ({listing([escaped(name, 80) for name in names], 4)})" if names else ""
+    text = f"The settings are not those of before{change}: "
     text += f"{counted(documents, 'document is', 'documents are')} made anew. "
     counts = [
         f"{escaped(name)}: {'up to ' * cost.is_most}{cost.computed:,} of "

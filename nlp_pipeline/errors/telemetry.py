@@ -30,10 +30,10 @@ class TrackingFailed(ConfigError):
 class TrackingUriMistaken(ConfigError):
     """A word in the place of MLflow's address that is meant otherwise."""
 
-    def __init__(self, word: str, what: str) -> None:
+    def __init__(self, word: str, meaning: str) -> None:
         super().__init__(
-            f"--mlflow takes the address of MLflow, and '{escaped(word, 200)}' is {what}. Write it "
-            "as --mlflow=ADDRESS: a folder for MLflow alone, a database such as "
+            f"--mlflow takes the address of MLflow, and '{escaped(word, 200)}' is {meaning}. Write "
+            "it as --mlflow=ADDRESS: a folder for MLflow alone, a database such as "
             "sqlite:///runs.db, or the address of a tracking server."
         )
 

@@ -191,11 +191,11 @@ def _check_size(run: Path, receipt: Receipt, table: str, format_: Format) -> Non
     file = part_file(run, table, receipt.part, format_)
     size = receipt.bytes.get(table)
     if not file.is_file():
-        rows = counted(receipt.rows[table], "row")
+        rows = _count_text(receipt.rows[table], "row")
         raise PartDamaged(str(run), _short(file), rows, actual="the file is missing")
     if size is not None and file.stat().st_size != size:
         reason = f"it has {file.stat().st_size}"
-        raise PartDamaged(str(run), _short(file), counted(size, "byte"), actual=reason)
+        raise PartDamaged(str(run), _short(file), _count_text(size, "byte"), actual=reason)
 
 
 def compare_digest(run: Path, file: Path, digest: str | None) -> None:
@@ -217,7 +217,9 @@ def compare_rows(run: Path, file: Path, rows: int, n_read: int) -> None:
         PartDamaged: It has others.
     """
     if n_read != rows:
-        raise PartDamaged(str(run), _short(file), counted(rows, "row"), actual=f"it has {n_read:,}")
+        raise PartDamaged(
+            str(run), _short(file), _count_text(rows, "row"), actual=f"it has {n_read}"
+        )
 
 
 @contextmanager
@@ -231,7 +233,9 @@ def unreadable_is_damage(run: Path, file: Path, rows: int) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = f"it cannot be read ({described(error)[:200]})"
-        raise PartDamaged(str(run), _short(file), counted(rows, "row"), actual=reason) from error
+        raise PartDamaged(
+            str(run), _short(file), _count_text(rows, "row"), actual=reason
+        ) from error
 
 
 def _rows(file: Path, schema: pa.Schema, format_: Format) -> int:
@@ -244,3 +248,7 @@ def _rows(file: Path, schema: pa.Schema, format_: Format) -> int:
 
 def _short(file: Path) -> str:
     return f"{file.parent.name}/{file.name}"
+
+
+def _count_text(count: int, noun: str) -> str:
+    return counted(count, noun, separator="")

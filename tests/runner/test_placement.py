@@ -45,7 +45,7 @@ def test_a_model_on_the_cpu_takes_no_gpu() -> None:
         (
             ClusterOptions(actors=1, gpus_per_actor=2),
             [Machine(4, 1)],
-            "1 actor with 2 GPUs each do not fit on 1 machine with 1 GPUs in all. Ask for fewer "
+            "1 actor with 2 GPUs each do not fit on 1 machine with 1 GPU in all. Ask for fewer "
             "with --actors or --gpus-per-actor.",
         ),
     ],
