@@ -38,7 +38,7 @@ class SharedPrefixSpan:
         self.size, self._kv_heads = len(slots), shape.kv_heads
         own = [length - slot.offset for slot, length in zip(slots, lengths, strict=True)]
         stretches = list(neighbours(slots))
-        self._rests = [_Rest(slots[rows], own[rows], rows.start, shape) for rows in stretches]
+        self._rests = [_Rest(slots[rows], own[rows], rows.start, shape=shape) for rows in stretches]
         order = sorted(range(self.size), key=lambda row: _beginning(slots[row]))
         self._prefixes = list(_prefixes([slots[row] for row in order], shape))
         self._order = upload(order, shape.device)
