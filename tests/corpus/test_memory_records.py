@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from read_items import records_of
 
 from nlp_pipeline.corpus import Record, Reject, read_corpus
 from nlp_pipeline.errors.corpus import NotACorpus, NoTextColumn, NoTextField
@@ -239,7 +240,10 @@ def test_a_table_without_columns_is_a_corpus_of_nothing() -> None:
 
 def test_a_column_that_holds_objects_may_hold_the_text() -> None:
     frame = pd.DataFrame({"content": [{"body": "Ada."}, {"body": "Grace."}]})
-    assert [item.text for item in read(frame, text_key="content.body")] == ["Ada.", "Grace."]
+    assert [item.text for item in records_of(read(frame, text_key="content.body"))] == [
+        "Ada.",
+        "Grace.",
+    ]
 
 
 def test_records_of_which_none_has_the_text_are_refused_once() -> None:

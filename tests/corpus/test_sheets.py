@@ -55,7 +55,7 @@ def test_every_sheet_with_the_column(read) -> None:
 
 
 def test_sheets_that_are_numbered_each_by_itself(read) -> None:
-    rows = [["id", "text"], [1, "One."], [1, "Again."]]
+    rows: list[list[Any]] = [["id", "text"], [1, "One."], [1, "Again."]]
     warnings: list[str] = []
     items = read("a.xlsx", workbook(A=rows, B=rows), on_warning=warnings.append)
     assert [(item.id, getattr(item, "kind", "")) for item in items] == [

@@ -175,7 +175,7 @@ class TestOtherComponents:
             made(wrong, config)
         assert str(error.value) == (
             "Document 'd7' has the label 'trades', which the component 'llama_classifier' does "
-            "not know; it knows: sport, trade. Correct the label, or set "
+            "not know; it knows: sport, trade. Did you mean 'trade'? Correct the label, or set "
             "components.llama_classifier.labels."
         )
 
@@ -218,7 +218,7 @@ class TestSplit:
         with pytest.raises(TooFewDocuments) as error:
             split_documents("my.jsonl", self.records(2), TrainingSettings())
         assert str(error.value) == (
-            "my.jsonl holds references for one document only, and a training is proved on "
+            "my.jsonl holds references for 1 document only, and a training is proved on "
             "documents that it has not seen. Add documents, or type --held-out 0 "
             "--early-stopping 0 to train without a proof."
         )
