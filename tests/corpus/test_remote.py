@@ -579,4 +579,4 @@ def test_a_listing_is_asked_for_once(bucket, tmp_path: Path, monkeypatch) -> Non
     store = RemoteStore(tmp_path)
     first = find_sources(url, store=store)
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "info", None)
-    assert find_sources(url, store=store) is first
+    assert find_sources(url, store=store) == first
