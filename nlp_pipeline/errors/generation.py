@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nlp_pipeline.errors.base import NlpPipelineError, did_you_mean, listing
+from nlp_pipeline.errors.base import NlpPipelineError, counted, did_you_mean, listing
 from nlp_pipeline.errors.packages import pip_install
 
 
@@ -274,7 +274,7 @@ class NoSpanPossible(RequestError):
         reason = (
             f"the model's vocabulary has no token for the byte 0x{unknown.hex()}"
             if unknown
-            else f"the {length} characters of the document hold nothing but white space"
+            else f"the document holds white space alone, {counted(length, 'character')}"
         )
         super().__init__(
             f"No piece of the document can be the answer: {reason}. "
@@ -306,7 +306,9 @@ class NoAnswerAfterReasoning(RequestError):
 
     def __init__(self, reasoning_tokens: int, max_new_tokens: int, finish_reason: str) -> None:
         self.full = finish_reason == "length"
-        used = f"{reasoning_tokens} tokens of reasoning" if reasoning_tokens else "its reasoning"
+        used = "its reasoning"
+        if reasoning_tokens:
+            used = f"{counted(reasoning_tokens, 'token', separator='')} of reasoning"
         reason = (
             f" when max_new_tokens={max_new_tokens} was reached"
             if finish_reason == "length"
