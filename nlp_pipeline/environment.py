@@ -30,6 +30,7 @@ DISTRIBUTION = "nlp-pipeline-spacy-llama"
 """What pip calls this package. `nlp-pipeline` is another project, with the same import name."""
 NAMESAKE = "nlp-pipeline"
 NOT_FOR_USERS = frozenset({"dev", "test"})
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,20 @@ def devices() -> dict[str, Any]:
             "gloo": is_distributed and groups.is_gloo_available(),
         },
     }
+
+
+def processor_field(*names: str) -> str:
+    """What Linux says of the first processor under one of some names; empty where nobody says it.
+
+    Args:
+        names: In small letters, such as `model name`, or `flags`, which ARM calls `features`.
+    """
+    if CPUINFO.is_file():
+        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, text = line.partition(":")
+            if name.strip().lower() in names:
+                return text.strip()
+    return ""
 
 
 def spacy_pipelines() -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from nlp_pipeline.environment import processor_field
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype, ModelDoesNotFit
 
 DTYPES = {
@@ -17,8 +17,6 @@ DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
 }
-
-CPUINFO = Path("/proc/cpuinfo")
 
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 """Of which a processor that multiplies bfloat16 itself has one: Intel and AMD, and ARM's."""
@@ -130,10 +128,5 @@ def emulates_bfloat16(device: torch.device) -> bool:
 
     `False` for other devices than the CPU, and where Linux's list of its flags is not there.
     """
-    if device.type != "cpu" or not CPUINFO.is_file():
-        return False
-    for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, _, flags = line.partition(":")
-        if name.strip().lower() in ("flags", "features"):
-            return not BFLOAT16_FLAGS & set(flags.split())
-    return False
+    flags = processor_field("flags", "features").split() if device.type == "cpu" else []
+    return bool(flags) and not BFLOAT16_FLAGS.intersection(flags)

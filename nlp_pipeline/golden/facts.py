@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlp_pipeline.environment import versions
+from nlp_pipeline.environment import processor_field, versions
 from nlp_pipeline.errors.golden import made_with_others, not_portable_here
 
 if TYPE_CHECKING:
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 SAME_PLATFORM = ("system", "machine", "cpu_capability", "torch_threads")
 """What decides how sums are rounded; the processor's name is only told."""
-
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 def this_platform() -> dict[str, Any]:
@@ -29,19 +26,11 @@ def this_platform() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "machine": platform.machine(),
-        "cpu": _cpu_name(),
+        "cpu": processor_field("model name") or platform.processor() or platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _cpu_name() -> str:
-    if _CPUINFO.is_file():
-        for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def facts(

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from nlp_pipeline import environment
 from nlp_pipeline.errors.generation import DeviceUnavailable, InvalidDtype, ModelDoesNotFit
-from nlp_pipeline.generation import devices
 from nlp_pipeline.generation.devices import (
     available_devices,
+    emulates_bfloat16,
     fitting,
     resolve_device,
     resolve_dtype,
@@ -183,9 +184,9 @@ def test_who_multiplies_bfloat16_himself(
     path = tmp_path / "cpuinfo"
     if cpuinfo is not None:
         path.write_text(cpuinfo)
-    monkeypatch.setattr(devices, "CPUINFO", path)
-    assert devices.emulates_bfloat16(torch.device("cpu")) is emulated
-    assert not devices.emulates_bfloat16(torch.device("meta"))
+    monkeypatch.setattr(environment, "CPUINFO", path)
+    assert emulates_bfloat16(torch.device("cpu")) is emulated
+    assert not emulates_bfloat16(torch.device("meta"))
 
 
 def test_a_slow_dtype_is_told(
@@ -194,8 +195,8 @@ def test_a_slow_dtype_is_told(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
-    devices.CPUINFO.write_text("flags : avx2\n")
+    monkeypatch.setattr(environment, "CPUINFO", tmp_path / "cpuinfo")
+    environment.CPUINFO.write_text("flags : avx2\n")
     load(tiny_llama, device="cpu", dtype="float32")
     assert not caplog.records
     load(tiny_llama, device="cpu", dtype="bfloat16")
