@@ -1,7 +1,7 @@
-"""What fewer bits on the CPU do to speed and answers: a table, then one JSON line.
+"""What other number formats on the CPU do to speed and answers: a table, then one JSON line.
 
-    python benchmarks/lossy.py                       # default model, corpora/sample.jsonl
-    python benchmarks/lossy.py --kinds bfloat16 int8_dynamic int8 --repeats 3
+    python benchmarks/number_formats.py              # default model, corpora/sample.jsonl
+    python benchmarks/number_formats.py --kinds bfloat16 int8_dynamic int8 --repeats 3
 
 For every kind, a dtype or a `quantization`, beside the plain float32 weights: CPU seconds of the
 same greedy answers (the kinds run in turn, medians), the share of answers with the very same
@@ -116,7 +116,7 @@ def main() -> None:
             f"{row['kind']:<13}{row['cpu_s']:>8.1f}{row['speed']:>7.2f}x"
             f"{row['same_answers']:>14.0%}{row['perplexity']:>13.2f}{row['same_likeliest']:>16.0%}"
         )
-    print(json.dumps({"benchmark": "lossy", "model": options.model, "rows": rows}))
+    print(json.dumps({"benchmark": "number_formats", "model": options.model, "rows": rows}))
 
 
 if __name__ == "__main__":
