@@ -63,8 +63,9 @@ def store_weights_by_columns(model: Any, memory: WeightMemory) -> None:
 
     On a CPU a product of few rows spends a good part of its time on turning the weights over;
     with columns side by side it need not (measured: decode steps of 16 rows 15% faster, prefill
-    4%; in bfloat16 on a CPU with AMX both about 6%). Shapes, values and modules stay; each weight
-    is copied once. The embedding, and a head that shares it, stay as they are.
+    4%; in bfloat16 `python benchmarks/generation.py --dtype bfloat16 --ways engine` shows it).
+    Shapes, values and modules stay; each weight is copied once. The embedding, and a head that
+    shares it, stay as they are.
 
     Args:
         model: A causal language model.
